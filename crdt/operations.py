@@ -32,13 +32,13 @@ class Blob(NamedTuple):
 class Issue(NamedTuple):
     """The request that an operation answers: a repeated request makes no second effect (R10).
 
-    `client` is 8 bytes, `number` counts that client's requests, `index` the operations of one
+    `client` is 8 bytes, `number` counts that client's requests, `part` the operations of one
     request; `digest` (4 bytes) tells a repetition from another request under the same id.
     """
 
     client: bytes
     number: int
-    index: int
+    part: int
     digest: bytes
 
 
