@@ -1,0 +1,1 @@
+"""Development certificates: an authority, node certificates, and what a certificate says."""

@@ -1,0 +1,1 @@
+"""How nodes speak: messages, framing, handshake, causal delivery, link progress."""

@@ -1,0 +1,1 @@
+"""Links over TLS, as Trio tasks."""

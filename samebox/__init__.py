@@ -1,0 +1,1 @@
+"""The same mailboxes and files on every node."""

@@ -1,0 +1,1 @@
+"""What samebox does to the world: disk, network, processes, command line."""

@@ -1,0 +1,1 @@
+"""The same replicas in a world made of faults."""

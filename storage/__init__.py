@@ -1,0 +1,1 @@
+"""What lies on disk: segments and records, recovery, snapshots, blob packs."""

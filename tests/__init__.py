@@ -1,0 +1,1 @@
+"""Tests of every package, named after the claim they check."""
