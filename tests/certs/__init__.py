@@ -1,0 +1,1 @@
+"""Development certificates: made, read, refused."""
