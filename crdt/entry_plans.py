@@ -1,0 +1,164 @@
+"""Plans for messages: appended, copied, moved, flagged, expunged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import TypeAlias, TypeVar
+
+from crdt.checks import blob, date, few_enough, flags
+from crdt.ids import Dot
+from crdt.operations import (
+    DELETED,
+    Body,
+    EntriesExpunged,
+    EntriesMoved,
+    EntryAppended,
+    EntryCopied,
+    FlagsStored,
+)
+from crdt.reading import Reading, mailbox
+from crdt.refusals import Code, Refused
+from crdt.requests import Address, Append, Copy, Expunge, Mode, Rename, Store
+from crdt.view import EntryView, NodeView
+
+ENTRIES_PER_OPERATION = 20_000
+"""At most 15 bytes an id, and a store may list each twice: 600 kB of an operation's 1 MiB."""
+ENTRIES_PER_REQUEST = 100_000
+"""Held in memory while a request is planned: some 20 MB."""
+COPIES_PER_REQUEST = 10_000
+"""Each copy is an operation of its own, and all of them are one step of the replica."""
+NAMED_MAX = 5
+"""Entries that one message names."""
+
+Found: TypeAlias = tuple[EntryView, Dot]
+T = TypeVar("T")
+
+
+def appended(reading: Reading, request: Append) -> tuple[Body, ...]:
+    target = request.target
+    folder = mailbox(reading, target).ids[0]
+    given = flags(request.flags, target)
+    return (
+        EntryAppended(folder, blob(request.content, target), given, date(request.date_ms, target)),
+    )
+
+
+def copied(reading: Reading, request: Copy) -> tuple[Body, ...]:
+    """Entries alone, with the flags that are shown: no folder below the mailbox is copied."""
+    source = mailbox(reading, request.source)
+    folder = mailbox(reading, request.destination).ids[0]
+    if request.entries is None:
+        shown = reading.entries(source.ids)
+    else:
+        shown = (view for view, _ in _named(reading, source, request.entries, request.source))
+    views = _bounded(shown, COPIES_PER_REQUEST, request.source)
+    for view in views:
+        few_enough(view.flags, request.source)
+    return tuple(EntryCopied(folder, v.id, v.blob, v.flags, v.date_ms) for v in views)
+
+
+def moved(reading: Reading, request: Rename) -> tuple[Body, ...]:
+    assert request.entries is not None
+    source = mailbox(reading, request.source)
+    goal = mailbox(reading, request.destination)
+    found = list(_named(reading, source, request.entries, request.source))
+    if goal.ids == source.ids:
+        return ()
+    return tuple(_moves((view.id for view, _ in found), goal.ids[0]))
+
+
+def inbox_emptied(
+    reading: Reading, inbox: NodeView, address: Address, folder: Dot
+) -> Iterator[Body]:
+    """All that the INBOX shows goes into `folder`; a concurrent append stays (R11)."""
+    views = _bounded(reading.entries(inbox.ids), ENTRIES_PER_REQUEST, address)
+    return _moves((view.id for view in views), folder)
+
+
+def _moves(entries: Iterable[Dot], folder: Dot) -> Iterator[Body]:
+    return (EntriesMoved(part, folder) for part in _parts(entries))
+
+
+def stored(reading: Reading, request: Store) -> tuple[Body, ...]:
+    """One body for each folder id in which the entries lie."""
+    node = mailbox(reading, request.target)
+    given = flags(request.flags, request.target)
+    found: Iterable[Found]
+    if request.entries is None:
+        found = ((view, folder) for folder in node.ids for view in reading.entries((folder,)))
+    else:
+        found = _named(reading, node, request.entries, request.target)
+    by_folder: dict[Dot, list[EntryView]] = {}
+    for view, folder in _bounded(found, ENTRIES_PER_REQUEST, request.target):
+        by_folder.setdefault(folder, []).append(view)
+    bodies = (
+        _store(folder, part, given, request.mode)
+        for folder, views in by_folder.items()
+        for part in _parts(views)
+    )
+    return tuple(
+        body for body in bodies if body.add or body.remove or body.replace or body.undelete
+    )
+
+
+def _store(
+    folder: Dot, views: Sequence[EntryView], given: tuple[str, ...], mode: Mode
+) -> FlagsStored:
+    """R4: clearing a \\Deleted that is shown is an undelete; there is no other way to clear it."""
+    entries = tuple(view.id for view in views)
+    marked = tuple(view.id for view in views if DELETED in view.flags)
+    match mode:
+        case Mode.ADD:
+            return FlagsStored(folder, entries, given, (), replace=False, undelete=())
+        case Mode.REMOVE:
+            others = tuple(flag for flag in given if flag != DELETED)
+            undelete = marked if DELETED in given else ()
+            return FlagsStored(folder, entries, (), others, replace=False, undelete=undelete)
+        case Mode.SET:
+            undelete = () if DELETED in given else marked
+            return FlagsStored(folder, entries, given, (), replace=True, undelete=undelete)
+
+
+def expunged(reading: Reading, request: Expunge) -> tuple[Body, ...]:
+    node = mailbox(reading, request.target)
+    if request.entries is None:
+        views = (view for view in reading.entries(node.ids) if DELETED in view.flags)
+    else:
+        views = (view for view, _ in _named(reading, node, request.entries, request.target))
+    ids = _bounded((view.id for view in views), ENTRIES_PER_REQUEST, request.target)
+    return tuple(EntriesExpunged(part) for part in _parts(ids))
+
+
+def _named(
+    reading: Reading, node: NodeView, entries: tuple[Dot, ...], address: Address
+) -> Iterator[Found]:
+    """The entries asked for, each once, in the order asked; all have to be shown in `node`."""
+    _bounded(entries, ENTRIES_PER_REQUEST, address)
+    found: dict[Dot, Found] = {}
+    missing: list[Dot] = []
+    for entry in entries:
+        shown = reading.entry(entry)
+        if shown is None or shown[1] not in node.ids:
+            missing.append(entry)
+        else:
+            found[shown[0].id] = shown
+    if missing:
+        few = ", ".join(map(str, missing[:NAMED_MAX])) + (", …" if missing[NAMED_MAX:] else "")
+        wanted = f"expected {len(entries)} entries, found {len(missing)} not there ({few})"
+        raise Refused(Code.NO_SUCH_ENTRY, address, f"{wanted}; look with ls what is there")
+    return iter(found.values())
+
+
+def _bounded(items: Iterable[T], maximum: int, address: Address) -> list[T]:
+    few = list(islice(items, maximum + 1))
+    if len(few) > maximum:
+        wanted = f"expected at most {maximum} entries in one request, found more"
+        raise Refused(Code.TOO_LARGE, address, f"{wanted}; name them in portions")
+    return few
+
+
+def _parts(items: Iterable[T]) -> Iterator[tuple[T, ...]]:
+    rest = iter(items)
+    while part := tuple(islice(rest, ENTRIES_PER_OPERATION)):
+        yield part
