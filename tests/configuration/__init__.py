@@ -1,0 +1,1 @@
+"""The node list: read, checked against the disk, made."""
