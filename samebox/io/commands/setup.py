@@ -1,0 +1,185 @@
+"""samebox init and samebox check-config: a node list is made, and checked."""
+
+import json
+import re
+from pathlib import Path
+
+import click
+
+from samebox.config import Config
+from samebox.fields import Problem
+from samebox.io.configuration import check, load_config
+from samebox.node_list import parse_config
+
+LOOPBACK = ("a=127.0.0.1:7788", "b=127.0.0.1:7789", "c=127.0.0.1:7790")
+NODE_LIST = """\
+# The node list of samebox: the same file on every node. Check it with
+#   samebox check-config --config {file}
+# Paths are relative to this file; {{node}} stands for the node's name.
+
+# The name of the cluster. Certificates carry it, data directories keep it: it never changes.
+cluster: {cluster}
+
+# Every node, with the address at which it listens and its peers reach it: host:port, where host
+# is a name, an IPv4 address, or an IPv6 address in brackets.
+nodes:
+{nodes}
+
+# The authority that signed all certificates, and each node's own certificate and key.
+tls:
+  ca: certs/ca.pem
+  certificate: certs/{{node}}.pem
+  key: certs/{{node}}.key
+
+# Where a node keeps everything, on a local disk: one directory per node, never a copied one.
+data: data/{{node}}
+
+# The local socket at which commands reach a running node; only its owner can open it.
+socket: run/{{node}}.sock
+
+# How many nodes hold a write, synced, before it is confirmed, this one included. A command can
+# ask for another number. With 1, a node that is cut off goes on confirming writes.
+copies: 1
+
+# Which nodes hold what. Every box belongs to one shard; without this part there is one, main, on
+# all nodes.
+shards:
+  main: {{nodes: [{members}]}}
+"""
+
+
+@click.command()
+@click.option(
+    "--folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path(),
+    show_default="this one",
+    help="Where nodes.yaml is written; made if it does not exist.",
+)
+@click.option(
+    "--cluster", default="example.org", show_default=True, help="The cluster's name, for ever."
+)
+@click.option(
+    "--node",
+    "nodes",
+    multiple=True,
+    default=LOOPBACK,
+    metavar="NAME=HOST:PORT",
+    help="A node and its address; may be repeated.  [default: a, b and c on 127.0.0.1]",
+)
+@click.option(
+    "--certificates",
+    is_flag=True,
+    help="Make development certificates too, in the folder certs beside nodes.yaml.",
+)
+def init(*, folder: Path, cluster: str, nodes: tuple[str, ...], certificates: bool) -> None:
+    """Write a commented node list, nodes.yaml, to start from.
+
+    Without options it describes three nodes on this machine. No file is ever overwritten.
+
+    \b
+    samebox init --certificates
+    samebox init --cluster mail.example.org --node a=mail-a.example.org:7788 \\
+        --node b=mail-b.example.org:7788
+    """
+    file = folder / "nodes.yaml"
+    config = new_config(file, cluster, nodes)
+    if file.exists():
+        raise click.ClickException(
+            f"{file} exists and was not changed; edit it, or choose another --folder"
+        )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if certificates:
+            make_certificates(folder / "certs", config)
+        with file.open("x", encoding="utf-8") as new:
+            new.write(node_list(file, cluster, nodes))
+    except OSError as error:
+        raise click.ClickException(f"expected to write into {folder}: {error}") from None
+    click.echo(f"wrote {file}: cluster {cluster}, nodes {', '.join(config.nodes)}")
+    click.echo("\n".join(["next:", *next_steps(file, config, certificates=certificates)]))
+
+
+def new_config(file: Path, cluster: str, nodes: tuple[str, ...]) -> Config:
+    """What the new file will say, if that is a node list."""
+    for node in nodes:
+        if "=" not in node:
+            raise click.BadParameter(f"expected NAME=HOST:PORT, found {node}", param_hint="--node")
+    found = parse_config(node_list(file, cluster, nodes), file)
+    if isinstance(found, Config):
+        return found
+    lines = [f"{p.field}: expected {p.expected}, found {p.found}; {p.advice}" for p in found]
+    raise click.ClickException("nothing was written:\n" + "\n".join(lines))
+
+
+def node_list(file: Path, cluster: str, nodes: tuple[str, ...]) -> str:
+    pairs = [node.split("=", 1) for node in nodes]
+    return NODE_LIST.format(
+        file=file.name,
+        cluster=scalar(cluster),
+        nodes="\n".join(f"  {scalar(n)}: {{address: {json.dumps(a)}}}" for n, a in pairs),
+        members=", ".join(scalar(name) for name, _ in pairs),
+    )
+
+
+def scalar(text: str) -> str:
+    """Text as YAML reads it back, whatever it holds; plain where that is enough."""
+    return text if re.fullmatch(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?", text) else json.dumps(text)
+
+
+def make_certificates(folder: Path, config: Config) -> None:
+    import certs  # cryptography takes its time to load
+
+    try:
+        made = certs.make_certificates(folder, config.cluster, {name: [] for name in config.nodes})
+    except certs.CertificateError as problem:
+        raise click.ClickException(str(problem)) from None
+    for files in made.values():
+        click.echo(f"wrote {files.certificate} and {files.key}")
+
+
+def next_steps(file: Path, config: Config, *, certificates: bool) -> list[str]:
+    names = " ".join(config.nodes)
+    first = next(iter(config.nodes))
+    make = f"  python -m certs --cluster {config.cluster} --folder {file.parent / 'certs'} {names}"
+    return [
+        *([] if certificates else [make]),
+        f"  samebox check-config --config {file}",
+        f"  samebox run --config {file} --node {first}",
+        *(["and the same for each other node"] if len(config.nodes) > 1 else []),
+    ]
+
+
+@click.command("check-config")
+@click.option(
+    "--config",
+    "file",
+    type=click.Path(path_type=Path),
+    default=Path("nodes.yaml"),
+    show_default=True,
+    help="The node list.",
+)
+@click.option("--node", help="Check the files of this node alone.  [default: those of every node]")
+def check_config(file: Path, node: str | None) -> None:
+    """Report all problems of a node list, and of the files that it names.
+
+    Each is one line: file, line and field, what was expected, what was found, what to do. The exit
+    status is 0 if there is none, else 1. Files are looked at on this machine: name its node with
+    --node where the others' certificates lie elsewhere.
+    """
+    problems = check(file, node)
+    if problems:
+        raise SystemExit(tell(problems))
+    config = load_config(file)
+    names = ", ".join([node] if node else config.nodes)
+    shards = ", ".join(sorted(config.shards))
+    click.echo(
+        f"{file}: cluster {config.cluster}, {len(config.nodes)} nodes, shards {shards}: no "
+        f"problems; certificates, keys and directories of {names} fit"
+    )
+
+
+def tell(problems: list[Problem]) -> int:
+    for problem in problems:
+        click.echo(str(problem))
+    return 1
