@@ -1,1 +1,30 @@
-"""What lies on disk: segments and records, recovery, snapshots, blob packs."""
+"""Durable records and blobs: the log and the packs, over one port to a disk."""
+
+from storage.coverage import Missing as Missing
+from storage.disk import Disk as Disk
+from storage.errors import BlobDamaged as BlobDamaged
+from storage.errors import BlobMissing as BlobMissing
+from storage.errors import Damaged as Damaged
+from storage.errors import DirectoryLocked as DirectoryLocked
+from storage.errors import DiskError as DiskError
+from storage.errors import DiskFull as DiskFull
+from storage.errors import DiskReadFailed as DiskReadFailed
+from storage.errors import DiskReadOnly as DiskReadOnly
+from storage.errors import DiskWriteFailed as DiskWriteFailed
+from storage.errors import FileMissing as FileMissing
+from storage.errors import LogDamaged as LogDamaged
+from storage.errors import NotOurs as NotOurs
+from storage.errors import Poisoned as Poisoned
+from storage.errors import RecordsMissing as RecordsMissing
+from storage.errors import StorageError as StorageError
+from storage.errors import SyncFailed as SyncFailed
+from storage.errors import TooNew as TooNew
+from storage.index import Tip as Tip
+from storage.log import Log as Log
+from storage.log import LogLimits as LogLimits
+from storage.log import LogSize as LogSize
+from storage.memory import MemoryDisk as MemoryDisk
+from storage.reading import HeadBefore as HeadBefore
+from storage.reading import SegmentReplay as SegmentReplay
+from storage.recovery import Recovery as Recovery
+from storage.verdict import Cut as Cut

@@ -1,1 +1,4 @@
-"""The operating system's files, and SQLite."""
+"""The operating system's files and locks."""
+
+from storage.io.disk import FileDisk as FileDisk
+from storage.io.lock import DirectoryLock as DirectoryLock
