@@ -1,1 +1,61 @@
-"""How nodes speak: messages, framing, handshake, causal delivery, link progress."""
+"""How nodes talk: messages, frames, the handshake, causal delivery and the progress of a peer.
+
+Pure but for `comm.io`, which puts it on TLS connections.
+"""
+
+from comm.backoff import Backoff as Backoff
+from comm.delivery import WAITING_BYTES_MAX as WAITING_BYTES_MAX
+from comm.delivery import WAITING_MAX as WAITING_MAX
+from comm.delivery import Delivery as Delivery
+from comm.delivery import Offered as Offered
+from comm.delivery import Snapshot as Snapshot
+from comm.errors import CommError as CommError
+from comm.errors import ConnectionFinished as ConnectionFinished
+from comm.errors import LinkLost as LinkLost
+from comm.errors import PeerBroke as PeerBroke
+from comm.errors import PeerRefused as PeerRefused
+from comm.errors import Refused as Refused
+from comm.errors import TooLarge as TooLarge
+from comm.errors import WeRefused as WeRefused
+from comm.frames import FRAME_BYTES_MAX as FRAME_BYTES_MAX
+from comm.frames import HANDSHAKE_BYTES_MAX as HANDSHAKE_BYTES_MAX
+from comm.frames import NEED_MORE as NEED_MORE
+from comm.frames import FrameReader as FrameReader
+from comm.frames import encode_frame as encode_frame
+from comm.handshake import Accepted as Accepted
+from comm.handshake import judge as judge
+from comm.handshake import judge_certificate as judge_certificate
+from comm.handshake import keeps as keeps
+from comm.handshake import node_uri as node_uri
+from comm.header import PROTOCOLS as PROTOCOLS
+from comm.header import Protocols as Protocols
+from comm.histories import Ahead as Ahead
+from comm.histories import Finding as Finding
+from comm.histories import Fork as Fork
+from comm.histories import MyLaterRecords as MyLaterRecords
+from comm.histories import chains_needed as chains_needed
+from comm.histories import compare_histories as compare_histories
+from comm.messages import CHAIN_PREFIX_BYTES as CHAIN_PREFIX_BYTES
+from comm.messages import CHUNK_BYTES_MAX as CHUNK_BYTES_MAX
+from comm.messages import MISSING_MAX as MISSING_MAX
+from comm.messages import RECORDS_BYTES_TARGET as RECORDS_BYTES_TARGET
+from comm.messages import Ack as Ack
+from comm.messages import BlobBytes as BlobBytes
+from comm.messages import Bye as Bye
+from comm.messages import Greeting as Greeting
+from comm.messages import Hello as Hello
+from comm.messages import Message as Message
+from comm.messages import NoBlob as NoBlob
+from comm.messages import Ping as Ping
+from comm.messages import Pong as Pong
+from comm.messages import Records as Records
+from comm.messages import Refusal as Refusal
+from comm.messages import Unknown as Unknown
+from comm.messages import Want as Want
+from comm.messages import WantBlob as WantBlob
+from comm.messages import Welcome as Welcome
+from comm.messages import decode as decode
+from comm.messages import encode as encode
+from comm.messages import packed as packed
+from comm.progress import Progress as Progress
+from comm.progress import Range as Range
