@@ -15,6 +15,7 @@ from certs.errors import NotReadable as NotReadable
 from certs.making import Credential as Credential
 from certs.making import credential as credential
 from certs.making import make_authority as make_authority
+from certs.making import make_certificates as make_certificates
 from certs.making import make_node_certificate as make_node_certificate
 from certs.names import is_cluster_name as is_cluster_name
 from certs.names import is_node_name as is_node_name
@@ -23,3 +24,4 @@ from certs.reading import Certificate as Certificate
 from certs.reading import is_signed_by as is_signed_by
 from certs.reading import key_fingerprint as key_fingerprint
 from certs.reading import read_certificate as read_certificate
+from certs.reading import validity as validity

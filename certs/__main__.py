@@ -5,16 +5,8 @@ from pathlib import Path
 
 import click
 
-from certs import (
-    CertificateError,
-    Credential,
-    credential,
-    make_authority,
-    make_node_certificate,
-)
-from certs.files import refuse_to_overwrite
-from certs.making import NODE_DAYS
-from certs.names import cluster_uri, node_uri
+from certs.errors import CertificateError
+from certs.making import AUTHORITY, NODE_DAYS, make_certificates
 
 EXPLANATION = """Make development certificates for the nodes of a cluster.
 
@@ -73,17 +65,14 @@ def main(
 ) -> None:
     start = not_before and not_before.replace(tzinfo=UTC)
     try:
-        by_node = hosts_by_node(nodes, hosts)
-        refuse_before_writing(folder, cluster, nodes)
-        if not credential(folder).certificate.exists():
-            tell("authority", make_authority(folder, cluster))
-        for node, names in by_node.items():
-            made = make_node_certificate(
-                folder, cluster, node, days=days, not_before=start, hosts=names
-            )
-            tell(f"node {node}", made)
+        made = make_certificates(
+            folder, cluster, hosts_by_node(nodes, hosts), days=days, not_before=start
+        )
     except (CertificateError, OSError) as problem:
         raise click.ClickException(str(problem)) from None
+    for name, files in made.items():
+        whose = "authority" if name == AUTHORITY else f"node {name}"
+        click.echo(f"{whose}: {files.certificate}, {files.key}")
 
 
 def hosts_by_node(nodes: tuple[str, ...], hosts: tuple[str, ...]) -> dict[str, list[str]]:
@@ -97,19 +86,6 @@ def hosts_by_node(nodes: tuple[str, ...], hosts: tuple[str, ...]) -> dict[str, l
             )
         by_node[node].append(name)
     return by_node
-
-
-def refuse_before_writing(folder: Path, cluster: str, nodes: tuple[str, ...]) -> None:
-    """Find what would stop the work half-way."""
-    cluster_uri(cluster)
-    for node in nodes:
-        node_uri(cluster, node)
-    wanted = [credential(folder, node) for node in nodes]
-    refuse_to_overwrite([path for files in wanted for path in (files.certificate, files.key)])
-
-
-def tell(whose: str, files: Credential) -> None:
-    click.echo(f"{whose}: {files.certificate}, {files.key}")
 
 
 if __name__ == "__main__":

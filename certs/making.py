@@ -5,7 +5,7 @@ read ca.key can name himself any node. Keys are EC P-256. A node's certificate s
 a connection, as every node dials and answers.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from certs.errors import NotMade
-from certs.files import write_pair
+from certs.files import refuse_to_overwrite, write_pair
 from certs.names import cluster_uri, is_cluster_name, node_uri
 from certs.reading import read_certificate
 
@@ -113,6 +113,34 @@ def make_node_certificate(
             f"{authority.not_valid_after_utc:%Y-%m-%d}, found {days} days; ask for fewer"
         )
     return write(credential(folder, node), key, certificate)
+
+
+def make_certificates(
+    folder: Path,
+    cluster: str,
+    hosts_by_node: Mapping[str, Sequence[str]],
+    *,
+    days: int = NODE_DAYS,
+    not_before: datetime | None = None,
+) -> dict[str, Credential]:
+    """Certificates for several nodes, and the authority too where the folder has none yet.
+
+    Returns what was made, by node, with the authority under "ca". Raises as the two above do;
+    names and files in the way are looked at before anything is written.
+    """
+    cluster_uri(cluster)
+    for node in hosts_by_node:
+        node_uri(cluster, node)
+    wanted = [credential(folder, node) for node in hosts_by_node]
+    refuse_to_overwrite([path for files in wanted for path in (files.certificate, files.key)])
+    made = {}
+    if not credential(folder).certificate.exists():
+        made[AUTHORITY] = make_authority(folder, cluster)
+    for node, hosts in hosts_by_node.items():
+        made[node] = make_node_certificate(
+            folder, cluster, node, days=days, not_before=not_before, hosts=hosts
+        )
+    return made
 
 
 def certificate_of(

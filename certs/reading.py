@@ -62,6 +62,12 @@ def read_certificate(data: bytes) -> Certificate:
         raise NotReadable(f"a certificate with malformed contents: {problem}") from None
 
 
+def validity(data: bytes) -> tuple[datetime, datetime]:
+    """The first and last moment of a certificate, whatever names it has. Raises NotReadable."""
+    certificate = load(data)[0]
+    return certificate.not_valid_before_utc, certificate.not_valid_after_utc
+
+
 def key_fingerprint(data: bytes) -> bytes:
     """The fingerprint of a private key in PEM: that of its certificate. Raises NotReadable."""
     try:

@@ -36,6 +36,11 @@ def test_an_authority_has_a_cluster_and_no_node(folder: Path) -> None:
     assert (found.cluster, found.node, found.uri) == (CLUSTER, None, "samebox://example.org")
 
 
+def test_validity_needs_no_name() -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    assert certs.validity(signed(key, "a", key, "a")) == (START, START + timedelta(days=1))
+
+
 def test_a_fingerprint_belongs_to_the_key(folder: Path) -> None:
     a, b = (certs.make_node_certificate(folder, CLUSTER, node) for node in "ab")
     found = certs.read_certificate(a.certificate.read_bytes()).fingerprint
