@@ -107,11 +107,18 @@ def test_a_planted_mistake_is_found(path: str, text: str, problem: str) -> None:
 @pytest.mark.parametrize(
     ("path", "text"),
     [
-        ("crdt/__init__.py", "import crdt.ids\n" + "\n" * (tidy.FILE_LINES_MAX - 1)),
+        ("crdt/ids.py", "\n" * tidy.FILE_LINES_MAX),
         ("comm/__init__.py", LONG_BODY),
+        ("comm/__init__.py", "from crdt import clocks\n"),
+        ("sim/__init__.py", "from samebox.core import Replica\n"),
         ("crdt/clocks.py", ""),
     ],
 )
 def test_at_its_limit_a_rule_is_silent(path: str, text: str) -> None:
-    using = {"crdt/__init__.py": "import crdt.ids, crdt.clocks\n"} if "clocks" in path else {}
-    assert tidy.problems({**TIDY, **using, path: text}) == []
+    others = {
+        "crdt/__init__.py": "import crdt.ids\nfrom crdt.clocks import clocks\n",
+        "crdt/clocks.py": "def clocks(): ...\n",
+        "samebox/core.py": "",
+        "samebox/io/run.py": "from samebox.core import Replica\n",
+    }
+    assert tidy.problems({**TIDY, **others, path: text}) == []

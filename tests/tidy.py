@@ -25,6 +25,9 @@ MAY_IMPORT = {
 }
 EXTRA_IMPORTS = {("samebox/testing.py", "sim")}
 
+OPEN_DOORS = {("sim", "samebox")}
+"""The simulator drives the core itself; what samebox hands out is for its users."""
+
 WORLD = frozenset(
     "asyncio fcntl glob logging multiprocessing mmap os random secrets select shutil signal socket "
     "sqlite3 ssl subprocess tempfile threading time trio uuid".split()
@@ -110,16 +113,25 @@ def may_import(path: str, target: str) -> bool:
 def package_doors(tree: Tree) -> Iterator[str]:
     """A foreign package is entered through a folder's __init__.py, never through a module."""
     inner = {dotted(p) for p, _ in product_modules(tree) if not p.endswith("/__init__.py")}
+    handed_out = {name for p, t in product_modules(tree) for name in exports(p, t)}
     for path, text in product_modules(tree):
         for line, module, names in imports(path, text):
-            entered = [module, *(f"{module}.{name}" for name in names)]
-            for found in inner.intersection(entered):
-                if found.split(".")[0] != top(path):
+            entered = {module, *(f"{module}.{name}" for name in names)} - handed_out
+            for found in sorted(inner & entered):
+                target = found.split(".")[0]
+                if target != top(path) and (top(path), target) not in OPEN_DOORS:
                     door, _, name = found.rpartition(".")
                     yield (
                         f"{path}:{line}: imports the module {name} of {door}; "
                         f"export what is needed from {door} and write `from {door} import …`"
                     )
+
+
+def exports(path: str, text: str) -> Iterator[str]:
+    """What an __init__.py hands out under the name of a module: crdt.plan, the function."""
+    if path.endswith("/__init__.py"):
+        for _, _, names in imports(path, text):
+            yield from (f"{dotted(path)}.{name}" for name in names)
 
 
 def touches_the_world(path: str) -> bool:
