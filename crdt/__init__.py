@@ -1,5 +1,10 @@
 """What operations mean: pure values and functions, no input or output."""
 
+from crdt.codec import Draft as Draft
+from crdt.codec import Head as Head
+from crdt.codec import first_head as first_head
+from crdt.codec import read as read
+from crdt.codec import write as write
 from crdt.ids import ACTOR_BYTES as ACTOR_BYTES
 from crdt.ids import ROOT as ROOT
 from crdt.ids import Actor as Actor
@@ -29,11 +34,14 @@ from crdt.operations import NodesDeleted as NodesDeleted
 from crdt.operations import NodesRenamed as NodesRenamed
 from crdt.operations import Operation as Operation
 from crdt.operations import Unknown as Unknown
+from crdt.plan import Planned as Planned
+from crdt.plan import plan as plan
 from crdt.records import CHAIN_BYTES as CHAIN_BYTES
 from crdt.records import RECORD_BYTES_MAX as RECORD_BYTES_MAX
 from crdt.records import Record as Record
 from crdt.records import first_chain as first_chain
 from crdt.records import next_chain as next_chain
+from crdt.refusals import Refused as Refused
 from crdt.requests import Address as Address
 from crdt.requests import Append as Append
 from crdt.requests import Copy as Copy
@@ -51,3 +59,6 @@ from crdt.view import EntryView as EntryView
 from crdt.view import Kind as Kind
 from crdt.view import NodeView as NodeView
 from crdt.view import View as View
+from crdt.wire import CHUNK_BYTES as CHUNK_BYTES
+from crdt.wire import HASH_BYTES as HASH_BYTES
+from crdt.wire import Malformed as Malformed

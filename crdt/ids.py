@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from typing_extensions import override
+
 ACTOR_BYTES = 16
 
 Actor = bytes
@@ -24,6 +26,7 @@ class Dot(NamedTuple):
     actor: Actor
     seq: int
 
+    @override
     def __str__(self) -> str:
         return f"{self.actor.hex()[:8]}:{self.seq}"
 

@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import NamedTuple, TypeAlias
 
 from msgspec import Struct
+from typing_extensions import override
 
 from crdt.ids import Dot
 from crdt.operations import Blob
@@ -26,6 +27,7 @@ class Address(NamedTuple):
         box, _, path = text.partition(":")
         return cls(box, path.strip("/"))
 
+    @override
     def __str__(self) -> str:
         return f"{self.box}:{self.path}" if self.path else self.box
 
