@@ -1,0 +1,82 @@
+"""Ids and stamps as the keys of rows: bytes that sort as what they mean.
+
+An id is actor ‖ seq (24 bytes), a stamp Lamport ‖ id (32 bytes); seqs are moved up by 2^63, so
+that those of INBOXes, which are negative, have their order too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from struct import Struct
+
+from crdt.ids import ACTOR_BYTES, ROOT, Actor, Dot, Stamp
+from crdt.operations import Operation
+
+BIAS = 1 << 63
+ID_BYTES = 24
+LAMPORT_BYTES = 8
+
+_ID = Struct(">16sQ")
+_STAMP = Struct(">Q16sQ")
+
+
+def id_key(dot: Dot) -> bytes:
+    return _ID.pack(dot[0], dot[1] + BIAS)
+
+
+def dot_of(key: bytes) -> Dot:
+    actor, seq = _ID.unpack(key)
+    return Dot(actor, seq - BIAS)
+
+
+def stamp_key(operation: Operation) -> bytes:
+    dot = operation.dot
+    return _STAMP.pack(operation.lamport, dot[0], dot[1] + BIAS)
+
+
+def key_of_stamp(stamp: Stamp) -> bytes:
+    return _STAMP.pack(stamp.lamport, stamp.actor, stamp.seq + BIAS)
+
+
+def stamp_of(key: bytes) -> Stamp:
+    lamport, actor, seq = _STAMP.unpack(key)
+    return Stamp(lamport, actor, seq - BIAS)
+
+
+def id_in(stamp: bytes) -> bytes:
+    """The id of the operation whose stamp this is."""
+    return stamp[LAMPORT_BYTES:]
+
+
+ROOT_KEY = id_key(ROOT)
+NOWHERE = b""
+"""In place of the id of a parent or folder: what lies there is homeless."""
+
+
+def is_inbox_key(key: bytes) -> bool:
+    return key[ACTOR_BYTES] < 0x80
+
+
+def inbox_key(box: bytes) -> bytes:
+    actor, seq = _ID.unpack(box)
+    return _ID.pack(actor, 2 * BIAS - seq)
+
+
+def saw(operation: Operation, key: bytes) -> bool:
+    """Whether the operation with this id, or for an INBOX its box, is in the context."""
+    actor, biased = _ID.unpack(key)
+    seq = abs(biased - BIAS)
+    if actor == operation.dot[0]:
+        return bool(seq < operation.dot[1])
+    return bool(operation.others.get(actor, 0) >= seq)
+
+
+def within(clock: Mapping[Actor, int], key: bytes) -> bool:
+    actor, seq = _ID.unpack(key)
+    return bool(clock.get(actor, 0) >= seq - BIAS)
+
+
+def stop_of(prefix: bytes) -> bytes:
+    """The least key that is greater than every key with this prefix (not all bytes 255)."""
+    kept = prefix.rstrip(b"\xff")
+    return kept[:-1] + bytes((kept[-1] + 1,))
