@@ -247,7 +247,7 @@ def _after_mark(buffer: bytes, at: int, *, offset: int, seed: int) -> int | None
         return None
     if not _verifies(buffer, at, stop, offset=offset, seed=seed):
         raise _damaged(offset + at, "the checksum of this mark does not hold")
-    return stop + 4
+    return int(stop) + 4
 
 
 def _verifies(buffer: bytes, at: int, stop: int, *, offset: int, seed: int) -> bool:

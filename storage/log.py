@@ -252,11 +252,15 @@ class Log:
 
     def _check_refills(self, records: Sequence[Record]) -> None:
         """A record that was fetched again must join the chain on both sides. Raises `Damaged`."""
-        batch = {(record.actor, record.seq): record for record in records}
-        for (actor, seq), record in batch.items():
+        batch: dict[tuple[bytes, int], Record] = {}
+        for record in records:
+            actor, seq = record.actor, record.seq
             before = batch.get((actor, seq - 1))
             chain = before.chain if before else self.chain_at(actor, seq - 1)
+            known = chain is not None or seq - 1 <= self._start.get(actor, 0)
+            assert known, f"{actor.hex()[:8]}:{seq} comes before {seq - 1}: fill holes in order"
             joined = chain is None or next_chain(chain, record.data) == record.chain
+            batch[actor, seq] = record
             if self._coverage.find(actor, seq + 1) is not None:
                 after = self.read(actor, seq + 1, seq + 1, max_bytes=0)[0]
                 joined = joined and next_chain(record.chain, after.data) == after.chain

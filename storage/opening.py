@@ -40,6 +40,7 @@ from storage.segment import (
     read_base,
     read_header,
     read_index,
+    read_offsets,
     read_trailer,
     read_whole,
 )
@@ -96,9 +97,11 @@ class _Opening:
             self._add_base(last)
         unsealed = None
         for name in names:
-            if name is last and name.state == SEGMENT and not read_trailer(self.disk, name):
+            if self._add_sealed(name, check_offsets=name is last):
+                continue
+            if name is last and name.state == SEGMENT:
                 unsealed = name
-            elif not self._add_sealed(name):
+            else:
                 self._add_damaged(name)
         if unsealed is not None:
             self._add_tail(unsealed)
@@ -159,8 +162,8 @@ class _Opening:
             self.disk.remove(name.text)
             self.disk.sync_directory()
 
-    def _add_sealed(self, name: FileName) -> bool:
-        """False where the segment is not sealed or not whole."""
+    def _add_sealed(self, name: FileName, *, check_offsets: bool) -> bool:
+        """False where the segment is not sealed or not whole. A crash can tear only the last."""
         if name.state == DAMAGED:
             return False
         try:
@@ -182,10 +185,19 @@ class _Opening:
             records=index.records,
             trailer=trailer,
         )
+        if check_offsets and not self._has_offsets(segment):
+            return False
         self.result.segments.append(segment)
         for actor, part in index.actors.items():
             self._cover(name, actor, part.runs)
         self._add_index(index)
+        return True
+
+    def _has_offsets(self, segment: Segment) -> bool:
+        try:
+            read_offsets(self.disk, segment)
+        except (Damaged, DiskReadFailed):
+            return False
         return True
 
     def _add_index(self, index: Index) -> None:

@@ -22,8 +22,8 @@ from storage.frames import (
     seed_of,
 )
 from storage.header import LOG_MAGIC, Header, find_header, header_length
-from storage.index import Base, Tip, decode_part
-from storage.segment import read_whole
+from storage.index import TRAILER_BYTES, Base, Tip, decode_part, decode_trailer
+from storage.segment import next_sector, read_whole
 from storage.tail import Tail, remove_if_there
 from storage.verdict import Cut, Stretch, judge
 
@@ -123,6 +123,7 @@ def take_over(
         seed=seed_of(found.header.id),
         first_batch=found.header.first_batch,
         synced=found.header.synced,
+        sealed_at=_sealed_at(found),
     )
     tail = Tail.create(disk, draft, Base(dict(continuity.tips)))
     before = len(problems)
@@ -162,6 +163,13 @@ def _records_in(found: Unsealed, stretch: Stretch) -> list[Record]:
     return records
 
 
+def _sealed_at(found: Unsealed) -> int | None:
+    size = len(found.buffer)
+    trailer = decode_trailer(found.buffer[-TRAILER_BYTES:], size=size)
+    ours = trailer is not None and trailer.id == found.header.id
+    return trailer.index_at if trailer is not None and ours else None
+
+
 def _cut(found: Unsealed, at: int | None) -> Cut | None:
     return None if at is None else Cut(found.name.text, at, len(found.buffer) - at)
 
@@ -173,7 +181,7 @@ def _locate(buffer: bytes, header: Header, length: int, at: int) -> tuple[Base |
     if frame is not None:
         try:
             payload = decode_frame(buffer[length : length + frame], BASE, offset=length, seed=seed)
-            return decode_part(payload, Base, "the base"), 2 * length + frame
+            return decode_part(payload, Base, "the base"), next_sector(length + frame) + length
         except Damaged:
             pass  # the second header, or else the first batch, says where the base ended
     try:

@@ -1,9 +1,11 @@
 """One segment of the log as a reader sees it, and how its records are read back.
 
-    [header] [base frame] [the header again] [batches …] [index frame] [offsets frame] [trailer]
+    [header] [base frame] [zeros] [the header again] [batches …]
+    [index frame] [offsets frame] [trailer]
 
-The header stands twice, so that one lost sector does not hide the id without which no frame
-verifies. Index, offsets and trailer are there only once the segment is sealed.
+The header stands twice, the second time at the next multiple of 4096, so that one lost sector
+does not hide the id without which no frame verifies. Index, offsets and trailer are there only
+once the segment is sealed.
 """
 
 from __future__ import annotations
@@ -43,7 +45,11 @@ from storage.index import (
 CHUNK_BYTES = 256 << 10
 """Read at a time; small enough to stay in the processor's cache."""
 SECTOR_BYTES = 4096
-"""What is given up for unreadable around one read that fails."""
+"""What a disk loses at a time, at most; of two copies of a header, one is in another sector."""
+
+
+def next_sector(offset: int) -> int:
+    return -(-offset // SECTOR_BYTES) * SECTOR_BYTES
 
 
 class State(Enum):
@@ -97,7 +103,7 @@ def read_trailer(disk: Disk, name: FileName) -> Trailer | None:
 def read_base(disk: Disk, name: FileName, id: bytes, header_bytes: int) -> tuple[Base, int]:
     """The base, and the offset of the first batch. Raises `Damaged`."""
     payload, end = _read_frame(disk, name, id, BASE, header_bytes)
-    return decode_part(payload, Base, name.text), end + header_bytes
+    return decode_part(payload, Base, name.text), next_sector(end) + header_bytes
 
 
 def read_index(disk: Disk, name: FileName, trailer: Trailer) -> Index:

@@ -22,7 +22,7 @@ from storage.index import (
     encode_part,
     encode_trailer,
 )
-from storage.segment import Segment, State
+from storage.segment import Segment, State, next_sector
 
 OFFSET_SPACING_BYTES = 64 << 10
 """Bytes of a segment between two entries of an actor: what a read steps over at most, about."""
@@ -152,7 +152,8 @@ class Tail:
 
 
 def encode_opening(header: Header, base: Base) -> tuple[bytes, int]:
-    """Header, base and header again, with the length of one header."""
+    """Header, base, zeros up to the next sector and header again; and the length of one header."""
     encoded = encode_header(header)
     frame = encode_frame(BASE, encode_part(base), offset=len(encoded), seed=seed_of(header.id))
-    return encoded + frame + encoded, len(encoded)
+    first = encoded + frame
+    return first.ljust(next_sector(len(first)), b"\0") + encoded, len(encoded)

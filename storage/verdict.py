@@ -58,12 +58,15 @@ class _Piece(NamedTuple):
     whole: bool
 
 
-def judge(buffer: bytes, start: int, *, seed: int, first_batch: int, synced: int) -> Verdict:
+def judge(
+    buffer: bytes, start: int, *, seed: int, first_batch: int, synced: int, sealed_at: int | None
+) -> Verdict:
     """`buffer` is the whole file, its batches begin at `start`, with batch `first_batch`.
 
-    `synced` is the last batch that was synced before the file got its name.
+    `synced` is the last batch that was synced before the file got its name. `sealed_at` is where
+    the batches end according to a trailer that reads, though the index before it does not.
     """
-    survey = _Survey(buffer, start, synced)
+    survey = _Survey(buffer, start, synced, sealed_at)
     pieces = list(survey.pieces(seed))
     kept: list[Stretch] = []
     expected = first_batch
@@ -81,16 +84,18 @@ def judge(buffer: bytes, start: int, *, seed: int, first_batch: int, synced: int
 class _Survey:
     """One pass over the frames. After it, `synced` is the highest number named anywhere."""
 
-    def __init__(self, buffer: bytes, start: int, synced: int) -> None:
+    def __init__(self, buffer: bytes, start: int, synced: int, sealed_at: int | None) -> None:
         self.synced = synced
-        self.sealed = False
-        self.end = len(buffer)
+        self.sealed = sealed_at is not None
+        self.end = len(buffer) if sealed_at is None else sealed_at
         self._buffer = buffer
         self._start = start
 
     def pieces(self, seed: int) -> Iterator[_Piece]:
         reached, count, unbroken = self._start, 0, True
         for frame in scan(self._buffer, self._start, seed=seed):
+            if frame.start >= self.end:
+                break
             unbroken = unbroken and frame.start == reached
             if frame.type in (INDEX, OFFSETS):
                 self._sealed(frame)

@@ -31,7 +31,7 @@ from tests.storage.phrases import (
 BATCHES = [
     [
         record
-        for pair in zip(numbered(ANN, 40)[at : at + 4], numbered(BOB, 40)[at : at + 4])
+        for pair in zip(numbered(ANN, 40)[at : at + 4], numbered(BOB, 40)[at : at + 4], strict=True)
         for record in pair
     ]
     for at in range(0, 40, 4)
@@ -61,7 +61,8 @@ def test_records_come_back_in_order_after_a_restart(limits: LogLimits, make: obj
     log, recovery = start(make(*BATCHES, limits=limits), limits=limits)
     assert replayed(log) == flattened(BATCHES)
     assert log.clock() == recovery.clock == {ANN: 40, BOB: 40}
-    assert recovery.problems == recovery.missing == recovery.quarantined == ()
+    assert recovery.problems == recovery.quarantined == ()
+    assert recovery.missing == ()
     assert recovery.cut is None
 
 
@@ -205,7 +206,7 @@ def test_a_healthy_log_is_opened_and_closed_without_a_write() -> None:
 def test_a_log_of_another_shard_or_cluster_is_not_ours_and_not_touched() -> None:
     disk = disk_with(numbered(ANN, 3))
     before = {name: bytes(content) for name, content in disk.files.items()}
-    with pytest.raises(NotOurs, match="expected cluster 'example.org', shard 'other'"):
+    with pytest.raises(NotOurs, match=r"expected cluster 'example\.org', shard 'other'"):
         start(disk, shard="other")
     assert {name: bytes(content) for name, content in disk.files.items()} == before
 

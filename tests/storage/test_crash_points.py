@@ -1,0 +1,189 @@
+"""Power is cut at every disk operation, and of the unsynced writes any part may be there after.
+
+What was confirmed is there, whole and once; of what was not, a batch is there whole or not at all;
+and a second crash during the recovery from the first changes nothing of that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from copy import deepcopy
+from random import Random
+
+import pytest
+
+from crdt import Record
+from sim.disk import Draw, PowerCut, SimulatedDisk, keep_all, lose_all
+from storage import DiskFull, Log, LogDamaged, LogLimits, Missing, Recovery, SyncFailed
+from tests.storage.phrases import ANN, BOB, append, flattened, numbered, replayed, start
+
+LIMITS = LogLimits(segment_bytes=4900, recent_bytes=0)
+BATCHES: list[list[Record]] = [
+    [*numbered(ANN, 2 * n + 2, size=60)[2 * n :], numbered(BOB, n + 1, size=60)[n]]
+    for n in range(4)
+]
+Work = Callable[[SimulatedDisk, list[list[Record]]], None]
+
+
+def appends(disk: SimulatedDisk, confirmed: list[list[Record]]) -> None:
+    """A start, appends with a roll in between, a clean end."""
+    log = start(disk, limits=LIMITS)[0]
+    for batch in BATCHES[len(confirmed) :]:
+        append(log, batch)
+        confirmed.append(batch)
+    log.close()
+
+
+def draws(seeds: Iterable[int]) -> list[Draw]:
+    return [lose_all, keep_all, *(Random(seed).randrange for seed in seeds)]
+
+
+def crashes(
+    work: Work, disk: SimulatedDisk, confirmed: Sequence[list[Record]], seeds: Iterable[int]
+) -> int:
+    """Does `work` with a power cut at each of its operations; returns how many there were."""
+    operation = 0
+    while True:
+        operation += 1
+        crashing, done = deepcopy(disk), list(confirmed)
+        crashing.crash_at = disk.operations + operation
+        try:
+            work(crashing, done)
+        except PowerCut:
+            for draw in draws(seeds):
+                after = deepcopy(crashing)
+                after.lose_power(draw)
+                check(after, done, f"operation {operation}")
+        else:
+            return operation - 1
+
+
+def check(disk: SimulatedDisk, confirmed: list[list[Record]], where: str) -> None:
+    """Starts twice, the first time with a crash at every operation of the recovery."""
+    once = deepcopy(disk)
+    log, recovery = start(once, limits=LIMITS)
+    operations = once.operations - disk.operations
+    found = replayed(log)
+    cold = deepcopy(once)
+    cold.lose_power(lose_all)
+    assert replayed(start(cold, limits=LIMITS)[0]) == found, f"{where}: trusted too early"
+    check_recovered(log, recovery, confirmed, where)
+    for operation in range(1, operations + 1):
+        for draw in (lose_all, keep_all, Random(operation).randrange):
+            second = deepcopy(disk)
+            second.crash_at = disk.operations + operation
+            with pytest.raises(PowerCut):
+                start(second, limits=LIMITS)
+            second.lose_power(draw)
+            log, recovery = start(second, limits=LIMITS)
+            check_recovered(log, recovery, confirmed, f"{where}, then {operation}")
+
+
+def check_recovered(
+    log: Log, recovery: Recovery, confirmed: list[list[Record]], where: str
+) -> None:
+    found = replayed(log)
+    expected = flattened(confirmed)
+    more = flattened(BATCHES[: len(confirmed) + 1])
+    assert found in (expected, more), where
+    assert recovery.quarantined == recovery.unidentified == (), where
+    assert recovery.missing == (), where
+    if found != flattened(BATCHES):
+        append(log, BATCHES[len(confirmed) + (found == more)])
+
+
+SEEDS = [range(3), pytest.param(range(3, 40), marks=pytest.mark.slow)]
+
+
+@pytest.mark.parametrize("seeds", SEEDS)
+def test_power_cut_at_every_operation_of_append_roll_and_seal(seeds: range) -> None:
+    assert crashes(appends, SimulatedDisk(), [], seeds) > 20
+
+
+@pytest.mark.parametrize("seeds", SEEDS)
+def test_power_cut_at_every_operation_of_the_recovery_of_an_unsealed_tail(seeds: range) -> None:
+    disk = SimulatedDisk()
+    log = start(disk, limits=LIMITS)[0]
+    append(log, BATCHES[0])
+    assert crashes(appends, disk, BATCHES[:1], seeds) > 20
+
+
+def test_power_cut_at_every_operation_of_a_quarantine() -> None:
+    """The damage is found by the replay; marking it may be lost, and is then done again."""
+    disk = SimulatedDisk()
+    confirmed: list[list[Record]] = []
+    appends(disk, confirmed)
+    first = disk.names()[0]
+    whole = disk.read(first, 0, disk.size(first))
+    disk.flip(first, whole.index(BATCHES[0][1].data))
+    for operation in range(1, 3):
+        for draw in draws(range(12)):
+            crashing = deepcopy(disk)
+            crashing.crash_at = disk.operations + operation
+            with pytest.raises(PowerCut):
+                replayed(start(crashing, limits=LIMITS)[0])
+            crashing.lose_power(draw)
+            with_mark = crashing.names()[0].endswith("damaged")
+            if not with_mark:
+                with pytest.raises(LogDamaged):
+                    replayed(start(crashing, limits=LIMITS)[0])
+            log, recovery = start(crashing, limits=LIMITS)
+            assert recovery.missing == (Missing(ANN, 2, 2),)
+            assert sorted(replayed(log)) == sorted(set(flattened(BATCHES)) - {BATCHES[0][1]})
+
+
+def test_power_cut_at_every_operation_of_taking_over_a_damaged_tail() -> None:
+    disk = SimulatedDisk()
+    log = start(disk)[0]
+    for batch in BATCHES:
+        append(log, batch)
+    (name,) = disk.names()
+    disk.flip(name, disk.read(name, 0, disk.size(name)).index(BATCHES[1][0].data))
+    before = disk.operations
+    start(deepcopy(disk))
+    for operation in range(1, 9):
+        for draw in draws(range(12)):
+            crashing = deepcopy(disk)
+            crashing.crash_at = before + operation
+            with pytest.raises(PowerCut):
+                start(crashing)
+                append(start(crashing)[0], numbered(ANN, 9, size=60)[8:])
+            crashing.lose_power(draw)
+            log, recovery = start(crashing)
+            assert recovery.missing == (Missing(ANN, 3, 3),), operation
+            kept = [other for other in crashing.names() if not other.endswith("new")]
+            assert "log-0000000001.aside" in kept, operation
+            assert sorted(replayed(log)) == sorted(set(flattened(BATCHES)) - {BATCHES[1][0]})
+
+
+def test_a_tail_that_lives_in_the_page_cache_alone_is_made_durable_before_it_is_trusted() -> None:
+    """A sync failed, the process ended, and another one starts without a reboot in between."""
+    disk = SimulatedDisk()
+    log = start(disk)[0]
+    append(log, BATCHES[0])
+    disk.failing_syncs = 1
+    with pytest.raises(SyncFailed):
+        append(log, BATCHES[1])
+    log = start(disk)[0]
+    found = replayed(log)
+    assert found == flattened(BATCHES[:2]), "it reads well"
+    disk.lose_power(lose_all)
+    assert replayed(start(disk)[0]) == found
+
+
+def test_a_refused_batch_is_never_read_though_power_is_cut_in_the_next() -> None:
+    """Sectors of the refused and of the next batch may be mixed on the disk."""
+    for seed in range(200):
+        disk = SimulatedDisk()
+        log = start(disk)[0]
+        append(log, BATCHES[0])
+        disk.capacity = sum(disk.size(name) for name in disk.names()) + 200
+        with pytest.raises(DiskFull):
+            append(log, BATCHES[1])
+        disk.capacity = None
+        disk.crash_at = disk.operations + 2
+        other = numbered(ANN, 4, size=60)[2:]
+        with pytest.raises(PowerCut):
+            append(log, other)
+        disk.lose_power(Random(seed).randrange)
+        assert replayed(start(disk)[0]) in (BATCHES[0], [*BATCHES[0], *other]), seed

@@ -1,0 +1,113 @@
+"""A crash in the middle of a write: what was confirmed before is there, the start succeeds."""
+
+from __future__ import annotations
+
+import pytest
+
+from storage import Cut
+from tests.storage.phrases import (
+    ANN,
+    BOB,
+    SMALL,
+    append,
+    copy_of,
+    disk_with,
+    numbered,
+    replayed,
+    restarted,
+    segments,
+    start,
+)
+
+CONFIRMED = [numbered(ANN, 3), numbered(BOB, 2)]
+LAST = numbered(ANN, 6)[3:]
+
+
+def with_last_batch() -> tuple[int, int]:
+    """Where the last batch begins and ends."""
+    (name,) = segments(whole := disk_with(*CONFIRMED, LAST))
+    return disk_with(*CONFIRMED).size(name), whole.size(name)
+
+
+BEGIN, END = with_last_batch()
+
+
+@pytest.mark.parametrize("filler", [b"", bytes(1), bytes(5000), b"\xff" * 700, b"\xd7sb" * 50])
+def test_a_tail_torn_at_every_length_is_cut_and_nothing_else(filler: bytes) -> None:
+    whole = disk_with(*CONFIRMED, LAST)
+    (name,) = segments(whole)
+    for end in range(BEGIN, END):
+        disk = copy_of(whole)
+        disk.files[name][end:] = filler
+        log, recovery = start(disk)
+        size = end + len(filler) - BEGIN
+        assert recovery.cut == (Cut(name, BEGIN, size) if size else None), end
+        assert replayed(log) == [*CONFIRMED[0], *CONFIRMED[1]], end
+        assert (recovery.missing, recovery.quarantined, recovery.unidentified) == ((), (), ())
+        assert append(log, LAST) == 3
+        assert replayed(restarted(disk)) == [*CONFIRMED[0], *CONFIRMED[1], *LAST], end
+
+
+def test_a_tail_that_ends_with_its_mark_is_whole() -> None:
+    log, recovery = start(disk_with(*CONFIRMED, LAST))
+    assert recovery.cut is None
+    assert replayed(log) == [*CONFIRMED[0], *CONFIRMED[1], *LAST]
+
+
+def test_zeros_after_the_last_mark_are_cut() -> None:
+    disk = disk_with(*CONFIRMED, LAST)
+    disk.files[segments(disk)[0]] += bytes(4096)
+    log, recovery = start(disk)
+    assert recovery.cut is not None and recovery.cut.size == 4096
+    assert log.clock() == {ANN: 6, BOB: 2}
+
+
+def test_any_wrong_byte_of_the_last_batch_cuts_all_of_it() -> None:
+    whole = disk_with(*CONFIRMED, LAST)
+    (name,) = segments(whole)
+    for at in range(BEGIN, END):
+        disk = copy_of(whole)
+        disk.files[name][at] ^= 0x20
+        log, recovery = start(disk)
+        assert replayed(log) == [*CONFIRMED[0], *CONFIRMED[1]], at
+        assert recovery.cut == Cut(name, BEGIN, END - BEGIN), at
+
+
+def test_what_was_cut_stays_away_and_what_was_kept_stays() -> None:
+    disk = disk_with(*CONFIRMED, LAST)
+    (name,) = segments(disk)
+    del disk.files[name][-1]
+    restarted(disk)
+    second, recovery = start(disk)
+    assert (recovery.cut, recovery.problems) == (None, ())
+    assert replayed(second) == [*CONFIRMED[0], *CONFIRMED[1]]
+    assert segments(disk) == ["log-0000000003.segment"], "the old tails are gone"
+
+
+def test_a_seal_torn_at_every_length_cuts_no_batch() -> None:
+    unsealed = disk_with(*CONFIRMED)
+    (name,) = segments(unsealed)
+    sealed = copy_of(unsealed)
+    restarted(sealed).close()
+    sealed = disk_with(*CONFIRMED)
+    log = restarted(sealed)
+    log.close()
+    (name,) = segments(sealed)
+    begin = disk_with(*CONFIRMED).size(segments(unsealed)[0])
+    for end in range(begin, sealed.size(name)):
+        disk = copy_of(sealed)
+        del disk.files[name][end:]
+        log, recovery = start(disk)
+        assert replayed(log) == [*CONFIRMED[0], *CONFIRMED[1]], end
+        assert (recovery.quarantined, recovery.missing) == ((), ()), end
+
+
+def test_a_tail_torn_in_a_later_segment_leaves_the_sealed_ones() -> None:
+    batches = [numbered(ANN, 40)[at : at + 4] for at in range(0, 40, 4)]
+    disk = disk_with(*batches, limits=SMALL)
+    name = segments(disk)[-1]
+    assert len(segments(disk)) > 2
+    disk.files[name][-1] ^= 1
+    log, recovery = start(disk, limits=SMALL)
+    assert replayed(log) == numbered(ANN, 36)
+    assert recovery.cut is not None and recovery.cut.name == name
