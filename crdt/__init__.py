@@ -2,6 +2,7 @@
 
 from crdt.codec import Draft as Draft
 from crdt.codec import Head as Head
+from crdt.codec import blob_in as blob_in
 from crdt.codec import first_head as first_head
 from crdt.codec import read as read
 from crdt.codec import write as write
@@ -16,6 +17,7 @@ from crdt.ids import inbox_of as inbox_of
 from crdt.ids import includes as includes
 from crdt.ids import is_inbox as is_inbox
 from crdt.ids import merge as merge
+from crdt.names import flag_problem as flag_problem
 from crdt.operations import DELETED as DELETED
 from crdt.operations import Blob as Blob
 from crdt.operations import Body as Body
@@ -36,11 +38,13 @@ from crdt.operations import Operation as Operation
 from crdt.operations import Unknown as Unknown
 from crdt.plan import Planned as Planned
 from crdt.plan import plan as plan
+from crdt.reading import Reading as Reading
 from crdt.records import CHAIN_BYTES as CHAIN_BYTES
 from crdt.records import RECORD_BYTES_MAX as RECORD_BYTES_MAX
 from crdt.records import Record as Record
 from crdt.records import first_chain as first_chain
 from crdt.records import next_chain as next_chain
+from crdt.refusals import Code as Code
 from crdt.refusals import Refused as Refused
 from crdt.requests import Address as Address
 from crdt.requests import Append as Append

@@ -5,7 +5,7 @@ Everything that decoding would call ill-formed is refused here, so that no origi
 
 from __future__ import annotations
 
-from crdt.names import box_problem, flag_problem, normal, problem
+from crdt.names import box_problem, flag_key, flag_problem, normal, problem
 from crdt.operations import DELETED, Blob
 from crdt.refusals import Code, Refused
 from crdt.requests import Address
@@ -26,10 +26,11 @@ SPELLINGS = {
 
 
 def box_name(address: Address) -> str:
-    trouble = box_problem(address.box)
+    name = normal(address.box)
+    trouble = box_problem(name)
     if trouble is not None:
         raise Refused(Code.BAD_NAME, address, f"the name of a box: {trouble}; choose another")
-    return normal(address.box)
+    return name
 
 
 def path_names(address: Address) -> tuple[str, ...]:
@@ -49,10 +50,11 @@ def path_names(address: Address) -> tuple[str, ...]:
 
 def new_name(name: str, address: Address) -> str:
     """`name` as it may be given to a folder or file."""
+    name = normal(name)
     trouble = problem(name)
     if trouble is not None:
         raise Refused(Code.BAD_NAME, address, f"{name!r}: {trouble}; choose another name")
-    return normal(name)
+    return name
 
 
 def flags(asked: tuple[str, ...], address: Address) -> tuple[str, ...]:
@@ -62,7 +64,7 @@ def flags(asked: tuple[str, ...], address: Address) -> tuple[str, ...]:
         raise Refused(Code.BAD_FLAG, address, "; ".join(troubles))
     spelled: dict[str, str] = {}
     for flag in asked:
-        key = _without_case(flag)
+        key = flag_key(flag)
         spelled.setdefault(key, SPELLINGS.get(key, flag))
     few_enough(tuple(spelled.values()), address)
     return tuple(sorted(spelled.values()))
@@ -72,10 +74,6 @@ def few_enough(given: tuple[str, ...], address: Address) -> None:
     if len(given) > FLAGS_MAX:
         found = f"expected at most {FLAGS_MAX} flags, found {len(given)}"
         raise Refused(Code.TOO_LARGE, address, f"{found}; leave some out, or remove some first")
-
-
-def _without_case(flag: str) -> str:
-    return "".join(letter.lower() if letter.isascii() else letter for letter in flag)
 
 
 def date(date_ms: int, address: Address) -> int:

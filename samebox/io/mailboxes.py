@@ -12,6 +12,7 @@ from typing import BinaryIO
 
 from msgspec import Struct
 
+from crdt import flag_problem
 from samebox.mail import (
     KEYWORDS_FILE,
     Began,
@@ -41,11 +42,13 @@ NS_PER_MS = 1_000_000
 
 class Incoming(Struct, frozen=True):
     """A message of a source. `number` is its own for ever (samebox.mail.identity), `where` is for
-    people; what is left of `chunks` when the next message is asked for is skipped."""
+    people; what is left of `chunks` when the next message is asked for is skipped. `unfit` are
+    flags that the source has and samebox cannot hold."""
 
     number: int
     where: str
     flags: tuple[str, ...]
+    unfit: tuple[str, ...]
     date_ms: int | None
     chunks: Iterator[bytes]
 
@@ -77,7 +80,7 @@ def read_mbox(
             assert isinstance(event, Began)
             where = f"{path}, byte {event.offset}"
             chunks = _until_ended(events)
-            yield Incoming(event.offset, where, event.flags, event.date_ms, chunks)
+            yield Incoming(event.offset, where, *_fit(event.flags), event.date_ms, chunks)
             for _ in chunks:
                 pass
 
@@ -87,6 +90,12 @@ def _mbox_events(file: BinaryIO, reader: MboxReader, start: int) -> Iterator[Eve
     for piece in _pieces(file):
         yield from reader.feed(piece)
     yield from reader.finish()
+
+
+def _fit(flags: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Those that samebox can hold, and the others."""
+    unfit = tuple(flag for flag in flags if flag_problem(flag))
+    return tuple(flag for flag in flags if flag not in unfit), unfit
 
 
 def _until_ended(events: Iterator[Event]) -> Iterator[bytes]:
@@ -159,8 +168,8 @@ def read_maildir(folder: Path) -> Iterator[Incoming]:
         with file:
             unique, letters = split_name(Path(file.name).name)
             date_ms = os.fstat(file.fileno()).st_mtime_ns // NS_PER_MS
-            flags = flags_of(letters, keywords)
-            yield Incoming(number_of(unique), file.name, flags, date_ms, _pieces(file))
+            fit, unfit = _fit(flags_of(letters, keywords))
+            yield Incoming(number_of(unique), file.name, fit, unfit, date_ms, _pieces(file))
 
 
 def _opened(folder: Path, path: Path) -> BinaryIO:

@@ -6,8 +6,6 @@ exported and read again has the same bytes, flags and date (samebox.mail.status 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from samebox.mail.errors import NotMbox
 from samebox.mail.from_line import FROM, FROM_LINE_BYTES_MAX, FromLine, own_line, parse
 from samebox.mail.message import Event, Passage
@@ -136,12 +134,12 @@ class MboxWriter:
         self._left = 0
         self._last = b""
 
-    def begin(self, flags: Iterable[str], date_ms: int, size: int) -> bytes:
+    def begin(self, flags: tuple[str, ...], date_ms: int, size: int) -> bytes:
         """`size` is that of the whole message in bytes; `date_ms` lies in the years 1 to 9999."""
         self._quoter = Quoter()
         self._left = size
         self._last = b"\n"
-        return own_line(date_ms) + own_block(tuple(flags), date_ms, size)
+        return own_line(date_ms) + own_block(flags, date_ms, size)
 
     def content(self, data: bytes) -> bytes:
         self._left -= len(data)

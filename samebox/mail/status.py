@@ -11,8 +11,7 @@ message, which are no part of it:
     X-Keywords: work $Forwarded
 
 The first gives what an mbox cannot: the date in milliseconds, and the size of the message, which
-tells whether the line end before the next From_ line is its own. In these keywords, bytes that
-cannot stand in a list of words are written as %XX.
+tells whether the line end before the next From_ line is its own.
 """
 
 from __future__ import annotations
@@ -20,7 +19,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from typing import NamedTuple
-from urllib.parse import unquote_to_bytes
 
 STATUS = {"R": "\\Seen"}
 X_STATUS = {"A": "\\Answered", "F": "\\Flagged", "T": "\\Draft", "D": "\\Deleted"}
@@ -35,7 +33,6 @@ OWN_BLOCK = re.compile(
 HEADERS = re.compile(
     rb"^(?:(?:x-)?status:[ \t]*([A-Z]*)|x-keywords:([^\n]*(?:\n[ \t]+[^\n]*)*))", re.I | re.M
 )
-UNFIT = re.compile(rb"[^!-$&-~]")
 
 
 class Block(NamedTuple):
@@ -47,16 +44,17 @@ class Block(NamedTuple):
     length: int
 
 
-def own_block(flags: Iterable[str], date_ms: int, size: int) -> bytes:
+def own_block(flags: tuple[str, ...], date_ms: int, size: int) -> bytes:
+    """`flags` are such as samebox holds: printable ASCII, no spaces."""
     known = {flag.lower(): letter for letter, flag in LETTERS.items()}
     letters = {known[flag.lower()] for flag in flags if flag.lower() in known}
-    keywords = [flag for flag in flags if flag.lower() not in known]
+    keywords = " ".join(flag for flag in flags if flag.lower() not in known)
     return b"".join(
         (
             b"X-Samebox-Export: 1 %d %d\n" % (date_ms, size),
             b"Status: %sO\n" % _letters(STATUS, letters),
             b"X-Status: %s\n" % _letters(X_STATUS, letters),
-            b"X-Keywords: %s\n" % b" ".join(map(_word, keywords)),
+            b"X-Keywords: %s\n" % keywords.encode("ascii"),
         )
     )
 
@@ -67,8 +65,7 @@ def read_block(head: bytes) -> Block | None:
     if found is None:
         return None
     date_ms, size, status, x_status, keywords = found.groups()
-    words = (_text(unquote_to_bytes(word)) for word in keywords.split())
-    flags = _flags(status + x_status, words)
+    flags = _flags(status + x_status, map(_text, keywords.split()))
     return Block(flags, int(date_ms), int(size), found.end())
 
 
@@ -88,10 +85,6 @@ def _flags(letters: bytes, keywords: Iterable[str]) -> tuple[str, ...]:
 
 def _letters(table: dict[str, str], letters: set[str]) -> bytes:
     return "".join(letter for letter in table if letter in letters).encode()
-
-
-def _word(flag: str) -> bytes:
-    return UNFIT.sub(lambda found: b"%%%02X" % found[0][0], flag.encode())
 
 
 def _text(word: bytes) -> str:

@@ -78,6 +78,14 @@ def test_messages_added_to_an_mbox_leave_the_numbers_of_the_others(tmp_path: Pat
     assert [m.number for m in read_mbox(tmp_path / "two")][:2] == before
 
 
+def test_flags_that_cannot_be_held_are_told_apart(tmp_path: Path) -> None:
+    (tmp_path / "in").write_bytes(
+        b"From a Thu Jan  1 00:00:00 1970\nStatus: R\nX-Keywords: fine Caf\xc3\xa9 \\Odd\n\nx\n"
+    )
+    (found,) = read_mbox(tmp_path / "in")
+    assert (found.flags, found.unfit) == (("\\Seen", "fine"), ("Café", "\\Odd"))
+
+
 def test_an_export_overwrites_nothing(tmp_path: Path) -> None:
     (tmp_path / "out").write_bytes(b"precious")
     with pytest.raises(MailError, match="expected nothing there"):

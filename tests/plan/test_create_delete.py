@@ -104,7 +104,11 @@ def test_nothing_is_made_below_a_file(parents: bool) -> None:
     assert refusal(request)[0] == Code.NOT_A_MAILBOX
 
 
-@pytest.mark.parametrize("address", ["alice:..", "alice:a//b", "new:.."])
+def test_a_box_too_is_made_in_the_normal_form() -> None:
+    assert bodies(Create(at("e\u0301"))) == (BoxMade("\u00e9", False),)
+
+
+@pytest.mark.parametrize("address", ["alice:..", "alice:a//b", "new:..", "alice:\ud800", "new:\n"])
 def test_a_bad_name_is_refused(address: str) -> None:
     assert refusal(Create(at(address), parents=True))[0] == Code.BAD_NAME
 
