@@ -152,3 +152,10 @@ def test_a_header_without_end_is_passed_on_at_its_bound() -> None:
     for _ in range(1 + (1 << 20) // 1000):
         events += reader.feed(b"x" * 999 + b"\n")
     assert events[0] == Began(0, ("\\Seen",), 5000)
+
+
+@pytest.mark.parametrize("pieces_", [(b"a: b\n", b"\nx"), (b"a: b\r\n\r", b"\nx"), (b"\r", b"\nx")])
+def test_a_message_begins_when_its_header_has_ended(pieces_: tuple[bytes, bytes]) -> None:
+    reader = MboxReader()
+    assert reader.feed(FROM + pieces_[0]) == []
+    assert reader.feed(pieces_[1])[0] == Began(0, (), 5000)
