@@ -143,7 +143,9 @@ def test_entries_are_copied_from_mailboxes_alone() -> None:
     assert refusal(request) == (Code.NOT_A_MAILBOX, "alice:notes.txt")
 
 
-@pytest.mark.parametrize("entry", [ELSEWHERE, dot(999), WORK])
+@pytest.mark.parametrize(
+    "entry", [ELSEWHERE, dot(999), WORK, dot(0), dot(-1), dot(1 << 64), Dot(b"short", 1)]
+)
 def test_an_entry_that_the_mailbox_does_not_show_is_refused(entry: Dot) -> None:
     for request in (
         Copy(at("alice:Work"), at("team:Plans"), (FIRST, entry)),
