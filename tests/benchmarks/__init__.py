@@ -1,0 +1,1 @@
+"""The measuring itself: what is counted, and that the floor runs. No time is asserted."""
