@@ -1,7 +1,12 @@
 """Durable records and blobs: the log and the packs, over one port to a disk."""
 
+from storage.continuity import Continue as Continue
+from storage.continuity import NewActor as NewActor
+from storage.continuity import SecondCopy as SecondCopy
+from storage.continuity import continuity as continuity
 from storage.coverage import Missing as Missing
 from storage.disk import Disk as Disk
+from storage.dump import describe as describe
 from storage.errors import BlobDamaged as BlobDamaged
 from storage.errors import BlobMissing as BlobMissing
 from storage.errors import Damaged as Damaged
@@ -19,11 +24,21 @@ from storage.errors import RecordsMissing as RecordsMissing
 from storage.errors import StorageError as StorageError
 from storage.errors import SyncFailed as SyncFailed
 from storage.errors import TooNew as TooNew
+from storage.identity import Identity as Identity
+from storage.identity import check_identity as check_identity
+from storage.identity import decode_identity as decode_identity
+from storage.identity import encode_identity as encode_identity
+from storage.identity import load_identity as load_identity
+from storage.identity import save_identity as save_identity
 from storage.index import Tip as Tip
 from storage.log import Log as Log
 from storage.log import LogLimits as LogLimits
 from storage.log import LogSize as LogSize
 from storage.memory import MemoryDisk as MemoryDisk
+from storage.pack_files import BLOB_BYTES_MAX as BLOB_BYTES_MAX
+from storage.pack_opening import PacksRecovery as PacksRecovery
+from storage.packs import Packs as Packs
+from storage.packs import PacksSize as PacksSize
 from storage.reading import HeadBefore as HeadBefore
 from storage.reading import SegmentReplay as SegmentReplay
 from storage.recovery import Recovery as Recovery

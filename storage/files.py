@@ -51,3 +51,8 @@ def set_state(disk: Disk, name: FileName, *, state: str) -> FileName:
     disk.rename(name.text, renamed.text)
     disk.sync_directory()
     return renamed
+
+
+def remove_if_there(disk: Disk, name: FileName) -> None:
+    if name.text in disk.names():
+        disk.remove(name.text)

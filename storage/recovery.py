@@ -9,7 +9,7 @@ from crdt import Record, first_chain, next_chain
 from storage.coverage import Coverage, Missing, Span, runs_of
 from storage.disk import Disk
 from storage.errors import Damaged, DiskFull, DiskReadOnly
-from storage.files import FileName
+from storage.files import FileName, remove_if_there
 from storage.frames import (
     BASE,
     MARK,
@@ -24,7 +24,7 @@ from storage.frames import (
 from storage.header import LOG_MAGIC, Header, find_header, header_length
 from storage.index import TRAILER_BYTES, Base, Tip, decode_part, decode_trailer
 from storage.segment import next_sector, read_whole
-from storage.tail import Tail, remove_if_there
+from storage.tail import Tail
 from storage.verdict import Cut, Stretch, judge
 
 

@@ -6,10 +6,11 @@ from bisect import insort
 from collections.abc import Mapping, Sequence
 
 from crdt import Record
+from storage.appending import FileEnd
 from storage.coverage import Run
 from storage.disk import Disk
 from storage.errors import DiskFull, DiskReadOnly
-from storage.files import NEW, FileName, publish
+from storage.files import NEW, FileName, publish, remove_if_there
 from storage.frames import BASE, INDEX, OFFSETS, encode_batch, encode_frame, seed_of
 from storage.header import Header, encode_header
 from storage.index import (
@@ -28,11 +29,6 @@ OFFSET_SPACING_BYTES = 64 << 10
 """Bytes of a segment between two entries of an actor: what a read steps over at most, about."""
 
 
-def remove_if_there(disk: Disk, name: FileName) -> None:
-    if name.text in disk.names():
-        disk.remove(name.text)
-
-
 class Tail:
     """Owns the end of the file. `segment` is how readers see it, up to the last batch synced."""
 
@@ -41,8 +37,8 @@ class Tail:
         self.offsets = Offsets({})
         self.last_batch = header.first_batch - 1
         self._disk = disk
+        self._end = FileEnd(disk, segment.end)
         self._runs: dict[bytes, list[tuple[int, int]]] = {}
-        self._unclean = False
 
     @classmethod
     def create(cls, disk: Disk, header: Header, base: Base) -> Tail:
@@ -81,8 +77,7 @@ class Tail:
     def write(self, records: Sequence[Record], runs: Sequence[Run], *, synced: int) -> None:
         """Writes one batch, unsynced. `runs` say which records they are.
 
-        After `DiskFull` and `DiskReadOnly` the file ends where it ended before, now or, if even
-        that is refused, before anything else is written; no mark of this batch was ever whole.
+        After `DiskFull` and `DiskReadOnly` the file is as before: no mark of this batch was whole.
         """
         segment = self.segment
         batch = encode_batch(
@@ -92,7 +87,7 @@ class Tail:
             offset=segment.end,
             seed=segment.seed,
         )
-        self._write(batch)
+        self._end.append(segment.name, batch)
         self._note(runs, segment.end)
         self.last_batch += 1
         segment.records += len(records)
@@ -115,28 +110,11 @@ class Tail:
         places = encode_frame(OFFSETS, encode_part(self.offsets), offset=at, seed=seed)
         size = at + len(places) + len(encode_trailer(Trailer(segment.id, 0, 0, 0)))
         trailer = Trailer(segment.id, segment.end, at, size)
-        self._write(summary + places + encode_trailer(trailer))
+        self._end.append(segment.name, summary + places + encode_trailer(trailer))
         self.sync()
         segment.trailer = trailer
         segment.state = State.SEALED
         return index
-
-    def _write(self, data: bytes) -> None:
-        name = self.segment.name.text
-        if self._unclean:
-            self._disk.truncate(name, self.segment.end)
-            self._unclean = False
-        try:
-            self._disk.write(name, self.segment.end, data)
-        except (DiskFull, DiskReadOnly):
-            self._undo()
-            raise
-
-    def _undo(self) -> None:
-        try:
-            self._disk.truncate(self.segment.name.text, self.segment.end)
-        except (DiskFull, DiskReadOnly):
-            self._unclean = True
 
     def _note(self, runs: Sequence[Run], start: int) -> None:
         for actor, span, _ in runs:

@@ -1,0 +1,238 @@
+"""Blob packs of one shard: immutable bytes, named by their SHA-256, appended to pack files.
+
+The rule of durability: a blob is held once a `sync` after its `put` has returned, and `has` says
+so; until then it waits. `has` and `hashes` look at memory alone and may be called from any thread;
+everything else belongs to the thread that drives the disk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from hashlib import sha256
+
+from storage.disk import Disk
+from storage.errors import (
+    BlobDamaged,
+    BlobMissing,
+    Damaged,
+    DiskError,
+    DiskFull,
+    DiskReadFailed,
+    DiskReadOnly,
+    FileMissing,
+    Poisoned,
+)
+from storage.files import FileName
+from storage.header import ID_BYTES, PACK_MAGIC, Header
+from storage.pack_files import BLOB_BYTES_MAX, HASH_BYTES, OpenPack, read_blob
+from storage.pack_opening import OpenedPacks, PacksRecovery, open_packs
+
+PACK_BYTES_MAX = 64 << 20
+"""A start after a crash reads and copies at most about this much."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PacksSize:
+    bytes: int
+    packs: int
+    blobs: int
+
+
+class Packs:
+    """Made by `open`."""
+
+    def __init__(
+        self,
+        disk: Disk,
+        opened: OpenedPacks,
+        *,
+        cluster: str,
+        shard: str,
+        entropy: Callable[[int], bytes],
+        pack_bytes_max: int,
+    ) -> None:
+        self._disk = disk
+        self._cluster = cluster
+        self._shard = shard
+        self._entropy = entropy
+        self._pack_bytes_max = pack_bytes_max
+        self._sealed = opened.sealed
+        self._open = opened.pack
+        self._last_number = opened.last_number
+        self._waiting: set[bytes] = set()
+        self._damaged: set[bytes] = set()
+        self._poison: str | None = None
+
+    @classmethod
+    def open(
+        cls,
+        disk: Disk,
+        *,
+        cluster: str,
+        shard: str,
+        entropy: Callable[[int], bytes],
+        pack_bytes_max: int = PACK_BYTES_MAX,
+    ) -> tuple[Packs, PacksRecovery]:
+        """Opens what is there, an empty directory included, and repairs what a crash left.
+
+        Raises `NotOurs`, `TooNew`, `DiskError`; none of them loses anything.
+        """
+        opened = open_packs(disk, cluster=cluster, shard=shard, entropy=entropy)
+        packs = cls(
+            disk,
+            opened,
+            cluster=cluster,
+            shard=shard,
+            entropy=entropy,
+            pack_bytes_max=pack_bytes_max,
+        )
+        return packs, opened.recovery()
+
+    def put(self, hash_: bytes, data: bytes) -> bool:
+        """Writes a blob of at most `BLOB_BYTES_MAX`; False where it is held or waits already.
+
+        Raises `BlobDamaged` where `hash_` is not the SHA-256 of `data`. After `DiskFull` and
+        `DiskReadOnly` this blob was not added, and those that wait still do. After any other
+        `DiskError` the packs are poisoned.
+        """
+        assert len(data) <= BLOB_BYTES_MAX, f"a blob of {len(data)} bytes"
+        if sha256(data).digest() != hash_:
+            raise BlobDamaged(f"{len(data)} bytes are not the blob {hash_.hex()}; ask again")
+        self._check_sound()
+        if self._find(hash_) is not None and hash_ not in self._damaged:
+            return False
+        self._add(hash_, data)
+        self._damaged.discard(hash_)
+        return True
+
+    def sync(self) -> None:
+        """Makes all that waits durable, with one fdatasync. Raises `SyncFailed`, `Poisoned`."""
+        self._check_sound()
+        if self._waiting and self._open is not None:
+            with self._poisoning():
+                self._open.sync()
+            self._waiting = set()
+
+    def has(self, hash_: bytes) -> bool:
+        """Whether the blob is held, durably."""
+        found = hash_ not in self._waiting and self._find(hash_) is not None
+        return found and hash_ not in self._damaged
+
+    def get(self, hash_: bytes) -> bytes:
+        """The blob, verified. One that waits is found as well.
+
+        Raises `BlobMissing`; `BlobDamaged`, from then on the blob is not held and can be put
+        again; `DiskReadFailed`, the same.
+        """
+        place = None if hash_ in self._damaged else self._find(hash_)
+        if place is None:
+            raise BlobMissing(f"no pack holds {hash_.hex()}")
+        name, id, at = place
+        try:
+            found, data = read_blob(self._disk, name, id, at)
+        except (Damaged, FileMissing) as error:
+            self._damaged.add(hash_)
+            raise BlobDamaged(f"{name.text}: {hash_.hex()} does not read back: {error}") from error
+        except DiskReadFailed:
+            self._damaged.add(hash_)
+            raise
+        if found != hash_ or sha256(data).digest() != hash_:
+            self._damaged.add(hash_)
+            raise BlobDamaged(f"{name.text}, offset {at}: these are not the bytes {hash_.hex()}")
+        return data
+
+    def hashes(self) -> Iterator[bytes]:
+        """Every blob that is held, once."""
+        for pack in list(self._sealed):
+            for hash_ in pack.index.hashes():
+                place = self._find(hash_)
+                if place is not None and place[0] == pack.name and self.has(hash_):
+                    yield hash_
+        if self._open is not None:
+            yield from (hash_ for hash_ in list(self._open.places) if self.has(hash_))
+
+    def size(self) -> PacksSize:
+        """`blobs` counts one that was put again after damage twice."""
+        names = [pack.name for pack in self._sealed]
+        blobs = sum(pack.index.blobs for pack in self._sealed)
+        if self._open is not None:
+            names.append(self._open.name)
+            blobs += len(self._open.places)
+        size = sum(self._disk.size(name.text) for name in names)
+        return PacksSize(bytes=size, packs=len(names), blobs=blobs)
+
+    def close(self) -> None:
+        """Syncs what waits and seals the open pack. The disk is left open.
+
+        On a full or read-only disk the pack stays unsealed: the next start takes it over.
+        """
+        if self._poison is None:
+            self.sync()
+            if self._open is not None and self._open.places:
+                try:
+                    self._seal(self._open)
+                except (DiskFull, DiskReadOnly):
+                    self._poison = "the disk refused the index; all blobs are durable"
+        self._poison = self._poison or "the packs were closed"
+
+    def _find(self, hash_: bytes) -> tuple[FileName, bytes, int] | None:
+        """The newest place; the open pack is looked at before the list it is moved to."""
+        assert len(hash_) == HASH_BYTES, f"a hash of {len(hash_)} bytes"
+        pack = self._open
+        if pack is not None and (at := pack.places.get(hash_)) is not None:
+            return pack.name, pack.header.id, at
+        for sealed in reversed(self._sealed):
+            if (at := sealed.index.find(hash_)) is not None:
+                return sealed.name, sealed.id, at
+        return None
+
+    def _add(self, hash_: bytes, data: bytes) -> None:
+        with self._poisoning():
+            pack = self._pack_for(len(data))
+            self._waiting.add(hash_)  # before it can be found, so that `has` is never early
+            try:
+                pack.add(hash_, data)
+            except DiskError:
+                self._waiting.discard(hash_)
+                raise
+
+    def _pack_for(self, size: int) -> OpenPack:
+        pack = self._open
+        if pack is not None:
+            if not pack.places or pack.end.at + size <= self._pack_bytes_max:
+                return pack
+            self.sync()
+            self._seal(pack)
+        header = Header(
+            magic=PACK_MAGIC,
+            number=self._last_number + 1,
+            id=self._entropy(ID_BYTES),
+            cluster=self._cluster,
+            shard=self._shard,
+        )
+        pack = OpenPack.create(self._disk, header)
+        pack.publish()
+        self._last_number += 1
+        self._open = pack
+        return pack
+
+    def _seal(self, pack: OpenPack) -> None:
+        """In this order, so that a blob is found at every moment."""
+        self._sealed.append(pack.seal())
+        self._open = None
+
+    @contextmanager
+    def _poisoning(self) -> Iterator[None]:
+        try:
+            yield
+        except (DiskFull, DiskReadOnly):
+            raise
+        except DiskError as error:
+            self._poison = str(error)
+            raise
+
+    def _check_sound(self) -> None:
+        if self._poison is not None:
+            raise Poisoned(f"nothing can be put any more: {self._poison}")
