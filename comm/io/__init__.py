@@ -1,1 +1,29 @@
-"""Links over TLS, as Trio tasks."""
+"""The machines of comm on real connections: TLS, the handshake, links and blobs, with Trio."""
+
+from comm.io.blobs import BlobSource as BlobSource
+from comm.io.blobs import fetch_blob as fetch_blob
+from comm.io.blobs import serve_blobs as serve_blobs
+from comm.io.connection import HANDSHAKE_S as HANDSHAKE_S
+from comm.io.connection import Connection as Connection
+from comm.io.connection import Local as Local
+from comm.io.connection import LocalOf as LocalOf
+from comm.io.connection import greet_as_acceptor as greet_as_acceptor
+from comm.io.connection import greet_as_dialer as greet_as_dialer
+from comm.io.dial import Converse as Converse
+from comm.io.dial import Report as Report
+from comm.io.dial import dial as dial
+from comm.io.dial import keep_dialing as keep_dialing
+from comm.io.link import Inbox as Inbox
+from comm.io.link import LinkEnd as LinkEnd
+from comm.io.link import LinkTimes as LinkTimes
+from comm.io.link import Outbox as Outbox
+from comm.io.link import run_link as run_link
+from comm.io.listen import UNFINISHED_MAX as UNFINISHED_MAX
+from comm.io.listen import Acceptor as Acceptor
+from comm.io.listen import serve as serve
+from comm.io.stream import FrameStream as FrameStream
+from comm.io.tls import Contexts as Contexts
+from comm.io.tls import accepted as accepted
+from comm.io.tls import dialed as dialed
+from comm.io.tls import load_contexts as load_contexts
+from comm.io.tls import peer_names as peer_names

@@ -1,0 +1,179 @@
+"""A link that is up: one task receives, one sends, one keeps alive. The end of any ends the link.
+
+The receiver waits for `inbox.received`, so a full node reads no further and its peer feels it.
+The sender writes what `outbox.next` gives, one frame in memory at a time. Pings go out whatever
+the two are doing: a peer is given up when nothing at all comes, not when it is busy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol
+
+import trio
+from msgspec import Struct
+
+from comm.errors import CommError, LinkLost, PeerBroke, PeerRefused
+from comm.frames import encode_frame
+from comm.io.stream import WRITE_BYTES, FrameStream
+from comm.messages import (
+    Ack,
+    Bye,
+    Message,
+    Ping,
+    Pong,
+    Records,
+    Refusal,
+    Unknown,
+    Want,
+    decode,
+    encode,
+)
+
+PING_EVERY_S = 5.0
+SILENCE_S = 20.0
+"""Without a byte from the peer: three pings lost, or the peer is gone."""
+STALL_S = 60.0
+"""For a peer to take WRITE_BYTES: longer than any sync that it may be waiting for itself."""
+BYE_S = 1.0
+
+
+class LinkTimes(Struct, frozen=True):
+    """In seconds."""
+
+    ping_every_s: float = PING_EVERY_S
+    silence_s: float = SILENCE_S
+    stall_s: float = STALL_S
+
+
+class Inbox(Protocol):
+    """Where a link hands over what its peer sends."""
+
+    async def received(self, message: Records | Ack | Want) -> None:
+        """In the order sent. The link reads on when this returns."""
+        ...
+
+    def measured(self, round_trip_s: float) -> None:
+        """The time from a ping to its answer."""
+        ...
+
+
+class Outbox(Protocol):
+    """Where a link takes what it is to send."""
+
+    async def next(self) -> Sequence[Message] | None:
+        """What to send next; None to close the link. Called again when all of it was written.
+
+        Cancelled only when the link ends.
+        """
+        ...
+
+
+class LinkEnd(Struct, frozen=True):
+    """Why a link ended: `error` says whose fault it was. `skipped` counts messages of a kind that
+    this version does not know."""
+
+    error: CommError
+    skipped: int
+
+    @property
+    def reason(self) -> str:
+        return str(self.error)
+
+
+async def run_link(
+    frames: FrameStream, *, inbox: Inbox, outbox: Outbox, times: LinkTimes | None = None
+) -> LinkEnd:
+    """Until the link ends; `frames` is closed then. What a port raises passes through."""
+    link = _Link(frames, inbox, outbox, times or LinkTimes())
+    ends: list[CommError] = []
+
+    async def ending(task: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await task()
+        except CommError as error:
+            ends.append(error)
+            nursery.cancel_scope.cancel()
+
+    try:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(ending, link.receive)
+            nursery.start_soon(ending, link.send)
+            nursery.start_soon(ending, link.keep_alive)
+    finally:
+        await frames.close()
+    return LinkEnd(ends[0], link.skipped)
+
+
+class _Link:
+    def __init__(self, frames: FrameStream, inbox: Inbox, outbox: Outbox, times: LinkTimes) -> None:
+        self.skipped = 0
+        self._frames = frames
+        self._inbox = inbox
+        self._outbox = outbox
+        self._times = times
+        self._pings = 0
+        self._pinged_at = 0.0
+        self._to_answer: int | None = None
+        self._asked = trio.Event()
+
+    async def receive(self) -> None:
+        while True:
+            payload = await self._frames.receive_frame(within_s=self._times.silence_s)
+            await self._take(decode(payload))
+
+    async def _take(self, message: Message | Unknown) -> None:
+        match message:
+            case Records() | Ack() | Want():
+                await self._inbox.received(message)
+            case Ping(number):
+                self._to_answer = number
+                self._asked.set()
+            case Pong(number):
+                if number == self._pings:
+                    self._inbox.measured(trio.current_time() - self._pinged_at)
+            case Bye(reason):
+                raise LinkLost(f"the peer closed the link: {reason}")
+            case Refusal(code, text):
+                raise PeerRefused(code, text)
+            case Unknown():
+                self.skipped += 1
+            case _:
+                found = type(message).__name__
+                raise PeerBroke(f"expected Records, Ack or Want on a link, found {found}")
+
+    async def send(self) -> None:
+        while (messages := await self._outbox.next()) is not None:
+            await self._write(messages)
+        await self._say_bye("closed by an operator or a newer connection")
+
+    async def _write(self, messages: Sequence[Message]) -> None:
+        """Small messages share a write."""
+        data = bytearray()
+        for message in messages:
+            data += encode_frame(encode(message))
+            if len(data) >= WRITE_BYTES:
+                await self._frames.send_frames(data, within_s=self._times.stall_s)
+                data = bytearray()
+        if data:
+            await self._frames.send_frames(data, within_s=self._times.stall_s)
+
+    async def _say_bye(self, reason: str) -> None:
+        await self._frames.send_frames(encode_frame(encode(Bye(reason))), within_s=BYE_S)
+        raise LinkLost("this node closed the link")
+
+    async def keep_alive(self) -> None:
+        """Ping every so often, and answer the last ping of the peer that was not answered."""
+        ping_at = trio.current_time() + self._times.ping_every_s
+        while True:
+            with trio.move_on_at(ping_at):
+                await self._asked.wait()
+            self._asked = trio.Event()
+            if self._to_answer is not None:
+                answer, self._to_answer = Pong(self._to_answer), None
+                await self._write([answer])
+            if trio.current_time() >= ping_at:
+                self._pings += 1
+                await self._write([Ping(self._pings)])
+                self._pinged_at = trio.current_time()
+                ping_at = self._pinged_at + self._times.ping_every_s

@@ -1,0 +1,94 @@
+"""Frames on a stream of bytes, with a time limit on everything.
+
+A send that failed, timed out or was cancelled may have written half a frame: the connection is
+finished then, and says so to whoever tries again. Nothing is flushed at the end; closing closes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import trio
+from trio.abc import Stream
+
+from comm.errors import ConnectionFinished, LinkLost
+from comm.frames import FEED_BYTES_MAX, HANDSHAKE_BYTES_MAX, FrameReader, NeedMore
+
+WRITE_BYTES = 256 << 10
+"""Handed to the stream at a time: each such piece has the whole time limit for itself."""
+
+
+class FrameStream:
+    """Owns `stream`. Sends may come from several tasks and go one after the other; one task at a
+    time receives. The frame limit is that of a handshake until `reader.limit` is raised."""
+
+    def __init__(self, stream: Stream) -> None:
+        self.reader = FrameReader(limit=HANDSHAKE_BYTES_MAX)
+        self._stream = stream
+        self._sending = trio.Lock()
+        self._finished = False
+
+    async def send_frames(self, data: bytes | bytearray, *, within_s: float) -> None:
+        """Whole frames; the peer has to take each WRITE_BYTES `within_s`. Raises LinkLost."""
+        view = memoryview(data)
+        async with self._sending:
+            if self._finished:
+                raise ConnectionFinished("an earlier send on this connection did not end")
+            self._finished = True
+            with _losing(f"the peer took nothing for {within_s} s"):
+                for start in range(0, len(view), WRITE_BYTES):
+                    with trio.fail_after(within_s):
+                        await self._stream.send_all(view[start : start + WRITE_BYTES])
+            self._finished = False
+
+    async def receive_frame(self, *, within_s: float) -> bytes:
+        """The next frame; some bytes have to come every `within_s`.
+
+        Raises LinkLost at the end of the stream, PeerBroke at a length out of range.
+        """
+        while isinstance(frame := self.reader.next_frame(), NeedMore):
+            data = await self._receive(FEED_BYTES_MAX, within_s)
+            if not data:
+                where = "" if self.reader.is_empty else " inside a frame"
+                raise LinkLost(f"the peer closed the connection{where}")
+            self.reader.feed(data)
+        return frame
+
+    async def receive_exactly(self, count: int, *, within_s: float) -> bytes:
+        """What comes before the first frame. Raises LinkLost."""
+        data = b""
+        while len(data) < count:
+            more = await self._receive(count - len(data), within_s)
+            if not more:
+                raise LinkLost(f"the peer closed the connection after {len(data)} bytes")
+            data += more
+        return data
+
+    async def close(self) -> None:
+        """At once, whatever is unsent."""
+        self._finished = True
+        await trio.aclose_forcefully(self._stream)
+
+    async def _receive(self, count: int, within_s: float) -> bytes:
+        with _losing(f"nothing came from the peer for {within_s} s"), trio.fail_after(within_s):
+            return bytes(await self._stream.receive_some(count))
+
+
+@contextmanager
+def _losing(silence: str) -> Iterator[None]:
+    try:
+        yield
+    except trio.TooSlowError:
+        raise LinkLost(silence) from None
+    except trio.BrokenResourceError as error:
+        raise LinkLost(f"the connection broke: {cause_of(error)}") from error
+    except trio.ClosedResourceError:
+        raise LinkLost("the connection was closed here") from None
+
+
+def cause_of(error: BaseException) -> str:
+    """What lies below an error of Trio: that of TLS or of the operating system."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return str(error) or type(error).__name__
