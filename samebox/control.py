@@ -1,0 +1,294 @@
+"""The control protocol: how a local program talks to a running node over its unix socket.
+
+Either way go frames: a length of 4 bytes, big endian, then one MessagePack map of that length.
+
+    node                                    program
+    Greeting, or Problem and the end  -->
+                                      <--   Call(1, command)
+                                      <--   Piece, Piece, … the last with `last`   (with content)
+                                      <--   Call(2, command) …                     (no need to wait)
+    Reply(1, body, more), …           -->
+    Reply(2, body), Reply(1, body)    -->
+
+A program numbers its calls. Every call is answered by replies of its number, the last of them
+without `more`; calls are taken up in order and may be answered in any. The pieces of a call follow
+it at once. A program that goes away abandons its calls; what was already asked is not undone.
+
+Unknown fields are ignored, so fields may be added; anything else raises PROTOCOL.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Generic, Literal, TypeAlias, TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from crdt import Actor, Address, Blob, Dot, EntryView, NodeView, Request, RequestId
+from samebox.changes import Change
+from samebox.errors import SameboxError
+from samebox.events import Receipt
+from samebox.status import ShardStatus
+
+PROTOCOL = 1
+HEADER_BYTES = 4
+FRAME_BYTES_MAX = 1 << 20
+"""One frame is one allocation on either side; a request with 30,000 entries fits."""
+PIECE_BYTES_MAX = 256 << 10
+"""Contents travel in pieces of this size, so a client's share of memory is small."""
+CALLS_MAX = 256
+"""Calls of one program under way at once: enough that one sync serves very many."""
+RECALLS_MAX = 1000
+"""Request ids in one Recall."""
+
+Copies: TypeAlias = int | Literal["all"] | None
+"""How many members have to hold it; None is what the node list says."""
+
+NO_BLOB = Blob(b"", 0)
+"""Stands in a request for the content whose pieces follow; the node puts in the real one."""
+
+
+class ProtocolError(SameboxError):
+    """The other side sent what this protocol does not know."""
+
+
+# --- What a program asks --------------------------------------------------------------------
+
+
+class Ask(Struct, frozen=True, tag="ask"):
+    """Carry out `request`. With `content`, pieces follow that become its content.
+
+    Entries may be named by a prefix of their actor. Without `id` the node takes one of its own.
+    Answered by Answered or Problem.
+    """
+
+    request: Request
+    id: RequestId | None = None
+    copies: Copies = None
+    timeout_s: float | None = None
+    content: bool = False
+
+
+class Boxes(Struct, frozen=True, tag="boxes"):
+    """All boxes of the node. Answered by Nodes."""
+
+
+class Look(Struct, frozen=True, tag="look"):
+    """What stands at `address`, first, and what is directly below it. Answered by Nodes."""
+
+    address: Address
+
+
+class Entries(Struct, frozen=True, tag="entries"):
+    """The entries of a mailbox, in order. Answered by EntryPages."""
+
+    address: Address
+
+
+class Read(Struct, frozen=True, tag="read"):
+    """The bytes of a file, or with `entry`, of a message in the mailbox at `address`.
+
+    Answered by Opened, then Pieces.
+    """
+
+    address: Address
+    entry: Dot | None = None
+
+
+class Status(Struct, frozen=True, tag="status"):
+    """Answered by one ShardShown for each shard; with `digest`, each says its state's digest."""
+
+    digest: bool = False
+
+
+class Watch(Struct, frozen=True, tag="watch"):
+    """Changes as they become visible: of one shard, and with `box`, of that box alone (and those
+    whose place shows nowhere any more). From now on, or after the cursor `since`. Answered by
+    Watched, without end."""
+
+    shard: str | None = None
+    box: str | None = None
+    since: dict[Actor, int] | None = None
+
+
+class Wait(Struct, frozen=True, tag="wait"):
+    """Until `copies` members hold all that the receipt names. Answered by Answered or Problem."""
+
+    receipt: Receipt
+    copies: Copies = None
+    timeout_s: float | None = None
+
+
+class Recall(Struct, frozen=True, tag="recall"):
+    """Which of these requests to `box` were carried out already, as this node knows. Answered by
+    Known."""
+
+    box: str
+    ids: tuple[RequestId, ...]
+
+
+Command: TypeAlias = Ask | Boxes | Look | Entries | Read | Status | Watch | Wait | Recall
+
+
+class Call(Struct, frozen=True, tag="call"):
+    number: int
+    command: Command
+
+
+class Piece(Struct, frozen=True, tag="piece"):
+    """At most PIECE_BYTES_MAX of contents."""
+
+    data: bytes
+    last: bool = False
+
+
+FromProgram: TypeAlias = Call | Piece
+
+
+# --- What the node answers --------------------------------------------------------------------
+
+
+class Greeting(Struct, frozen=True, tag="samebox"):
+    cluster: str
+    node: str
+    protocol: int = PROTOCOL
+
+
+class Problem(Struct, frozen=True, tag="problem"):
+    """Nothing was changed. `code` is for programs, `message` says what to do."""
+
+    code: str
+    message: str
+
+
+class Answered(Struct, frozen=True, tag="answered"):
+    """`nodes` hold what the receipt names; with `late`, the deadline passed before all of those
+    asked for did. `dots` are the operations of the request; none where nothing had to change."""
+
+    receipt: Receipt
+    dots: tuple[Dot, ...]
+    nodes: tuple[str, ...]
+    late: bool = False
+
+
+class Listed(Struct, frozen=True):
+    """A node of the tree, shallow, and how many entries it shows."""
+
+    node: NodeView
+    entries: int = 0
+
+
+class Nodes(Struct, frozen=True, tag="nodes"):
+    nodes: tuple[Listed, ...]
+
+
+class EntryPage(Struct, frozen=True, tag="entries"):
+    entries: tuple[EntryView, ...]
+
+
+class Opened(Struct, frozen=True, tag="opened"):
+    """What is about to be read: a blob, and the entry where it is a message's."""
+
+    blob: Blob
+    entry: EntryView | None = None
+
+
+class ShardShown(Struct, frozen=True, tag="shard"):
+    status: ShardStatus
+    digest: bytes = b""
+
+
+class Watched(Struct, frozen=True, tag="watched"):
+    shard: str
+    change: Change
+
+
+class Known(Struct, frozen=True, tag="known"):
+    ids: tuple[RequestId, ...]
+
+
+Body: TypeAlias = (
+    Problem | Answered | Nodes | EntryPage | Opened | Piece | ShardShown | Watched | Known
+)
+
+
+class Reply(Struct, frozen=True, tag="reply"):
+    """`body` is None where a stream ends with nothing more to say."""
+
+    call: int
+    body: Body | None = None
+    more: bool = False
+
+
+FromNode: TypeAlias = Greeting | Problem | Reply
+
+
+# --- Frames -----------------------------------------------------------------------------------
+
+_encode = msgspec.msgpack.Encoder().encode
+
+T = TypeVar("T")
+
+
+def frame(message: FromProgram | FromNode) -> bytes:
+    """One message as it travels. Raises ProtocolError where it is longer than a frame may be."""
+    payload = _encode(message)
+    if len(payload) > FRAME_BYTES_MAX:
+        raise ProtocolError(
+            f"expected a message of at most {FRAME_BYTES_MAX} bytes, found {len(payload)}; "
+            "name fewer entries at once"
+        )
+    return len(payload).to_bytes(HEADER_BYTES, "big") + payload
+
+
+class Frames(Generic[T]):
+    """Bytes in, messages out. Holds one unfinished frame at most, and what was just fed."""
+
+    def __init__(self, decoder: msgspec.msgpack.Decoder[T]) -> None:
+        self._decoder = decoder
+        self._held = bytearray()
+
+    def feed(self, data: bytes | bytearray) -> None:
+        self._held += data
+
+    def __iter__(self) -> Iterator[T]:
+        """The messages that are whole. Raises ProtocolError, and is of no use after it."""
+        while (message := self.next()) is not None:
+            yield message
+
+    def next(self) -> T | None:
+        if len(self._held) < HEADER_BYTES:
+            return None
+        length = int.from_bytes(self._held[:HEADER_BYTES], "big")
+        if length > FRAME_BYTES_MAX:
+            raise ProtocolError(
+                f"expected a frame of at most {FRAME_BYTES_MAX} bytes, found {length}; "
+                "is this the control socket of samebox?"
+            )
+        end = HEADER_BYTES + length
+        if len(self._held) < end:
+            return None
+        payload = bytes(self._held[HEADER_BYTES:end])
+        del self._held[:end]
+        return self._decoded(payload)
+
+    def _decoded(self, payload: bytes) -> T:
+        try:
+            return self._decoder.decode(payload)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            raise ProtocolError(f"expected a message of protocol {PROTOCOL}: {error}") from None
+
+
+def from_programs() -> Frames[FromProgram]:
+    return Frames(msgspec.msgpack.Decoder(FromProgram))
+
+
+def from_node() -> Frames[FromNode]:
+    return Frames(msgspec.msgpack.Decoder(FromNode))
+
+
+def pieces_of(data: bytes) -> Iterator[bytes]:
+    """Cut to size; empty contents are one empty piece."""
+    for start in range(0, max(len(data), 1), PIECE_BYTES_MAX):
+        yield data[start : start + PIECE_BYTES_MAX]

@@ -1,0 +1,211 @@
+"""The program's side of the control protocol, blocking, over a plain socket.
+
+Neither trio nor cryptography is imported: a command has to begin at once. While it writes, a
+connection also reads, so that two full buffers never wait for each other; what it then holds are
+the replies to its own calls.
+"""
+
+from __future__ import annotations
+
+import select
+import socket
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Final
+
+from samebox.control import (
+    PIECE_BYTES_MAX,
+    PROTOCOL,
+    Body,
+    Call,
+    Command,
+    FromNode,
+    Greeting,
+    Piece,
+    Problem,
+    ProtocolError,
+    Reply,
+    frame,
+    from_node,
+    pieces_of,
+)
+from samebox.errors import SameboxError
+
+CONNECT_S: Final = 10.0
+"""A busy node greets late; one that takes longer is stuck."""
+READ_BYTES: Final = 256 << 10
+
+
+class NotReachable(SameboxError):
+    """No node answers at this socket; nothing was asked."""
+
+
+class NodeGone(SameboxError):
+    """The connection ended before the answer: what was asked may or may not have been done."""
+
+
+class NodeRefused(SameboxError):
+    """The node answered with a problem; nothing was changed."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.message)
+        self.code = problem.code
+
+
+class Connection:
+    """A conversation with the node behind a socket. Raises NotReachable, NodeRefused."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._frames = from_node()
+        self._number = 0
+        self._socket = connect(path)
+        try:
+            self.greeting = self._greeted()
+            self._socket.settimeout(None)
+        except BaseException:
+            self._socket.close()
+            raise
+
+    def __enter__(self) -> Connection:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._socket.close()
+
+    def call(self, command: Command, content: Iterable[bytes] | None = None) -> Iterator[Body]:
+        """Ask one thing and give what comes back. Raises NodeRefused, NodeGone.
+
+        No other call may be under way, and none may be made before this one is at its end.
+        """
+        return self._bodies(self.send(command, content))
+
+    def send(self, command: Command, content: Iterable[bytes] | None = None) -> int:
+        """Make a call and do not wait: `receive` gives the replies of all calls. Returns its number.
+
+        `command` says whether it has content. At most CALLS_MAX calls may be under way.
+        """
+        self._number += 1
+        waiting = bytearray(frame(Call(self._number, command)))
+        for data in content or ():
+            for piece in pieces_of(data):
+                waiting += frame(Piece(piece))
+                if len(waiting) >= PIECE_BYTES_MAX:
+                    self._write(waiting)
+                    waiting.clear()
+        if content is not None:
+            waiting += frame(Piece(b"", last=True))
+        self._write(waiting)
+        return self._number
+
+    def receive(self) -> Reply:
+        """The next reply to any call. Raises NodeRefused where the node ends the conversation."""
+        message = self._next()
+        match message:
+            case Reply():
+                return message
+            case Problem():
+                raise NodeRefused(message)
+            case Greeting():
+                raise ProtocolError("expected a reply, found another greeting")
+
+    def _bodies(self, number: int) -> Iterator[Body]:
+        while True:
+            reply = self.receive()
+            if reply.call != number:
+                raise ProtocolError(f"expected replies to call {number}, found {reply.call}")
+            if isinstance(reply.body, Problem):
+                raise NodeRefused(reply.body)
+            if reply.body is not None:
+                yield reply.body
+            if not reply.more:
+                return
+
+    def _greeted(self) -> Greeting:
+        try:
+            message = self._next()
+        except (TimeoutError, NodeGone) as error:
+            raise NotReachable(f"expected a greeting at {self._path}, found none: {error}") from None
+        match message:
+            case Greeting(protocol=protocol) if protocol != PROTOCOL:
+                raise NotReachable(
+                    f"expected protocol {PROTOCOL} at {self._path}, found {protocol}; use the "
+                    "samebox of the version that the node runs, or restart the node"
+                )
+            case Greeting():
+                return message
+            case Problem():
+                raise NodeRefused(message)
+            case Reply():
+                raise ProtocolError(f"expected a greeting at {self._path}, found a reply")
+
+    def _next(self) -> FromNode:
+        while (message := self._frames.next()) is None:
+            self._read()
+        return message
+
+    def _read(self) -> None:
+        try:
+            data = self._socket.recv(READ_BYTES)
+        except ConnectionError:
+            data = b""
+        if not data:
+            raise NodeGone(f"the node behind {self._path} ended the connection")
+        self._frames.feed(data)
+
+    def _write(self, data: bytes | bytearray) -> None:
+        with memoryview(data) as rest:
+            sent = 0
+            while sent < len(rest):
+                readable, writable, _ = select.select([self._socket], [self._socket], [])
+                if readable:
+                    self._read_while_writing()
+                if writable:
+                    sent += self._write_some(rest[sent:])
+
+    def _write_some(self, data: memoryview) -> int:
+        try:
+            return self._socket.send(data, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return 0
+        except ConnectionError:
+            self._last_words()
+            raise NodeGone(f"the node behind {self._path} ended the connection") from None
+
+    def _read_while_writing(self) -> None:
+        try:
+            self._read()
+        except NodeGone:
+            self._last_words()
+            raise
+
+    def _last_words(self) -> None:
+        """A node that cuts a program off says why; replies that came before it are lost."""
+        for message in self._frames:
+            if isinstance(message, Problem):
+                raise NodeRefused(message)
+
+
+def connect(path: Path) -> socket.socket:
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    sock.settimeout(CONNECT_S)
+    try:
+        sock.connect(str(path))
+    except FileNotFoundError:
+        found = "nothing there"
+    except ConnectionRefusedError:
+        found = "the socket of a node that is not running"
+    except PermissionError:
+        found = "one that belongs to another user; become the user whom the node runs as"
+    except OSError as error:
+        found = str(error)
+    else:
+        return sock
+    sock.close()
+    raise NotReachable(f"expected the socket of a running node at {path}, found {found}")

@@ -1,0 +1,206 @@
+"""Serves the control protocol (samebox.control) on a node's unix socket.
+
+    one task per program: reads calls in order, takes in the contents that belong to them
+        one task per call: carries it out, sends its replies
+
+The reader never waits for a call to end, so it notices a program that goes away, and cancels that
+program's calls. A program that does not read its replies holds up its own calls and nothing else.
+Requests are handed to their shards in the order in which they came: a call's task is scheduled
+before the next call is read.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
+from pathlib import Path
+from typing import NoReturn
+
+import trio
+
+from samebox.control import (
+    CALLS_MAX,
+    PIECE_BYTES_MAX,
+    Ask,
+    Body,
+    Call,
+    Command,
+    FromNode,
+    FromProgram,
+    Greeting,
+    Piece,
+    Problem,
+    ProtocolError,
+    Reply,
+    frame,
+    from_programs,
+)
+from samebox.events import Carried
+from samebox.io.answers import Answers, problem_of
+from samebox.io.hosting import HostingNode
+from samebox.io.socket_file import listening
+
+log = logging.getLogger("samebox.control")
+
+PROGRAMS_MAX = 64
+"""Programs served at once. Each may hold a frame of 1 MiB here, and its calls."""
+READ_BYTES = 64 << 10
+
+
+async def serve_control(
+    node: HostingNode,
+    path: Path,
+    *,
+    cluster: str,
+    copies: int = 1,
+    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Serve until cancelled; started once programs can connect. Raises SocketRefused.
+
+    `copies` is the level at which writes are confirmed when a program names none.
+    """
+    server = ControlServer(node, Greeting(cluster, node.name), copies)
+    with listening(path) as sock:
+        listener = trio.SocketListener(trio.socket.from_stdlib_socket(sock))
+        task_status.started()
+        await trio.serve_listeners(server.serve, [listener])
+
+
+class ControlServer:
+    def __init__(self, node: HostingNode, greeting: Greeting, copies: int) -> None:
+        self._greeting = greeting
+        self._answers = Answers(node, copies)
+        self._programs = 0
+
+    async def serve(self, stream: trio.abc.Stream) -> None:
+        """One program, from its greeting to its end; raises nothing but cancellation."""
+        self._programs += 1
+        try:
+            async with stream:
+                program = Program(stream, self._answers)
+                await program.serve(self._greeting if self._programs <= PROGRAMS_MAX else FULL)
+        finally:
+            self._programs -= 1
+
+
+class Program:
+    """The conversation with one local program."""
+
+    def __init__(self, stream: trio.abc.Stream, answers: Answers) -> None:
+        self._stream = stream
+        self._answers = answers
+        self._frames = from_programs()
+        self._sending = trio.Lock()
+        self._scope = trio.CancelScope()
+        self._calls = 0
+
+    async def serve(self, greeting: Greeting | Problem) -> None:
+        """Until the program is gone, was cut off, or was not let in."""
+        with self._scope:
+            await self._send(greeting)
+            if isinstance(greeting, Problem):
+                return
+            async with trio.open_nursery() as nursery:
+                while True:
+                    try:
+                        await self._next_call(nursery)
+                    except ProtocolError as error:
+                        log.warning("a local program was cut off: %s", error)
+                        await self._send(Problem("protocol", str(error)))
+                        await self._leave()
+
+    async def _next_call(self, nursery: trio.Nursery) -> None:
+        call = await self._receive()
+        if not isinstance(call, Call):
+            raise ProtocolError("expected a call, found a piece of contents that none announced")
+        command: Command | None = call.command
+        carried: tuple[Carried, ...] = ()
+        if isinstance(call.command, Ask) and call.command.content:
+            command, carried = await self._take_content(call.number, call.command)
+        if command is None:
+            return
+        if self._calls >= CALLS_MAX:
+            await self._send(Reply(call.number, TOO_MANY_CALLS))
+            return
+        self._calls += 1
+        nursery.start_soon(self._answer, call.number, command, carried)
+        await trio.lowlevel.checkpoint()  # the call begins before the next one is read
+
+    async def _take_content(self, number: int, ask: Ask) -> tuple[Ask | None, tuple[Carried, ...]]:
+        """The request with its contents in the packs; None where they could not be taken."""
+        contents = Contents(self._receive)
+        taken: Ask | None = None
+        carried: tuple[Carried, ...] = ()
+        try:
+            async with aclosing(contents.pieces()) as pieces:
+                taken, carried = await self._answers.take(ask, pieces)
+        except ProtocolError:
+            raise
+        except Exception as error:
+            await self._send(Reply(number, problem_of(error)))
+        async for _ in contents.pieces():
+            pass  # what was refused half-way still has to be read, to find the next call
+        return taken, carried
+
+    async def _answer(self, number: int, command: Command, carried: tuple[Carried, ...]) -> None:
+        async def emit(body: Body) -> None:
+            await self._send(Reply(number, body, more=True))
+
+        try:
+            last = await self._answers.answer(command, carried, emit)
+        except Exception as error:
+            last = problem_of(error)
+        await self._send(Reply(number, last))
+        self._calls -= 1
+
+    async def _send(self, message: FromNode) -> None:
+        """Raises ProtocolError for a message that is too long for a frame."""
+        data = frame(message)
+        async with self._sending:
+            try:
+                await self._stream.send_all(data)
+            except (trio.BrokenResourceError, trio.ClosedResourceError):
+                await self._leave()
+
+    async def _receive(self) -> FromProgram:
+        while (message := self._frames.next()) is None:
+            try:
+                data = await self._stream.receive_some(READ_BYTES)
+            except (trio.BrokenResourceError, trio.ClosedResourceError):
+                data = b""
+            if not data:
+                await self._leave()
+            self._frames.feed(data)
+        return message
+
+    async def _leave(self) -> NoReturn:
+        """The program is gone: everything that was done for it ends, this task included."""
+        self._scope.cancel()
+        await trio.sleep_forever()
+        raise AssertionError("a cancelled task does not sleep")
+
+
+class Contents:
+    """The pieces that belong to one call; `pieces` may be taken up again where it was left."""
+
+    def __init__(self, receive: Callable[[], Awaitable[FromProgram]]) -> None:
+        self._receive = receive
+        self._ended = False
+
+    async def pieces(self) -> AsyncGenerator[bytes, None]:
+        while not self._ended:
+            message = await self._receive()
+            if not isinstance(message, Piece) or len(message.data) > PIECE_BYTES_MAX:
+                raise ProtocolError(f"expected a piece of at most {PIECE_BYTES_MAX} bytes")
+            self._ended = message.last
+            yield message.data
+
+
+FULL = Problem(
+    "too-many-programs",
+    f"{PROGRAMS_MAX} programs talk to this node already; end one of them, or try again later",
+)
+TOO_MANY_CALLS = Problem(
+    "too-many-calls", f"at most {CALLS_MAX} calls of one program at once; await answers first"
+)
