@@ -363,8 +363,9 @@ class World:
 
     def _could_ask(self, site: int, body: Body) -> bool:
         named = named_in(body)
-        if self.honest:
-            return set(named) <= self.shown(site).ids
+        if self.honest:  # what changes nodes carries all that show as one there
+            of_nodes = isinstance(body, (NodesDeleted, NodesRenamed, FileWritten))
+            return not of_nodes and set(named) <= self.shown(site).ids
         return all(self.sites[site].knows(Dot(dot.actor, abs(dot.seq))) for dot in named)
 
     # What no honest origin makes

@@ -177,15 +177,15 @@ MUTANTS = [
     ),
     Mutant(
         "R8", "nothing folds", names,
-        "        if fold:\n            name =", "        if False:\n            name =",
+        "    if fold:\n", "    if False:\n",
     ),
     Mutant(
         "R8", "composed and decomposed names differ", names,
-        'name = unicode_3_2.normalize("NFC", name)\n        if fold', "if fold",
+        'key = unicode_3_2.normalize("NFC", name)', "key = name",
     ),
     Mutant(
         "R8", "inbox at the top of a box is any folder", names,
-        'return "INBOX" if top_inbox else name', "return name",
+        'return "INBOX" if top and', 'return "INBOX" if False and',
     ),
     Mutant(
         "R8", "suffixes start with three digits", names, "range(4, len", "range(3, len",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import stringprep
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 from unicodedata import ucd_3_2_0 as unicode_3_2
 
@@ -40,21 +41,16 @@ class Group:
 
 
 def boxes(sight: Sight) -> tuple[NodeView, ...]:
-    def key(name: str) -> str:
-        return unicode_3_2.normalize("NFC", name)
-
+    key = partial(key_of, fold=False, top=False)
     return _sorted(_place(sight, sight.nodes[ROOT], key))
 
 
-def key_below(parent: Node, *, fold: bool) -> Key:
-    def key(name: str) -> str:
-        name = unicode_3_2.normalize("NFC", name)
-        if fold:
-            name = unicode_3_2.normalize("NFC", "".join(map(_folded, name)))
-        top_inbox = parent.kind is Kind.BOX and name.isascii() and name.upper() == "INBOX"
-        return "INBOX" if top_inbox else name
-
-    return key
+def key_of(name: str, *, fold: bool, top: bool) -> str:
+    """What two names have in common that compare as equal; `top`: directly below a box."""
+    key = unicode_3_2.normalize("NFC", name)
+    if fold:
+        key = unicode_3_2.normalize("NFC", "".join(map(_folded, key)))
+    return "INBOX" if top and key.isascii() and key.upper() == "INBOX" else key
 
 
 def _folded(character: str) -> str:
@@ -129,12 +125,13 @@ def _view(sight: Sight, group: Group, fold: bool) -> NodeView:
         return NodeView(kind, group.name, ids, blob=contents[0][1] if contents else EMPTY)
     children = [child for node in ids for child in sight.nodes.get(node, [])]
     entries = [entry for node in ids for entry in sight.entries.get(node, [])]
+    key = partial(key_of, fold=fold, top=kind is Kind.BOX)
     return NodeView(
         kind,
         group.name,
         ids,
         container=all(node in sight.containers for node in ids),
-        children=_sorted(_place(sight, children, key_below(group.first, fold=fold), fold)),
+        children=_sorted(_place(sight, children, key, fold)),
         entries=tuple(map(_entry, sorted(entries, key=lambda entry: entry.made))),  # R12
     )
 
