@@ -34,9 +34,10 @@ from crdt import (
     is_inbox,
 )
 from tests import oracle
-from tests.histories import Script, World, named_in, random_script, scripts
+from tests.histories import World, named_in
 from tests.oracle.history import History, concurrent
 from tests.oracle.names import key_of
+from tests.scripts import Script, random_script, scripts
 
 HISTORIES = 60
 LENGTH = 40

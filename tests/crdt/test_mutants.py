@@ -15,9 +15,10 @@ import pytest
 
 from crdt import Operation, View
 from tests import oracle
-from tests.histories import World, random_script
+from tests.histories import World
 from tests.mutants import Mutant, planted
 from tests.oracle import history, names, remembered, visible
+from tests.scripts import random_script
 
 HISTORIES_MAX = 1000
 LENGTH = 60
