@@ -6,6 +6,8 @@ from crdt.codec import blob_in as blob_in
 from crdt.codec import first_head as first_head
 from crdt.codec import read as read
 from crdt.codec import write as write
+from crdt.digest import SEMANTICS_VERSION as SEMANTICS_VERSION
+from crdt.digest import digest_of as digest_of
 from crdt.ids import ACTOR_BYTES as ACTOR_BYTES
 from crdt.ids import ROOT as ROOT
 from crdt.ids import Actor as Actor
@@ -17,7 +19,11 @@ from crdt.ids import inbox_of as inbox_of
 from crdt.ids import includes as includes
 from crdt.ids import is_inbox as is_inbox
 from crdt.ids import merge as merge
+from crdt.memory import MemoryRows as MemoryRows
+from crdt.names import box_problem as box_problem
 from crdt.names import flag_problem as flag_problem
+from crdt.names import normal as normal
+from crdt.names import problem as problem
 from crdt.operations import DELETED as DELETED
 from crdt.operations import Blob as Blob
 from crdt.operations import Body as Body
@@ -59,6 +65,8 @@ from crdt.requests import RequestId as RequestId
 from crdt.requests import Store as Store
 from crdt.rows import Rows as Rows
 from crdt.rows import StateLost as StateLost
+from crdt.state import IssuedPart as IssuedPart
+from crdt.state import State as State
 from crdt.view import EntryView as EntryView
 from crdt.view import Kind as Kind
 from crdt.view import NodeView as NodeView

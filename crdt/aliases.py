@@ -1,0 +1,92 @@
+"""R10: the operations of one issue, and which of them stands for which.
+
+An operation has seen none of those that arrive later; so whether two are concurrent is known when
+the second one arrives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from crdt.keys import id_in, saw, stamp_key
+from crdt.operations import (
+    Born,
+    BoxMade,
+    EntriesExpunged,
+    EntriesMoved,
+    EntryAppended,
+    EntryCopied,
+    FileMade,
+    FileWritten,
+    FlagsStored,
+    FolderMade,
+    Issue,
+    NodesDeleted,
+    NodesRenamed,
+    Operation,
+    Unknown,
+)
+from crdt.tables import Issued
+
+ACTS = -1
+
+KINDS: Mapping[type, int] = {
+    kind: number
+    for number, kind in enumerate(
+        (
+            Born,
+            BoxMade,
+            FolderMade,
+            FileMade,
+            NodesDeleted,
+            EntryAppended,
+            EntryCopied,
+            NodesRenamed,
+            EntriesMoved,
+            FlagsStored,
+            FileWritten,
+            EntriesExpunged,
+            Unknown,
+        )
+    )
+}
+NODE_KINDS = tuple(KINDS[kind] for kind in (BoxMade, FolderMade, FileMade))
+ENTRY_KINDS = tuple(KINDS[kind] for kind in (EntryAppended, EntryCopied))
+
+
+def issue_key(issue: Issue) -> bytes:
+    return request_key(issue.client, issue.number) + issue.part.to_bytes(8, "big")
+
+
+def request_key(client: bytes, number: int) -> bytes:
+    """What the keys of all parts of a request begin with."""
+    return client + number.to_bytes(8, "big")
+
+
+def issued(operation: Operation, issue: Issue, earlier: Sequence[Issued]) -> Issued:
+    """`operation` as it is kept, behind those that arrived before it."""
+    unseen = [at for at, one in enumerate(earlier) if not saw(operation, id_in(one.stamp))]
+    return Issued(stamp_key(operation), issue.digest, KINDS[type(operation.body)], unseen, [])
+
+
+def stands_for(issues: Sequence[Issued]) -> list[int]:
+    """For each operation of one issue, the position of the one it stands for, or ACTS."""
+    meant = [ACTS] * len(issues)
+    order = sorted(range(len(issues)), key=lambda at: issues[at].stamp)
+    for rank, at in enumerate(order):
+        for least in order[:rank]:
+            if least in issues[at].unseen or at in issues[least].unseen:
+                if issues[least].kind == issues[at].kind:
+                    meant[at] = least if meant[least] == ACTS else meant[least]
+                break
+    return meant
+
+
+def families(issues: Sequence[Issued], kind: int) -> list[list[int]]:
+    """Positions of the operations of one kind that mean the same, the one that acts first."""
+    found: dict[int, list[int]] = {}
+    meant = stands_for(issues)
+    for at in sorted(range(len(issues)), key=lambda at: issues[at].stamp):
+        if issues[at].kind == kind:
+            found.setdefault(at if meant[at] == ACTS else meant[at], []).append(at)
+    return list(found.values())

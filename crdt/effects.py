@@ -1,0 +1,126 @@
+"""The effect of every operation on the rows of a state: total, and the same in every order that
+causality allows (docs/semantics.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from crdt.aliases import (
+    ACTS,
+    ENTRY_KINDS,
+    KINDS,
+    NODE_KINDS,
+    families,
+    issue_key,
+    issued,
+    stands_for,
+)
+from crdt.deletes import delete_nodes
+from crdt.entry_effects import EntryEffects
+from crdt.keys import id_in
+from crdt.moves import Moves
+from crdt.node_effects import NodeEffects
+from crdt.node_twins import NodeTwins
+from crdt.nodes import Dirty
+from crdt.operations import (
+    Born,
+    BoxMade,
+    EntriesExpunged,
+    EntriesMoved,
+    EntryAppended,
+    EntryCopied,
+    FileMade,
+    FileWritten,
+    FlagsStored,
+    FolderMade,
+    NodesDeleted,
+    NodesRenamed,
+    Operation,
+    Unknown,
+)
+from crdt.rows import Rows
+from crdt.tables import CLOCK, ISSUED, ISSUES, Issued, seq_value
+
+
+class Effects:
+    """Keeps nothing from one operation to the next but its tools, which begin empty."""
+
+    def __init__(self, rows: Rows) -> None:
+        self._rows = rows
+        self._dirty = Dirty(rows)
+        self._moves = Moves(rows, self._dirty)
+        self._nodes = NodeEffects(rows, self._dirty, self._moves)
+        self._entries = EntryEffects(rows, self._dirty)
+        self._twins = NodeTwins(rows, self._dirty, self._moves, self._nodes)
+
+    def apply(self, operation: Operation) -> None:
+        self._dirty.clear()
+        self._rows.put(CLOCK, operation.dot.actor, seq_value(operation.dot.seq))
+        if operation.issue is None:
+            self._add(operation, hidden=False)
+        else:
+            key = issue_key(operation.issue)
+            value = self._rows.get(ISSUES, key)
+            issues = [] if value is None else ISSUED.decode(value)
+            issues.append(issued(operation, operation.issue, issues))
+            if len(issues) == 1:
+                issues[0].targets = self._add(operation, hidden=False)
+            else:
+                self._join(operation, issues)
+            self._rows.put(ISSUES, key, ISSUED.encode(issues))
+        self._dirty.settle()
+
+    def _add(self, operation: Operation, *, hidden: bool) -> list[bytes]:
+        """The effect of one operation by itself: returns where its dot was added."""
+        match operation.body:
+            case EntryAppended() | EntryCopied() as body:
+                return self._entries.make(operation, body, hidden=hidden)
+            case FlagsStored() as body:
+                return self._entries.store(operation, body, hidden=hidden)
+            case EntriesMoved() as body:
+                return self._entries.move(operation, body, hidden=hidden)
+            case EntriesExpunged() as body:
+                self._entries.expunge(operation, body)
+            case BoxMade() as body:
+                return self._nodes.make_box(operation, body, hidden=hidden)
+            case FolderMade() as body:
+                return self._nodes.make_folder(operation, body, hidden=hidden)
+            case FileMade() as body:
+                return self._nodes.make_file(operation, body, hidden=hidden)
+            case FileWritten() as body:
+                return self._nodes.write(operation, body, hidden=hidden)
+            case NodesRenamed() as body:
+                return self._nodes.rename(operation, body, hidden=hidden)
+            case NodesDeleted() as body:
+                delete_nodes(self._rows, self._dirty, operation, body)
+            case Born() | Unknown():
+                pass
+        return []
+
+    def _join(self, operation: Operation, issues: Sequence[Issued]) -> None:
+        """There are others with this issue: which of them act may be another question now."""
+        *earlier, own = issues
+        before, after = stands_for(earlier), stands_for(issues)
+        own.targets = self._add(operation, hidden=after[-1] != ACTS)
+        for one, was, now in zip(earlier, before, after, strict=False):
+            if (was == ACTS) != (now == ACTS):
+                self._hide(one, hidden=now != ACTS)
+        for kind in dict.fromkeys(one.kind for one in issues):
+            if kind in NODE_KINDS and families(earlier, kind) != families(issues, kind):
+                self._twins.twin(_ids(issues, kind))
+            if kind in ENTRY_KINDS:
+                self._entries.twin(_ids(issues, kind))
+
+    def _hide(self, one: Issued, *, hidden: bool) -> None:
+        """What removes has nothing to hide; what makes is hidden as a twin."""
+        if one.kind == KINDS[NodesRenamed]:
+            self._nodes.hide_rename(one.stamp, one.targets, hidden=hidden)
+        elif one.kind == KINDS[FileWritten]:
+            self._nodes.hide_content(id_in(one.stamp), one.targets, hidden=hidden)
+        elif one.kind in (KINDS[EntriesMoved], KINDS[FlagsStored]):
+            self._entries.hide(one.stamp, one.targets, hidden=hidden)
+
+
+def _ids(issues: Sequence[Issued], kind: int) -> list[list[bytes]]:
+    """The ids that were made, family by family."""
+    return [[id_in(issues[at].stamp) for at in family] for family in families(issues, kind)]

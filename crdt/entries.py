@@ -1,0 +1,210 @@
+"""Entries: what their rows say together, and the index of each folder.
+
+A folder's index holds its entries in the order of their stamps (MAIL), and by their life dots
+(LIVES): so what outlives a delete is found without a look at what does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
+from typing import NamedTuple, TypeAlias
+
+from crdt.contexts import context, widen
+from crdt.ids import ACTOR_BYTES, Actor
+from crdt.keys import ID_BYTES, id_in, stop_of, within
+from crdt.names import flag_key
+from crdt.operations import DELETED
+from crdt.rows import Rows
+from crdt.tables import (
+    ALL,
+    COUNTS,
+    ENTRIES,
+    ENTRY,
+    KEEP,
+    LIVES,
+    MAIL,
+    EntryRow,
+    Life,
+    seq_of,
+    seq_value,
+)
+
+Clock: TypeAlias = Mapping[Actor, int]
+
+
+class Standing(NamedTuple):
+    """Where the index of a folder holds an entry: with its stamp, and its life dots."""
+
+    folder: bytes
+    stamp: bytes
+    lives: tuple[bytes, ...]
+
+
+def entry_row(rows: Rows, key: bytes) -> EntryRow | None:
+    found = rows.get(ENTRIES, key)
+    return None if found is None else ENTRY.decode(found)
+
+
+def put_entry(rows: Rows, key: bytes, row: EntryRow) -> None:
+    rows.put(ENTRIES, key, ENTRY.encode(row))
+
+
+def entry_rows(rows: Rows, row: EntryRow) -> list[EntryRow]:
+    """`row` and its twins, the one that acts first."""
+    if not row.twins:
+        return [row]
+    own = id_in(row.life[0].stamp)
+    return [row if twin == own else _twin(rows, twin) for twin in row.twins]
+
+
+def _twin(rows: Rows, key: bytes) -> EntryRow:
+    row = entry_row(rows, key)
+    assert row is not None, f"the entry {key.hex()} has a twin that is not there"
+    return row
+
+
+def family_of(rows: Rows, stamp: bytes) -> list[EntryRow]:
+    """The rows of an entry that an index names."""
+    return entry_rows(rows, _twin(rows, id_in(stamp)))
+
+
+def lives(family: Sequence[EntryRow]) -> list[Life]:
+    return [life for row in family for life in row.life if not life.hidden]
+
+
+def standing(rows: Rows, family: Sequence[EntryRow]) -> Standing | None:
+    """None for what is homeless, and for what an expunge took (R2)."""
+    alive = lives(family)
+    moves = [life for life in alive if life.folder is not None]
+    if not moves:
+        return None  # an alias whose twin is not told yet
+    last = max(moves, key=lambda life: life.stamp) if len(moves) > 1 else moves[0]
+    if not last.folder:
+        return None
+    dots = tuple(id_in(life.stamp) for life in alive)
+    for row in family:
+        for expunge in row.expunges:
+            seen = context(rows, expunge)
+            if all(within(seen, dot) for dot in dots):
+                return None
+    return Standing(last.folder, family[0].life[0].stamp, dots)
+
+
+def relocate(rows: Rows, before: Standing | None, after: Standing | None) -> None:
+    """Bring the index up to date."""
+    if before == after:
+        return
+    same = before is not None and after is not None and before[:2] == after[:2]
+    if before is not None:
+        for dot in before.lives:
+            if not (same and after is not None and dot in after.lives):
+                rows.remove(LIVES, before.folder + dot + before.stamp)
+        if not same:
+            rows.remove(MAIL, before.folder + before.stamp)
+            _count(rows, before.folder, -1)
+    if after is not None:
+        for dot in after.lives:
+            rows.put(LIVES, after.folder + dot + after.stamp, b"")
+        if not same:
+            rows.put(MAIL, after.folder + after.stamp, b"")
+            _count(rows, after.folder, 1)
+
+
+def enter(rows: Rows, folder: bytes, stamp: bytes) -> None:
+    """The same for a new entry, which is nowhere yet and has one life dot."""
+    rows.put(LIVES, folder + id_in(stamp) + stamp, b"")
+    rows.put(MAIL, folder + stamp, b"")
+    _count(rows, folder, 1)
+
+
+def _count(rows: Rows, folder: bytes, step: int) -> None:
+    rows.put(COUNTS, folder, seq_value(counted(rows, folder) + step))
+
+
+def counted(rows: Rows, folder: bytes) -> int:
+    return seq_of(rows.get(COUNTS, folder) or b"")
+
+
+def shown_flags(family: Sequence[EntryRow]) -> tuple[str, ...]:
+    """R4 and R5, sorted."""
+    removed = removed_of(family)
+    best: dict[str, tuple[bytes, str]] = {}
+    for row in family:
+        for flag in row.flags:
+            if flag.hidden:
+                continue
+            name = flag_key(flag.flag)
+            if removed and any(
+                within(removed.get(by, {}), id_in(flag.stamp)) for by in (name, ALL)
+            ):
+                continue
+            best[name] = max(best.get(name, (b"", "")), (flag.stamp, flag.flag))
+    flags = [spelling for _, spelling in best.values()]
+    kept = removed.get(KEEP, {})
+    if not any(life.keep and not within(kept, id_in(life.stamp)) for life in lives(family)):
+        flags.append(DELETED)
+    flags.sort()
+    return tuple(flags)
+
+
+def removed_of(family: Sequence[EntryRow]) -> dict[str, dict[Actor, int]]:
+    removed: dict[str, dict[Actor, int]] = {}
+    if len(family) > 1:
+        for row in family:
+            for flag, clock in row.removed.items():
+                widen(removed.setdefault(flag, {}), clock)
+    return removed
+
+
+def survivors(rows: Rows, folders: Sequence[bytes], deletes: Sequence[Clock]) -> Iterator[bytes]:
+    """The stamps of the entries that outlive every one of `deletes` (at least one), unordered.
+
+    Each outlives all of them, or none is a candidate for the shortest list of candidates.
+    """
+    if len(deletes) == 1:
+        yield from dict.fromkeys(_outside(rows, folders, deletes[0]))
+        return
+    scans = [_outside(rows, folders, delete) for delete in deletes]
+    candidates: list[dict[bytes, None]] = [{} for _ in deletes]
+    while True:
+        for scan, found in zip(scans, candidates, strict=True):
+            stamp = next(scan, None)
+            if stamp is None:
+                yield from (one for one in found if outlives(family_of(rows, one), deletes))
+                return
+            found[stamp] = None
+
+
+def has_survivor(rows: Rows, folders: Sequence[bytes], deletes: Sequence[Clock]) -> bool:
+    if len(deletes) == 1:
+        return next(_outside(rows, folders, deletes[0]), None) is not None
+    return next(survivors(rows, folders, deletes), None) is not None
+
+
+def outlives(family: Sequence[EntryRow], deletes: Sequence[Clock]) -> bool:
+    alive = lives(family)
+    return all(any(not within(seen, id_in(life.stamp)) for life in alive) for seen in deletes)
+
+
+def _outside(rows: Rows, folders: Sequence[bytes], seen: Clock) -> Iterator[bytes]:
+    """Entries with a life dot that is not in `seen`, as often as they have one."""
+    return chain.from_iterable(_outside_in(rows, folder, seen) for folder in folders)
+
+
+def _outside_in(rows: Rows, folder: bytes, seen: Clock) -> Iterator[bytes]:
+    """Skips, actor by actor, the dots that are seen."""
+    start, stop = folder, stop_of(folder)
+    while True:
+        row = next(rows.scan(LIVES, start, stop), None)
+        if row is None:
+            return
+        actor = row[0][ID_BYTES : ID_BYTES + ACTOR_BYTES]
+        end = stop_of(folder + actor)
+        for key, _ in rows.scan(LIVES, folder + _first_unseen(actor, seen), end):
+            yield key[2 * ID_BYTES :]
+        start = end
+
+
+def _first_unseen(actor: Actor, seen: Clock) -> bytes:
+    return actor + (seen.get(actor, 0) + 1 + (1 << 63)).to_bytes(8, "big")

@@ -1,0 +1,217 @@
+"""The effects of operations on entries. Each returns where it added its dot.
+
+`hidden`: the operation is an alias (R10). What it adds is kept and does not count; it touches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from crdt.contexts import remember_context, widen
+from crdt.entries import (
+    Standing,
+    enter,
+    entry_row,
+    entry_rows,
+    put_entry,
+    relocate,
+    standing,
+)
+from crdt.ids import Dot
+from crdt.keys import NOWHERE, id_in, id_key, saw, stamp_key
+from crdt.names import flag_key
+from crdt.nodes import Dirty, known_node, touch
+from crdt.operations import (
+    EntriesExpunged,
+    EntriesMoved,
+    EntryAppended,
+    EntryCopied,
+    FlagsStored,
+    Operation,
+)
+from crdt.rows import Rows
+from crdt.tables import ALL, FOLDER, KEEP, EntryRow, Flag, Life
+
+
+class EntryEffects:
+    def __init__(self, rows: Rows, dirty: Dirty) -> None:
+        self._rows = rows
+        self._dirty = dirty
+
+    def make(
+        self, operation: Operation, body: EntryAppended | EntryCopied, *, hidden: bool
+    ) -> list[bytes]:
+        folder = self._touched(operation, body.folder)
+        stamp, id = stamp_key(operation), id_key(operation.dot)
+        flags = _spelled(body.flags)
+        keep = flags.pop(KEEP, None) is None
+        life = [Life(stamp, folder, keep, hidden)]
+        dots = [Flag(flag, stamp, hidden) for flag in flags.values()]
+        put_entry(self._rows, id, EntryRow(body.blob, body.date_ms, life, dots))
+        if folder and not hidden:
+            enter(self._rows, folder, stamp)
+        return [id]
+
+    def move(self, operation: Operation, body: EntriesMoved, *, hidden: bool) -> list[bytes]:
+        ids = self._known(operation, body.entries)
+        if not ids:
+            return []
+        folder = self._touched(operation, body.folder)
+        self._live(ids, Life(stamp_key(operation), folder, False, hidden))
+        return ids
+
+    def store(self, operation: Operation, body: FlagsStored, *, hidden: bool) -> list[bytes]:
+        add = _spelled(body.add)
+        remove = dict.fromkeys(map(flag_key, body.remove))
+        mark = add.pop(KEEP, None) is not None
+        stamp = stamp_key(operation)
+        dots = [Flag(flag, stamp, hidden) for flag in add.values()]
+        changed: list[bytes] = []
+        if add or mark or remove or body.replace:
+            removal = _Removal(operation, [ALL] if body.replace else list(remove), mark)
+            for id, row in self._rows_of(operation, body.entries):
+                removal.take(row)
+                if not (row.flags and row.flags[-1].stamp == stamp):
+                    row.flags += dots
+                put_entry(self._rows, id, row)
+                if dots:
+                    changed.append(id)
+        undeleted = self._known(operation, body.undelete)
+        if undeleted:
+            self._touched(operation, body.folder)
+            self._live(undeleted, Life(stamp, None, True, hidden))
+        return changed + undeleted
+
+    def expunge(self, operation: Operation, body: EntriesExpunged) -> list[bytes]:
+        ids = self._known(operation, body.entries)
+        if ids:
+            key = remember_context(self._rows, operation)
+            for id in ids:
+                row, before = self._begin(id)
+                if key not in row.expunges:
+                    row.expunges.append(key)
+                    self._end(id, row, before)
+        return []
+
+    def hide(self, stamp: bytes, ids: Iterable[bytes], *, hidden: bool) -> None:
+        """The operation with this stamp becomes an alias, or is none any more."""
+        for id in ids:
+            row, before = self._begin(id)
+            dots: Sequence[Life | Flag] = [*row.life, *row.flags]
+            for dot in dots:
+                if dot.stamp == stamp:
+                    dot.hidden = hidden
+            self._end(id, row, before)
+
+    def twin(self, families: Sequence[Sequence[bytes]]) -> None:
+        """These makings of one issue are the same entries from now on, the first one acting."""
+        rows = {id: self._begin(id)[0] for family in families for id in family}
+        before: dict[bytes, Standing | None] = {}
+        for id, row in rows.items():
+            known = row.twins[0] if row.twins else id
+            if known not in before:
+                before[known] = self._standing(row)
+        for family in families:
+            for id in family:
+                row = rows[id]
+                row.twins = list(family) if len(family) > 1 else []
+                row.crowded = True
+                self._hide_making(row, hidden=id != family[0])
+                put_entry(self._rows, id, row)
+        for old in before.values():
+            self._relocate(old, None)
+        for family in families:
+            self._relocate(None, self._standing(rows[family[0]]))
+
+    @staticmethod
+    def _hide_making(row: EntryRow, *, hidden: bool) -> None:
+        making = row.life[0]
+        making.hidden = hidden
+        for flag in row.flags:
+            if flag.stamp == making.stamp:
+                flag.hidden = hidden
+
+    # Targets
+
+    def _touched(self, operation: Operation, folder: Dot) -> bytes:
+        """The folder, touched; NOWHERE if it is unknown or no folder."""
+        id = id_key(folder)
+        row = known_node(self._rows, operation, id)
+        if row is None or row.kind != FOLDER:
+            return NOWHERE
+        touch(self._rows, operation, id)
+        if row.deletes or row.twins:
+            self._dirty.add(id)
+        return id
+
+    def _rows_of(
+        self, operation: Operation, entries: Iterable[Dot]
+    ) -> Iterable[tuple[bytes, EntryRow]]:
+        for entry in entries:
+            id = id_key(entry)
+            row = entry_row(self._rows, id) if saw(operation, id) else None
+            if row is not None:
+                yield id, row
+
+    def _known(self, operation: Operation, entries: Iterable[Dot]) -> list[bytes]:
+        """Without repetition."""
+        return list(dict.fromkeys(id for id, _ in self._rows_of(operation, entries)))
+
+    # Life
+
+    def _live(self, ids: Iterable[bytes], life: Life) -> None:
+        for id in ids:
+            row, before = self._begin(id)
+            row.life.append(life)
+            self._end(id, row, before)
+
+    def _begin(self, id: bytes) -> tuple[EntryRow, Standing | None]:
+        row = entry_row(self._rows, id)
+        assert row is not None, f"the entry {id.hex()} was there"
+        return row, self._standing(row)
+
+    def _end(self, id: bytes, row: EntryRow, before: Standing | None) -> None:
+        put_entry(self._rows, id, row)
+        self._relocate(before, self._standing(row))
+
+    def _standing(self, row: EntryRow) -> Standing | None:
+        return standing(self._rows, entry_rows(self._rows, row))
+
+    def _relocate(self, before: Standing | None, after: Standing | None) -> None:
+        relocate(self._rows, before, after)
+        for one in (before, after):
+            if one is not None:
+                self._dirty.add(one.folder)
+
+
+class _Removal:
+    """What a FlagsStored removes from each entry: flags by key (or ALL), and with `mark`, keeps."""
+
+    def __init__(self, operation: Operation, flags: list[str], mark: bool) -> None:  # noqa: FBT001
+        self._operation = operation
+        self._flags = flags
+        self._mark = mark
+
+    def take(self, row: EntryRow) -> None:
+        seen = self._operation
+        if self._flags and row.flags:
+            row.flags = [
+                flag
+                for flag in row.flags
+                if not (self._concerns(flag.flag) and saw(seen, id_in(flag.stamp)))
+            ]
+        if self._mark:
+            for life in row.life:
+                if life.keep and saw(seen, id_in(life.stamp)):
+                    life.keep = False
+        if row.crowded:
+            for flag in [*self._flags, *([KEEP] if self._mark else [])]:
+                widen(row.removed.setdefault(flag, {}), seen.context())
+
+    def _concerns(self, flag: str) -> bool:
+        return self._flags[0] == ALL or flag_key(flag) in self._flags
+
+
+def _spelled(flags: Iterable[str]) -> dict[str, str]:
+    """By key; of several spellings, the last."""
+    return {flag_key(flag): flag for flag in flags}

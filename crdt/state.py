@@ -1,0 +1,225 @@
+"""The state of a shard: the rows, what operations do to them, and what they show.
+
+It is incremental: an operation costs what it lists, not what the shard holds. The rows hold all
+of it, the clock too, so that a transaction of the rows is one of the state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from heapq import merge
+from itertools import islice
+from typing import NamedTuple
+
+from msgspec.structs import replace
+
+from crdt.aliases import request_key
+from crdt.digest import Digest
+from crdt.effects import Effects
+from crdt.entries import (
+    counted,
+    entry_row,
+    entry_rows,
+    family_of,
+    outlives,
+    shown_flags,
+    standing,
+    survivors,
+)
+from crdt.ids import ACTOR_BYTES, Actor, Dot, Stamp
+from crdt.keys import ID_BYTES, dot_of, id_in, id_key, key_of_stamp, stamp_of, stop_of
+from crdt.lookups import BOXES, Lookups
+from crdt.nodes import Node, effective_deletes, load, path_up
+from crdt.operations import Blob, Operation
+from crdt.requests import Address
+from crdt.rows import Rows
+from crdt.tables import (
+    CLOCK,
+    CONTENT,
+    CONTENTS,
+    ENTRIES,
+    ENTRY,
+    ISSUED,
+    ISSUES,
+    MAIL,
+    OVERWRITTEN,
+    EntryRow,
+    seq_of,
+)
+from crdt.view import EntryView, NodeView, View
+
+FIRST, LAST = b"", b"\xff" * (ACTOR_BYTES * 4)
+"""Around every key of a table whose keys begin with an actor, or with an id."""
+
+
+class IssuedPart(NamedTuple):
+    """What was made of one part of a request; `dot` is that of the operation that acts."""
+
+    part: int
+    digest: bytes
+    dot: Dot
+    stamp: Stamp
+
+
+class State:
+    def __init__(self, rows: Rows) -> None:
+        self.rows = rows
+        self._effects = Effects(rows)
+        self._lookups = Lookups(rows)
+
+    def clock(self) -> dict[Actor, int]:
+        """Of the operations applied."""
+        return {actor: seq_of(seq) for actor, seq in self.rows.scan(CLOCK, FIRST, LAST)}
+
+    def apply(self, operation: Operation) -> None:
+        """The effect of an operation whose context is applied, inside a transaction of `rows`.
+
+        Every well-formed operation has one. Raises nothing but what the rows raise.
+        """
+        self._effects.apply(operation)
+
+    # All of it
+
+    def view(self) -> View:
+        below: dict[int, list[NodeView]] = {}
+        for depth, node in reversed(list(self._lookups.walk())):
+            children = tuple(reversed(below.pop(depth + 1, [])))
+            entries = () if node.conflict else tuple(self.entries(node.ids))
+            whole = replace(node, children=children, entries=entries)
+            below.setdefault(depth, []).append(whole)
+        return View(tuple(reversed(below.get(0, []))))
+
+    def digest(self) -> bytes:
+        """SHA-256 over the view; see crdt.digest."""
+        digest = Digest()
+        for depth, node in self._lookups.walk():
+            digest.node(depth, node)
+            for entry in self.entries(node.ids):
+                digest.entry(entry)
+        return digest.value()
+
+    def blobs(self) -> Iterator[tuple[Blob, Dot]]:
+        """Every blob that is not forgotten yet, with the operation that names it; not in order,
+        and as often as it is named."""
+        for key, value in self.rows.scan(ENTRIES, FIRST, LAST):
+            yield ENTRY.decode(value).blob, dot_of(key)
+        for table in (CONTENTS, OVERWRITTEN):
+            for key, value in self.rows.scan(table, FIRST, LAST):
+                yield CONTENT.decode(value).blob, dot_of(key[ID_BYTES:])
+
+    # Nodes: views without children and entries
+
+    def boxes(self) -> list[NodeView]:
+        return [group.view() for group in self._lookups.groups(BOXES)]
+
+    def find(self, address: Address) -> NodeView | None:
+        """By shown names, compared as R8 compares them; those with suffixes too."""
+        return self._lookups.find(address)
+
+    def node_children(self, ids: Sequence[Dot]) -> list[NodeView]:
+        """What shows below nodes that are one, sorted by name."""
+        level = self._lookups.level(ids)
+        return [] if level is None else [group.view() for group in self._lookups.groups(level)]
+
+    def address_of(self, node: Dot) -> Address | None:
+        """Where a node shows now; None if it does not."""
+        return self._lookups.address_of(id_key(node))
+
+    def subtree(self, ids: Sequence[Dot]) -> list[tuple[Dot, int]]:
+        """What a delete of `ids` lists: these and every node that shows below, parents first,
+        each with the position of its parent, or −1."""
+        return self._lookups.subtree(ids)
+
+    # Entries
+
+    def entries(
+        self,
+        ids: Sequence[Dot],
+        *,
+        after: Stamp | Dot | None = None,
+        limit: int | None = None,
+    ) -> Iterator[EntryView]:
+        """What shows in the folders `ids`, in the order of stamps, lazily.
+
+        `after`: the stamp or the id of an entry; those behind it come.
+        """
+        first = self._behind(after)
+        streams = [self._stamps(folder, first) for folder in self._folders(ids)]
+        stamps = streams[0] if len(streams) == 1 else merge(*streams)
+        for stamp in islice(stamps, limit):
+            yield _entry_view(stamp, family_of(self.rows, stamp))
+
+    def entry(self, id: Dot) -> tuple[EntryView, Dot] | None:
+        """An entry that shows, and the folder where it is."""
+        row = entry_row(self.rows, id_key(id))
+        if row is None:
+            return None
+        family = entry_rows(self.rows, row)
+        where = standing(self.rows, family)
+        path = None if where is None else path_up(self.rows, where.folder)
+        if where is None or path is None:
+            return None
+        if not outlives(family, effective_deletes(self.rows, path[0])):
+            return None
+        return _entry_view(where.stamp, family), dot_of(path[0].id)
+
+    def count(self, ids: Sequence[Dot]) -> int:
+        """How many entries show in the folders `ids`."""
+        return sum(self._count(folder) for folder in self._folders(ids))
+
+    def _folders(self, ids: Sequence[Dot]) -> list[Node]:
+        """The different nodes among `ids` that are somewhere."""
+        nodes: dict[bytes, Node] = {}
+        for dot in ids:
+            node = load(self.rows, id_key(dot))
+            if node is not None and path_up(self.rows, node.id) is not None:
+                nodes[node.id] = node
+        return list(nodes.values())
+
+    def _count(self, folder: Node) -> int:
+        deletes = effective_deletes(self.rows, folder)
+        if deletes:
+            return sum(1 for _ in survivors(self.rows, folder.ids, deletes))
+        return sum(counted(self.rows, id) for id in folder.ids)
+
+    def _stamps(self, folder: Node, first: bytes) -> Iterator[bytes]:
+        deletes = effective_deletes(self.rows, folder)
+        if deletes:
+            found = survivors(self.rows, folder.ids, deletes)
+            return iter(sorted(stamp for stamp in found if stamp >= first))
+        streams = [self._mail(id, first) for id in folder.ids]
+        return streams[0] if len(streams) == 1 else merge(*streams)
+
+    def _mail(self, folder: bytes, first: bytes) -> Iterator[bytes]:
+        for key, _ in self.rows.scan(MAIL, folder + first, stop_of(folder)):
+            yield key[ID_BYTES:]
+
+    def _behind(self, after: Stamp | Dot | None) -> bytes:
+        """The least key of what is behind an entry; no entry at all is behind one that never
+        was."""
+        if after is None:
+            return b""
+        if isinstance(after, Stamp):
+            return key_of_stamp(after) + b"\0"
+        row = entry_row(self.rows, id_key(after))
+        if row is None:
+            return LAST
+        return entry_rows(self.rows, row)[0].life[0].stamp + b"\0"
+
+    # Requests
+
+    def issued(self, client: bytes, number: int) -> list[IssuedPart]:
+        """What was made of a request, in the order of its parts."""
+        prefix = request_key(client, number)
+        parts: list[IssuedPart] = []
+        for key, value in self.rows.scan(ISSUES, prefix, stop_of(prefix)):
+            least = min(ISSUED.decode(value), key=lambda one: one.stamp)
+            part = int.from_bytes(key[len(prefix) :], "big")
+            dot = dot_of(id_in(least.stamp))
+            parts.append(IssuedPart(part, least.digest, dot, stamp_of(least.stamp)))
+        return parts
+
+
+def _entry_view(stamp: bytes, family: Sequence[EntryRow]) -> EntryView:
+    row = family[0]
+    return EntryView(dot_of(id_in(stamp)), row.blob, row.date_ms, shown_flags(family))

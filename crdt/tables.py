@@ -1,0 +1,185 @@
+"""The rows of a state: names of tables, and the values in them.
+
+A node or entry has one row for each operation that made it: where a repeated request made it twice
+(R10), the rows of its *twins* together are the one thing that shows, under the id of the first.
+What an alias adds is kept, marked `hidden`. So who stands for whom may change with what arrives,
+and nothing has to be moved. Where a thing is *shown* is an index on top, made anew from its rows.
+"""
+
+from __future__ import annotations
+
+from typing import Generic, TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from crdt.ids import Actor
+from crdt.operations import Blob
+
+CLOCK = "clock"  # actor -> seq applied
+CONTEXTS = "contexts"  # delete, rename, expunge -> its context
+ISSUES = "issues"  # client, number, part -> [Issued]
+
+NODES = "nodes"  # id -> NodeRow
+TOUCHES = "touches"  # node, actor -> the greatest seq that touched it
+RENAMES = "renames"  # node, stamp -> Renamed
+MOVES = "moves"  # stamp -> Move
+LISTED = "listed"  # delete, parent's position + 1, position -> node
+CHILDREN = "children"  # parent, folded name, NUL, node: the visible ones
+CONTESTED = "contested"  # parent, folded name: several children, or a file with several contents
+CONTENTS = "contents"  # file, dot -> Content
+OVERWRITTEN = "overwritten"  # the same, of contents that a write removed (R9)
+
+ENTRIES = "entries"  # id -> EntryRow
+MAIL = "mail"  # folder, stamp of the entry: unless an expunge took it
+LIVES = "lives"  # folder, life dot, stamp of the entry: the same entries
+COUNTS = "counts"  # folder -> rows in MAIL
+
+BOX, FOLDER, FILE = 0, 1, 2
+
+Row = TypeVar("Row")
+
+
+class Kind(Generic[Row]):
+    """How the values of one table are encoded."""
+
+    __slots__ = ("decode", "encode")
+
+    def __init__(self, type_: type[Row]) -> None:
+        self.decode = msgspec.msgpack.Decoder(type_).decode
+        self.encode = _encode
+
+
+_encode = msgspec.msgpack.Encoder().encode
+
+
+class Listing(Struct, array_like=True):
+    """A delete that lists this node: `key` is its row in LISTED."""
+
+    key: bytes
+    cancelled: bool
+
+
+class NodeRow(Struct, array_like=True):
+    """`parent`, `name`, `stamp`: of the making. Keys as in crdt.keys.
+
+    `twins`: all ids of the same thing, by stamp; empty where there is one. In the row of the
+    first (or only) of them: `place` and `label` are where the node is and how it is called now,
+    `placed` and `labelled` the stamps of the renames that said so (empty: the making), `shown`
+    the row in CHILDREN (empty: not visible). `renamed` and `written`: of the renames and writes
+    that list this id, the greatest seqs, and the union of the contexts.
+    """
+
+    kind: int
+    stamp: bytes
+    parent: bytes
+    name: str
+    fold: bool
+    twins: list[bytes]
+    place: bytes
+    placed: bytes
+    label: str
+    labelled: bytes
+    shown: bytes
+    deletes: list[Listing]
+    renamed: dict[Actor, int]
+    written: dict[Actor, int]
+
+
+class Renamed(Struct, array_like=True):
+    name: str | None
+    hidden: bool
+
+
+class Undo(Struct, array_like=True):
+    """A node that a rename moved, and where it was before."""
+
+    node: bytes
+    place: bytes
+    placed: bytes
+
+
+class Move(Struct, array_like=True):
+    """A rename that carries a parent (R7); `done` are the nodes for which it was not ignored."""
+
+    nodes: list[bytes]
+    parent: bytes
+    hidden: bool
+    done: list[Undo]
+
+
+class Content(Struct, array_like=True):
+    stamp: bytes
+    blob: Blob
+    hidden: bool
+
+
+class Life(Struct, array_like=True, gc=False):
+    """A making, move or undelete of an entry.
+
+    `folder` is where it puts the entry (NOWHERE: homeless; None: it is no move).
+    """
+
+    stamp: bytes
+    folder: bytes | None
+    keep: bool
+    hidden: bool
+
+
+class Flag(Struct, array_like=True, gc=False):
+    """One dot of a flag, as it was spelled."""
+
+    flag: str
+    stamp: bytes
+    hidden: bool
+
+
+class EntryRow(Struct, array_like=True):
+    """`life[0]` is the making. `expunges` are the ids of those that list this id.
+
+    `crowded`: there is more than one operation with the issue of the making. What removes flags
+    or keeps from this id is then remembered too (flag's key -> union of the contexts; ALL and
+    KEEP are no keys): it might concern twins that are found later.
+    """
+
+    blob: Blob
+    date_ms: int
+    life: list[Life]
+    flags: list[Flag] = []
+    expunges: list[bytes] = []
+    twins: list[bytes] = []
+    crowded: bool = False
+    removed: dict[str, dict[Actor, int]] = {}
+
+
+ALL = ""
+KEEP = "\\deleted"
+
+
+class Issued(Struct, array_like=True):
+    """One operation of an issue: which earlier ones it did not see, and where it added its dot."""
+
+    stamp: bytes
+    digest: bytes
+    kind: int
+    unseen: list[int]
+    targets: list[bytes]
+
+
+NODE = Kind(NodeRow)
+RENAMED = Kind(Renamed)
+MOVE = Kind(Move)
+CONTENT = Kind(Content)
+ENTRY = Kind(EntryRow)
+CONTEXT: Kind[dict[Actor, int]] = Kind(dict[Actor, int])
+ISSUED: Kind[list[Issued]] = Kind(list[Issued])
+
+SEQ_BYTES = 8
+
+
+def seq_value(seq: int) -> bytes:
+    return seq.to_bytes(SEQ_BYTES, "big")
+
+
+def seq_of(value: bytes) -> int:
+    return int.from_bytes(value, "big")
