@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
@@ -19,11 +20,11 @@ from crdt import (
     Kind,
     Mode,
     NodeView,
+    Reading,
     Rename,
     Request,
     Store,
 )
-from tests.plan.oracle_reading import OracleReading
 
 Letter: TypeAlias = tuple[Blob, int, frozenset[str]]
 """A message as it is compared: flags without case, no id."""
@@ -57,9 +58,9 @@ class Item:
 class Tree:
     """The names that a reading shows, each on its own."""
 
-    def __init__(self, reading: OracleReading) -> None:
+    def __init__(self, reading: Reading, boxes: Iterable[NodeView]) -> None:
         self._reading = reading
-        self.root = Item(Kind.BOX, below={box.name: _item(box) for box in reading.boxes})
+        self.root = Item(Kind.BOX, below={box.name: _item(box) for box in boxes})
 
     def shown(self) -> object:
         self.root.prune()

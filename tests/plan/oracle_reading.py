@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from crdt import Address, Dot, EntryView, NodeView, Operation
+from crdt import Address, Dot, EntryView, Kind, NodeView, Operation
 from tests.histories import delete_of
 from tests.oracle.history import History
-from tests.oracle.names import boxes, key_below
+from tests.oracle.names import boxes, key_of
 from tests.oracle.remembered import remember
 from tests.oracle.visible import look
 
@@ -25,8 +25,9 @@ class OracleReading:
             return found
         fold = self._memory.nodes[found.ids[0]].fold
         for name in address.path.split("/"):
-            key = key_below(self._memory.nodes[found.ids[0]], fold=fold)
-            below = [child for child in found.children if key(child.name) == key(name)]
+            top = found.kind is Kind.BOX
+            key = key_of(name, fold=fold, top=top)
+            below = [c for c in found.children if key_of(c.name, fold=fold, top=top) == key]
             if not below:
                 return None
             (found,) = below
@@ -54,16 +55,15 @@ class OracleReading:
         top = next(view for view in views if view.ids == tuple(ids))
         return list(delete_of(top, self._memory).nodes)
 
-    def addresses(self) -> list[Address]:
-        return [address for address, _ in self._addressed()]
-
     def _views(self) -> Iterator[NodeView]:
-        return (view for _, view in self._addressed())
+        return (view for _, view in addressed(self.boxes))
 
-    def _addressed(self) -> Iterator[tuple[Address, NodeView]]:
-        waiting = [(Address(box.name), box) for box in self.boxes]
-        for address, view in waiting:
-            yield address, view
-            for child in view.children:
-                way = f"{address.path}/{child.name}".lstrip("/")
-                waiting.append((Address(address.box, way), child))
+
+def addressed(boxes: Iterable[NodeView]) -> Iterator[tuple[Address, NodeView]]:
+    """Everything that shows, with its address."""
+    waiting = [(Address(box.name), box) for box in boxes]
+    for address, view in waiting:
+        yield address, view
+        for child in view.children:
+            way = f"{address.path}/{child.name}".lstrip("/")
+            waiting.append((Address(address.box, way), child))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from random import Random
+from typing import TypeAlias
 
 import pytest
 
@@ -17,16 +19,21 @@ from crdt import (
     Dot,
     Expunge,
     Kind,
+    MemoryRows,
     Mode,
+    NodeView,
+    Reading,
     Refused,
     Rename,
     Request,
+    State,
     Store,
     plan,
 )
-from tests.histories import World, random_script
+from tests.histories import World
 from tests.plan.naive import Tree
-from tests.plan.oracle_reading import OracleReading
+from tests.plan.oracle_reading import OracleReading, addressed
+from tests.scripts import random_script
 from tests.site import Site, blob_of
 
 FLAGS = ("\\Seen", "work", DELETED)
@@ -34,13 +41,30 @@ NAMES = ("A", "B", "new", "Inbox", "f.txt", "A/new", "..")
 REQUESTS_EACH = 12
 
 
-def asked(random: Random, reading: OracleReading) -> Request:
-    addresses = reading.addresses() or [Address("none")]
-    folders = [a for a in addresses if is_kind(reading, a, Kind.FOLDER)] or addresses
+Shows: TypeAlias = Callable[[Site], tuple[Reading, tuple[NodeView, ...]]]
+"""What a site shows: to planning, and whole."""
+
+
+def by_oracle(site: Site) -> tuple[Reading, tuple[NodeView, ...]]:
+    reading = OracleReading(site.delivered)
+    return reading, reading.boxes
+
+
+def by_state(site: Site) -> tuple[Reading, tuple[NodeView, ...]]:
+    state = State(MemoryRows())
+    state.rows.begin()
+    for operation in site.delivered:
+        state.apply(operation)
+    return state, state.view().boxes
+
+
+def asked(random: Random, boxes: tuple[NodeView, ...]) -> Request:
+    views = dict(addressed(boxes))
+    addresses = [*views] or [Address("none")]
+    folders = [a for a, view in views.items() if view.kind is Kind.FOLDER] or addresses
     one = random.choice(addresses)
     mailbox = random.choice(folders) if random.random() < 0.9 else one
-    view = reading.find(mailbox)
-    shown = view.entries if view is not None else ()
+    shown = views[mailbox].entries if mailbox in views else ()
     some = tuple(e.id for e in random.sample(shown, random.randint(0, len(shown))))
     entries = random.choice((None, some, some))
     flags = tuple(random.sample(FLAGS, random.randint(0, 3)))
@@ -61,20 +85,15 @@ def asked(random: Random, reading: OracleReading) -> Request:
     return random.choice(requests)
 
 
-def is_kind(reading: OracleReading, address: Address, kind: Kind) -> bool:
-    view = reading.find(address)
-    return view is not None and view.kind is kind
-
-
 def goal(random: Random, addresses: list[Address]) -> Address:
     above = random.choice([*addresses, Address("none")])
     return Address(above.box, f"{above.path}/{random.choice(NAMES)}".lstrip("/"))
 
 
-def ask(site: Site, random: Random) -> str:
+def ask(site: Site, random: Random, shows: Shows) -> str:
     """What became of a random request: its code where it is refused, else its kind."""
-    reading = OracleReading(site.delivered)
-    request = asked(random, reading)
+    reading, boxes = shows(site)
+    request = asked(random, boxes)
     seq = site.clock[site.actor]
     try:
         planned = plan(reading, request, lambda place: Dot(site.actor, seq + 1 + place))
@@ -82,7 +101,7 @@ def ask(site: Site, random: Random) -> str:
         return refused.code
     dots = [site.do(body, box=planned.box) for body in planned.bodies]
     assert dots == [Dot(site.actor, seq + 1 + place) for place in range(len(dots))]
-    expected, found = Tree(reading), Tree(OracleReading(site.delivered))
+    expected, found = Tree(reading, boxes), Tree(*shows(site))
     if not dots:
         assert found.shown() == expected.shown()
     elif expected.is_plain():
@@ -94,11 +113,12 @@ def ask(site: Site, random: Random) -> str:
 @pytest.mark.parametrize(
     "seeds", [range(40), pytest.param(range(40, 1000), marks=pytest.mark.slow)]
 )
-def test_a_request_changes_what_it_names_and_nothing_else(seeds: range) -> None:
+@pytest.mark.parametrize("shows", [by_oracle, by_state])
+def test_a_request_changes_what_it_names_and_nothing_else(seeds: range, shows: Shows) -> None:
     outcomes: Counter[str] = Counter()
     for seed in seeds:
         random = Random(seed)
         site = random.choice(World(random_script(random, 30, honest=True)).sites)
-        outcomes.update(ask(site, random) for _ in range(REQUESTS_EACH))
+        outcomes.update(ask(site, random, shows) for _ in range(REQUESTS_EACH))
     kinds = {"Create", "Delete", "Append", "Copy", "Rename", "Store", "Expunge"}
     assert kinds <= {*outcomes} and len(outcomes) > 12
