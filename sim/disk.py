@@ -108,7 +108,8 @@ class SimulatedDisk:
                     `lose_power`
     capacity        bytes that the files may have together; `DiskFull` beyond, after a part was
                     written; None is no limit
-    read_only       every change raises `DiskReadOnly`
+    read_only_from  every change from the operation with this number on raises `DiskReadOnly`
+    failing_writes  so many of the next writes raise `DiskWriteFailed`
     failing_syncs   so many of the next syncs raise `SyncFailed`
     unreadable      (name, offset): reading across it raises `DiskReadFailed`
     """
@@ -117,7 +118,8 @@ class SimulatedDisk:
         self.operations = 0
         self.crash_at: int | None = None
         self.capacity: int | None = None
-        self.read_only = False
+        self.read_only_from: int | None = None
+        self.failing_writes = 0
         self.failing_syncs = 0
         self.unreadable: set[tuple[str, int]] = set()
         self._cached: dict[str, _File] = {}
@@ -163,6 +165,9 @@ class SimulatedDisk:
     def write(self, name: str, offset: int, data: bytes) -> None:
         self._begin()
         file = self._file(name)
+        if self.failing_writes:
+            self.failing_writes -= 1
+            raise DiskWriteFailed(f"{name}: input/output error")
         fitting = self._fitting(file, offset, len(data))
         file.change(_Write(offset, data[:fitting]))
         self._end()
@@ -208,7 +213,7 @@ class SimulatedDisk:
 
     def _begin(self) -> None:
         self.operations += 1
-        if self.read_only:
+        if self.read_only_from is not None and self.operations >= self.read_only_from:
             raise DiskReadOnly("the file system is read-only")
 
     def _end(self) -> None:

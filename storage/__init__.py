@@ -1,9 +1,5 @@
 """Durable records and blobs: the log and the packs, over one port to a disk."""
 
-from storage.continuity import Continue as Continue
-from storage.continuity import NewActor as NewActor
-from storage.continuity import SecondCopy as SecondCopy
-from storage.continuity import continuity as continuity
 from storage.coverage import Missing as Missing
 from storage.disk import Disk as Disk
 from storage.dump import describe as describe
@@ -30,6 +26,10 @@ from storage.identity import decode_identity as decode_identity
 from storage.identity import encode_identity as encode_identity
 from storage.identity import load_identity as load_identity
 from storage.identity import save_identity as save_identity
+from storage.incarnation import Continue as Continue
+from storage.incarnation import NewActor as NewActor
+from storage.incarnation import SecondCopy as SecondCopy
+from storage.incarnation import continuity as continuity
 from storage.index import Tip as Tip
 from storage.log import Log as Log
 from storage.log import LogLimits as LogLimits

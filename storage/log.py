@@ -123,6 +123,14 @@ class Log:
             self._poison = str(error)
             raise
 
+    def absent(self, records: Sequence[Record]) -> list[Record]:
+        """Those of `records` that are not held: around a hole, some that come again are."""
+        return [record for record in records if not self._holds(record.actor, record.seq)]
+
+    def _holds(self, actor: bytes, seq: int) -> bool:
+        tip = self._tips.get(actor)
+        return tip is not None and seq <= tip.seq and self._coverage.find(actor, seq) is not None
+
     def set_heads(self, heads: Mapping[bytes, bytes]) -> None:
         """The heads after each actor's tip, which a replay has found out.
 

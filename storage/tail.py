@@ -38,6 +38,7 @@ class Tail:
         self.last_batch = header.first_batch - 1
         self._disk = disk
         self._end = FileEnd(disk, segment.end)
+        self._unsynced_records = 0
         self._runs: dict[bytes, list[tuple[int, int]]] = {}
 
     @classmethod
@@ -73,31 +74,41 @@ class Tail:
 
     def publish(self) -> None:
         self.segment.name = publish(self._disk, self.segment.name, state="segment")
+        self._show_written()
 
     def write(self, records: Sequence[Record], runs: Sequence[Run], *, synced: int) -> None:
-        """Writes one batch, unsynced. `runs` say which records they are.
+        """Writes one batch; readers see it after `sync`. `runs` say which records they are.
 
         After `DiskFull` and `DiskReadOnly` the file is as before: no mark of this batch was whole.
         """
-        segment = self.segment
+        at = self._end.at
         batch = encode_batch(
             records,
             number=self.last_batch + 1,
             synced=synced,
-            offset=segment.end,
-            seed=segment.seed,
+            offset=at,
+            seed=self.segment.seed,
         )
-        self._end.append(segment.name, batch)
-        self._note(runs, segment.end)
+        self._end.append(self.segment.name, batch)
+        self._note(runs, at)
         self.last_batch += 1
-        segment.records += len(records)
-        segment.end += len(batch)
+        self._unsynced_records += len(records)
 
     def sync(self) -> None:
         self._disk.sync(self.segment.name.text)
+        self._show_written()
+
+    def _show_written(self) -> None:
+        self.segment.end = self._end.at
+        self.segment.records += self._unsynced_records
+        self._unsynced_records = 0
 
     def seal(self, tips: Mapping[bytes, Tip]) -> Index:
-        """Writes index, offsets and trailer, and syncs them. Raises as `write` does."""
+        """Writes index, offsets and trailer, and syncs them. All batches must be synced.
+
+        Raises as `write` does.
+        """
+        assert self.segment.end == self._end.at, "unsynced batches cannot be sealed"
         segment, seed = self.segment, self.segment.seed
         index = Index(
             self.last_batch,
@@ -111,7 +122,7 @@ class Tail:
         size = at + len(places) + len(encode_trailer(Trailer(segment.id, 0, 0, 0)))
         trailer = Trailer(segment.id, segment.end, at, size)
         self._end.append(segment.name, summary + places + encode_trailer(trailer))
-        self.sync()
+        self._disk.sync(segment.name.text)
         segment.trailer = trailer
         segment.state = State.SEALED
         return index

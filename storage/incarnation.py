@@ -85,7 +85,8 @@ def _of_the_log(
             yield f"own records {missing.first} to {missing.last} are missing"
     if recovery.unidentified:
         yield f"records that nothing names were lost in {', '.join(recovery.unidentified)}"
-    behind = [a for a, seq in state_clock.items() if seq > recovery.clock.get(a, 0)]
+    ends = {a: tip.seq for a, tip in recovery.tips.items()}
+    behind = [a for a, seq in state_clock.items() if seq > ends.get(a, 0)]
     if behind:
         names = ", ".join(a.hex()[:8] for a in sorted(behind))
         yield f"the state has records of {names} that the log has not"
