@@ -18,9 +18,9 @@ import msgspec
 from msgspec import Raw, Struct
 
 from crdt.ids import ACTOR_BYTES, Actor, Dot
-from crdt.operations import Body, Issue, Operation, Unknown
+from crdt.operations import Blob, Body, Issue, Operation, Unknown
 from crdt.records import RECORD_BYTES_MAX, Record, first_chain, next_chain
-from crdt.wire import KIND_BY_NUMBER, KINDS, Malformed, Table
+from crdt.wire import KIND_BY_NUMBER, KINDS, WITH_BLOB, Malformed, Table
 
 CLIENT_BYTES = 8
 DIGEST_BYTES = 4
@@ -134,6 +134,16 @@ def read(head: Head, data: bytes) -> tuple[Operation, Record, Head]:
     except (msgspec.DecodeError, OverflowError, UnicodeError) as error:
         name = f"{head.actor.hex()[:8]}:{head.seq + 1}"
         raise Malformed(f"record {name} is not an operation: {error}") from error
+
+
+def blob_in(data: bytes) -> Blob | None:
+    """The blob that a record names, without reading the rest of it.
+
+    `data` is the record of an operation that was read before.
+    """
+    wire = _decode_record(data)
+    decoder = WITH_BLOB.get(wire.kind)
+    return None if decoder is None else Blob(*decoder.decode(wire.body).blob)
 
 
 def _read(head: Head, data: bytes) -> tuple[Operation, Record, Head]:

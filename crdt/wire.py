@@ -340,3 +340,11 @@ KINDS: Mapping[type, Kind] = {
 assignment, 19 access rights. What is not listed here decodes as Unknown."""
 
 KIND_BY_NUMBER: Mapping[int, Kind] = {kind.number: kind for kind in KINDS.values()}
+
+WITH_BLOB: Mapping[int, msgspec.msgpack.Decoder[Any]] = {
+    KINDS[FileMade].number: msgspec.msgpack.Decoder(WireFile),
+    KINDS[EntryAppended].number: msgspec.msgpack.Decoder(WireAppend),
+    KINDS[EntryCopied].number: msgspec.msgpack.Decoder(WireCopy),
+    KINDS[FileWritten].number: msgspec.msgpack.Decoder(WireWrite),
+}
+"""The kinds whose body names a blob, in a field `blob`."""

@@ -33,6 +33,7 @@ from crdt import (
     Operation,
     Record,
     Unknown,
+    blob_in,
     first_head,
     inbox_of,
     read,
@@ -100,6 +101,12 @@ def test_a_reader_finds_what_the_origin_wrote(body: Body) -> None:
     assert (same, reached) == (record, after)
     assert found.changes == ((ACTORS[1], 900), (ACTORS[2], 7))
     assert found.context() == {**CLOCK, OWN: 3}
+
+
+@pytest.mark.parametrize("body", BODIES, ids=lambda body: type(body).__name__)
+def test_the_blob_of_a_record_is_found_without_its_head(body: Body) -> None:
+    _, record, _ = write(head_at(3, {ACTORS[1]: 850}), Draft(body, 17, CLOCK))
+    assert blob_in(record.data) == getattr(body, "blob", None)
 
 
 clocks = st.dictionaries(st.sampled_from(ACTORS[1:]), st.integers(1, 50), max_size=3)

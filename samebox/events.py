@@ -1,0 +1,253 @@
+"""The seam: what goes into the core of a shard, and the work that comes out of it.
+
+    replica.step(events) -> Ready
+
+The shell gives what happened; the core answers with what to do. Nothing else crosses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple, TypeAlias
+
+from msgspec import Struct
+
+from comm import Ack, Range, Records, Want
+from crdt import Actor, Blob, Dot, Operation, Record, Request, RequestId
+
+
+class Carried(NamedTuple):
+    """The bytes of a small blob that travel beside an operation; `hash` is what they hash to."""
+
+    hash: bytes
+    data: bytes
+
+
+# --- Events: what happened -----------------------------------------------------------------
+
+
+class Reborn(Struct, frozen=True):
+    """A new actor was minted: at the first start, or because continuity could not be proved."""
+
+    actor: Actor
+    key: bytes
+    time_ms: int
+    reason: str
+
+
+class Asked(Struct, frozen=True, gc=False):
+    """A request from a local channel. `token` names the caller; `copies` is how many members
+    have to hold it, this one included, before the caller is told. The bytes of its blobs are
+    either in `carried` or already in the packs."""
+
+    token: int
+    request: Request
+    id: RequestId
+    carried: tuple[Carried, ...] = ()
+    copies: int = 1
+    principal: str = ""
+    time_ms: int = 0
+
+
+class WaitAsked(Struct, frozen=True):
+    """Tell `token` when `copies` members, this one among them, hold all of `clock`."""
+
+    token: int
+    clock: Mapping[Actor, int]
+    copies: int = 1
+
+
+class Abandoned(Struct, frozen=True):
+    """The caller's deadline has passed, or it is gone: it is told what holds by now."""
+
+    token: int
+
+
+class LinkUp(Struct, frozen=True):
+    """The handshake with `peer` is done; `clock` and `missing` are what it says it holds.
+
+    `forked` lists the actors of which the peer has another history. `birth` is set where the peer
+    showed that this node lost what its actor wrote, or that another node writes as its actor: it
+    goes before everything else that is to be written. `same_members` is false where the two work
+    with different member lists.
+    """
+
+    link: int
+    peer: str
+    clock: Mapping[Actor, int]
+    missing: tuple[Dot, ...] = ()
+    more_missing: bool = False
+    forked: tuple[Dot, ...] = ()
+    birth: Reborn | None = None
+    same_members: bool = True
+
+
+class LinkDown(Struct, frozen=True):
+    link: int
+
+
+class Arrived(Struct, frozen=True):
+    """Operations from a peer, with the small blobs that travel beside them."""
+
+    link: int
+    records: Records
+
+
+class Acknowledged(Struct, frozen=True):
+    link: int
+    ack: Ack
+
+
+class Wanted(Struct, frozen=True):
+    link: int
+    want: Want
+
+
+class RangeSent(Struct, frozen=True):
+    """The shell has written these many bytes of a range; it counts against the link's window."""
+
+    link: int
+    range: Range
+    length: int
+
+
+class Synced(Struct, frozen=True):
+    """Batch `number` and its blobs are durable."""
+
+    number: int
+
+
+class AppendFailed(Struct, frozen=True):
+    """Nothing of batch `number` is in the log, nor ever will be."""
+
+    number: int
+    reason: str
+
+
+class BlobStored(Struct, frozen=True):
+    """The blob is durable here, all its chunks included."""
+
+    hash: bytes
+
+
+class Tick(Struct, frozen=True):
+    """Time goes by: what was not answered is asked again, and operations that no direct path has
+    brought are forwarded."""
+
+
+WorkEvent: TypeAlias = Reborn | Asked | Arrived
+"""What may make operations. The shell hands these in only while no batch is under way."""
+
+Event: TypeAlias = (
+    WorkEvent
+    | WaitAsked
+    | Abandoned
+    | LinkUp
+    | LinkDown
+    | Acknowledged
+    | Wanted
+    | RangeSent
+    | Synced
+    | AppendFailed
+    | BlobStored
+    | Tick
+)
+
+
+# --- Outcomes: what a caller is told ---------------------------------------------------------
+
+
+class Receipt(Struct, frozen=True):
+    """Names what was done: any node that holds `clock` of `shard` shows it."""
+
+    shard: str
+    clock: Mapping[Actor, int]
+
+
+class Done(Struct, frozen=True):
+    """`dots` are the operations of the request; `nodes` the members known to hold them."""
+
+    receipt: Receipt
+    dots: tuple[Dot, ...]
+    nodes: tuple[str, ...]
+
+
+class Late(Struct, frozen=True):
+    """The deadline passed first. What `nodes` hold stays; nothing is undone."""
+
+    receipt: Receipt
+    dots: tuple[Dot, ...]
+    nodes: tuple[str, ...]
+
+
+class Refusal(Struct, frozen=True):
+    """The request cannot be done as asked; nothing has changed."""
+
+    code: str
+    message: str
+
+
+class Failure(Struct, frozen=True):
+    """This node could not do it now (disk full, say); nothing has changed; try again later."""
+
+    reason: str
+
+
+Outcome: TypeAlias = Done | Late | Refusal | Failure
+
+
+# --- Ready: the work that follows --------------------------------------------------------------
+
+
+class Notice(Struct, frozen=True):
+    """A line for the log; `alarm` where an operator has to look."""
+
+    text: str
+    alarm: bool = False
+
+
+class Batch(Struct, frozen=True):
+    """Records to append in this order, after `blobs` are in the packs: one sync for each.
+
+    `heads` gives, for every actor in the batch, its encoded head after its last record.
+    """
+
+    number: int
+    records: list[Record]
+    heads: dict[Actor, bytes]
+    blobs: list[Carried]
+
+
+class Ready(Struct):
+    """The work that follows a step. What holds of it, whatever the faults:
+
+    1. `step` depends on the replica and the events alone.
+    2. `append` is to be written in order; `Synced(number)` is reported after the sync, in order,
+       never early.
+    3. Nothing leaves the node, and no caller is told Done, before the operation it speaks of is
+       synced here: `send` and `replies` speak of synced operations only.
+    4. The state shown to readers never runs ahead of the synced log; the effect of an operation
+       and the clock advance in one transaction.
+    5. `send` may be lost, doubled or delayed. An acknowledgement names only what is synced, and
+       lists the operations whose blobs are not held.
+    6. Delivery is causal and exactly once per dot, also across a crash at any instant.
+    7. A tick may come late; it changes latency, never an outcome.
+    8. A crash loses only what was not synced. Recovery replays the log.
+    9. Every buffer has a bound. At the bound local work waits; remote work is dropped and asked
+       for again.
+    10. No record of a peer can end the process: every well-formed operation has a defined effect;
+       the actor of an ill-formed one stops there, and nothing else does.
+    11. At most one batch is between `append` and `Synced`; no WorkEvent is given meanwhile. On
+       AppendFailed the core is back at the last sync: no dot was used, callers get the error,
+       operations of others are asked for again.
+    12. Per batch, blobs are written and synced before the log. `send` holds small messages, and
+       ranges that the shell reads from the log.
+    13. A state that cannot be read raises StateLost; nothing else of the world crosses `step`.
+    """
+
+    append: Batch | None = None
+    send: list[tuple[int, Ack | Want | Range]] = []
+    replies: list[tuple[int, Outcome]] = []
+    fetch: list[Blob] = []
+    notices: list[Notice] = []
+    delivered: list[Operation] = []

@@ -1,0 +1,202 @@
+"""What has been received and delivered of every actor, and what its next record builds on.
+
+A record can only be read on top of its actor's previous one, so records of an actor are taken in
+the order of their seqs; what comes after a hole is dropped and asked for again. A record that was
+read waits in causal delivery until all of its context is here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from hashlib import sha256
+
+from msgspec import Struct
+
+from comm import CHAIN_PREFIX_BYTES, Delivery, Offered, Records, Snapshot, Want
+from crdt import (
+    Actor,
+    Born,
+    Dot,
+    Draft,
+    Head,
+    Malformed,
+    Operation,
+    Record,
+    first_head,
+    read,
+    write,
+)
+from samebox.events import Carried
+from samebox.lamports import Lamports
+
+
+class Item(Struct, frozen=True, gc=False):
+    """An operation on its way to delivery, with its bytes and its actor's head after it."""
+
+    operation: Operation
+    record: Record
+    head: Head
+    carried: tuple[Carried, ...] = ()
+
+    @property
+    def dot(self) -> Dot:
+        return self.operation.dot
+
+    @property
+    def dependencies(self) -> tuple[tuple[Actor, int], ...]:
+        return self.operation.changes
+
+
+class Poison(Exception):
+    """An operation of `actor` that cannot be taken. The actor stops before it."""
+
+    def __init__(self, actor: Actor, reason: str) -> None:
+        super().__init__(reason)
+        self.actor = actor
+        self.reason = reason
+
+
+class Mark(Struct, frozen=True):
+    """The value of a history at a sync, to return to."""
+
+    heads: dict[Actor, Head]
+    received: dict[Actor, Head]
+    births: dict[Actor, Born]
+    lamport: int
+    delivery: Snapshot
+
+
+class History:
+    def __init__(self, cluster: str, shard: str) -> None:
+        self._cluster = cluster
+        self._shard = shard
+        self._heads: dict[Actor, Head] = {}
+        self._received: dict[Actor, Head] = {}
+        self._lamports = Lamports()
+        self._delivery: Delivery[Item] = Delivery({})
+        self.births: dict[Actor, Born] = {}
+        self.stopped: dict[Actor, str] = {}
+        self.lamport = 0
+
+    @property
+    def clock(self) -> Mapping[Actor, int]:
+        """Of the operations delivered, those of the open batch included."""
+        return self._delivery.clock
+
+    @property
+    def heads(self) -> Mapping[Actor, Head]:
+        return self._heads
+
+    @property
+    def waiting(self) -> int:
+        """Operations received that wait for one not yet received."""
+        return self._delivery.waiting
+
+    def head(self, actor: Actor) -> Head:
+        return self._heads.get(actor) or first_head(self._cluster, self._shard, actor)
+
+    def mark(self) -> Mark:
+        delivery = self._delivery.snapshot()
+        births = dict(self.births)
+        return Mark(dict(self._heads), dict(self._received), births, self.lamport, delivery)
+
+    def return_to(self, mark: Mark) -> None:
+        for actor, head in self._heads.items():
+            before = mark.heads.get(actor)
+            if before is not head:
+                self._lamports.forget_after(actor, 0 if before is None else before.seq)
+        self._heads = dict(mark.heads)
+        self._received = dict(mark.received)
+        self.births = dict(mark.births)
+        self.lamport = mark.lamport
+        self._delivery.restore(mark.delivery)
+
+    def stop(self, actor: Actor, reason: str) -> None:
+        """Take no more of `actor`; operations that depend on what is missing wait, visibly."""
+        self.stopped[actor] = reason
+        self._delivery.freeze(actor)
+
+    def make(self, actor: Actor, draft: Draft) -> Item:
+        """The next operation of `actor`, delivered at once: its context is what is here."""
+        operation, record, head = write(self.head(actor), draft)
+        item = Item(operation, record, head)
+        offered = self._delivery.offer(item, len(record.data))
+        assert offered is Offered.DELIVER, "an own operation depends only on what was delivered"
+        self._received[actor] = head
+        self._advance(item)
+        return item
+
+    def receive(self, records: Records) -> Iterator[Item]:
+        """What `records` and whatever waited for it deliver, in causal order.
+
+        Raises Poison where a record is ill-formed; what was yielded before it stays good.
+        """
+        actor = records.actor
+        if actor in self.stopped:
+            return
+        self._delivery.heard_of(actor, records.last)
+        for item in self._read(records):
+            offered = self._delivery.offer(item, len(item.record.data))
+            if offered is Offered.FULL:
+                return
+            self._received[actor] = item.head
+            if offered is Offered.DELIVER:
+                yield self._admit(item)
+                for released in self._delivery.ready():
+                    yield self._admit(released)
+
+    def replay(self, record: Record) -> Iterator[Item]:
+        """What a record of the own log delivers; see `receive`."""
+        if record.seq == self.expected(record.actor):
+            chain = record.chain[:CHAIN_PREFIX_BYTES]
+            yield from self.receive(Records(record.actor, record.seq, chain, [(record.data, ())]))
+
+    def expected(self, actor: Actor) -> int:
+        """The seq of the record of `actor` that can be read next."""
+        return self._received_head(actor).seq + 1
+
+    def wants(self) -> list[Want]:
+        """What was offered and not taken, and what those that wait are waiting for."""
+        return self._delivery.wanted()
+
+    def _received_head(self, actor: Actor) -> Head:
+        return self._received.get(actor) or first_head(self._cluster, self._shard, actor)
+
+    def _read(self, records: Records) -> list[Item]:
+        head = self._received_head(records.actor)
+        items: list[Item] = []
+        for seq, (data, blobs) in enumerate(records.items, start=records.first):
+            if seq != head.seq + 1:
+                continue
+            try:
+                operation, record, head = read(head, data)
+            except Malformed as error:
+                raise Poison(records.actor, f"record {seq}: {error}") from error
+            carried = tuple(Carried(sha256(blob).digest(), blob) for blob in blobs)
+            items.append(Item(operation, record, head, carried))
+        if items and head.chain[:CHAIN_PREFIX_BYTES] != records.chain:
+            name = f"{records.actor.hex()[:8]}:{head.seq}"
+            raise Poison(records.actor, f"the history up to {name} is not the one its chain names")
+        return items
+
+    def _admit(self, item: Item) -> Item:
+        operation = item.operation
+        actor, seq = operation.dot
+        times = [self._lamports.at(*change) for change in operation.changes]
+        expected = 1 + max([self.head(actor).lamport, *times])
+        if operation.lamport != expected:
+            found = f"Lamport time {operation.lamport}, expected {expected}"
+            raise Poison(actor, f"record {seq}: {found}")
+        if (seq == 1) != isinstance(operation.body, Born):
+            raise Poison(actor, f"record {seq}: the first of an actor, and no other, is its birth")
+        self._advance(item)
+        return item
+
+    def _advance(self, item: Item) -> None:
+        operation = item.operation
+        actor, seq = operation.dot
+        self._heads[actor] = item.head
+        self._lamports.add(actor, seq, operation.lamport)
+        self.lamport = max(self.lamport, operation.lamport)
+        if isinstance(operation.body, Born):
+            self.births[actor] = operation.body

@@ -1,0 +1,114 @@
+"""The bytes of blobs: streamed in and out of the packs, never whole in memory.
+
+Up to 64 KiB travel beside the operation that names them. Up to one chunk (1 MiB) is one piece in
+the packs. Longer ones are a list of chunks, itself a piece, named by the blob.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Sequence
+from hashlib import sha256
+
+from crdt import CHUNK_BYTES, HASH_BYTES, Blob
+from samebox.events import Carried
+from samebox.io.disk_thread import DiskThread
+from storage import BlobDamaged, BlobMissing, DiskReadFailed, Packs
+
+CARRIED_BYTES_MAX = 64 << 10
+"""Longer contents are pulled by those who lack them."""
+RECENT_BYTES_MAX = 16 << 20
+"""Pieces kept in memory because peers are about to be sent them."""
+
+
+class Recent:
+    """The pieces last written or read, up to RECENT_BYTES_MAX in all."""
+
+    def __init__(self) -> None:
+        self._pieces: OrderedDict[bytes, bytes] = OrderedDict()
+        self._bytes = 0
+
+    def get(self, hash_: bytes) -> bytes | None:
+        return self._pieces.get(hash_)
+
+    def add(self, hash_: bytes, data: bytes) -> None:
+        if hash_ in self._pieces:
+            return
+        self._pieces[hash_] = data
+        self._bytes += len(data)
+        while self._bytes > RECENT_BYTES_MAX:
+            _, oldest = self._pieces.popitem(last=False)
+            self._bytes -= len(oldest)
+
+
+class Contents:
+    def __init__(self, disk: DiskThread, packs: Packs) -> None:
+        self._disk = disk
+        self._packs = packs
+        self._recent = Recent()
+
+    def has(self, hash_: bytes) -> bool:
+        """Whether one piece is durable here."""
+        return self._packs.has(hash_)
+
+    async def sync(self) -> None:
+        """Make all pieces stored so far durable."""
+        await self._disk.run(self._packs.sync)
+
+    async def put(self, pieces: AsyncIterator[bytes]) -> tuple[Blob, tuple[Carried, ...]]:
+        """Take contents in; what comes back as carried goes with the request that names them."""
+        whole = sha256()
+        size = 0
+        chunks: list[bytes] = []
+        held = bytearray()
+        async for piece in pieces:
+            whole.update(piece)
+            size += len(piece)
+            held += piece
+            while len(held) > CHUNK_BYTES:
+                chunks.append(await self.store(bytes(held[:CHUNK_BYTES])))
+                del held[:CHUNK_BYTES]
+        if not chunks:
+            return await self._put_short(Blob(whole.digest(), size), bytes(held))
+        chunks.append(await self.store(bytes(held)))
+        listed = await self.store(b"".join(chunks))
+        return Blob(whole.digest(), size, listed), ()
+
+    async def _put_short(self, blob: Blob, data: bytes) -> tuple[Blob, tuple[Carried, ...]]:
+        if blob.size <= CARRIED_BYTES_MAX:
+            return blob, (Carried(blob.hash, data),)
+        await self.store(data)
+        return blob, ()
+
+    async def store(self, data: bytes) -> bytes:
+        """Write one piece to the packs (durable at their next sync); returns its hash."""
+        hash_ = sha256(data).digest()
+        await self._disk.run(lambda: self._packs.put(hash_, data))
+        return hash_
+
+    def remember(self, carried: Sequence[Carried]) -> None:
+        for blob in carried:
+            self._recent.add(blob.hash, blob.data)
+
+    async def piece(self, hash_: bytes) -> bytes | None:
+        """One verified piece, or None where it is not held."""
+        recent = self._recent.get(hash_)
+        if recent is not None:
+            return recent
+        if not self._packs.has(hash_):
+            return None
+        try:
+            return await self._disk.run(lambda: self._packs.get(hash_))
+        except (BlobMissing, BlobDamaged, DiskReadFailed):
+            return None  # from now on it is not held, and is pulled from a peer
+
+    async def hashes(self, blob: Blob) -> list[bytes] | None:
+        """The pieces of a blob, in order; None where their list is not held."""
+        if blob.chunks is None:
+            return [blob.hash]
+        listed = await self.piece(blob.chunks)
+        return None if listed is None else split(listed)
+
+
+def split(chunk_list: bytes) -> list[bytes]:
+    return [chunk_list[at : at + HASH_BYTES] for at in range(0, len(chunk_list), HASH_BYTES)]

@@ -1,0 +1,71 @@
+"""The one thread in which a shard's files are read, written and synced.
+
+Jobs run in the order in which they were given. A sync may take seconds: whoever waits for a job
+waits, and nothing else does.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable
+from typing import TypeVar
+
+import outcome
+import trio
+
+T = TypeVar("T")
+Job = Callable[[], object]
+Ended = Callable[[outcome.Outcome[object]], None]
+
+
+class DiskThread:
+    """Open it with `async with`; at the end it finishes the jobs that it was given."""
+
+    def __init__(self, name: str) -> None:
+        self._jobs: queue.SimpleQueue[tuple[Job, Ended] | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._work, name=f"disk-{name}", daemon=True)
+        self._token: trio.lowlevel.TrioToken | None = None
+
+    async def __aenter__(self) -> DiskThread:
+        self._token = trio.lowlevel.current_trio_token()
+        self._thread.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._jobs.put(None)
+        with trio.CancelScope(shield=True):
+            await trio.to_thread.run_sync(self._thread.join)
+
+    def submit(self, job: Job, ended: Ended) -> None:
+        """Run `job` in the thread, then `ended` with its outcome in the Trio loop."""
+        self._jobs.put((job, ended))
+
+    async def run(self, job: Callable[[], T]) -> T:
+        """Wait for `job`. A cancelled wait ends at once; the job itself is not interrupted."""
+        task = trio.lowlevel.current_task()
+        waiting = True
+
+        def ended(result: outcome.Outcome[object]) -> None:
+            if waiting:
+                trio.lowlevel.reschedule(task, result)
+
+        def abort(_: object) -> trio.lowlevel.Abort:
+            nonlocal waiting
+            waiting = False
+            return trio.lowlevel.Abort.SUCCEEDED
+
+        await trio.lowlevel.checkpoint_if_cancelled()
+        self.submit(job, ended)
+        result: T = await trio.lowlevel.wait_task_rescheduled(abort)
+        return result
+
+    def _work(self) -> None:
+        assert self._token is not None
+        while (item := self._jobs.get()) is not None:
+            job, ended = item
+            result = outcome.capture(job)
+            try:
+                self._token.run_sync_soon(ended, result)
+            except trio.RunFinishedError:
+                return

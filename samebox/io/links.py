@@ -1,0 +1,263 @@
+"""The links of one shard: handshakes, the two ports of a link, and blobs pulled from peers."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from hashlib import sha256
+
+import trio
+
+from comm import (
+    MISSING_MAX,
+    Ack,
+    Backoff,
+    CommError,
+    Fork,
+    Greeting,
+    LinkLost,
+    Message,
+    MyLaterRecords,
+    Range,
+    Records,
+    Want,
+    chains_needed,
+    compare_histories,
+)
+from comm.io import (
+    Connection,
+    Contexts,
+    FrameStream,
+    Local,
+    dial,
+    fetch_blob,
+    keep_dialing,
+    run_link,
+    serve_blobs,
+)
+from crdt import Blob, Dot
+from samebox.config import Address
+from samebox.events import Acknowledged, Arrived, LinkDown, LinkUp, Notice, RangeSent, Wanted
+from samebox.io.outbox import Outbox
+from samebox.io.shard import Shard
+from storage import DiskFull, DiskReadOnly
+
+FEATURES = ["unicode-3.2"]
+PULL_AT_ONCE = 32
+"""Blobs that share one sync when they are pulled."""
+PULL_AGAIN_S = 0.5
+"""After no peer had any of what is wanted."""
+
+
+class Links:
+    """Both ends of every connection that speaks of `shard`."""
+
+    def __init__(
+        self, shard: Shard, addresses: Mapping[str, Address], contexts: Callable[[], Contexts]
+    ) -> None:
+        self.shard = shard
+        self._addresses = addresses
+        self._contexts = contexts
+        self._next = 0
+        self._pulls: dict[str, FrameStream] = {}
+
+    def local(self, purpose: str) -> Local:
+        """What this node says of itself in a handshake."""
+        replica, place = self.shard.replica, self.shard.store.place
+        births = {actor: born.node for actor, born in replica.history.births.items()}
+        histories = [(actor, head.seq, head.chain) for actor, head in replica.heads.items()]
+        missing = replica.missing.users()
+        greeting = Greeting(
+            self.shard.store.cluster,
+            place.shard,
+            place.node,
+            purpose,
+            actor=replica.actor,
+            features=FEATURES,
+            members_hash=sha256("\n".join(sorted(place.members)).encode()).digest(),
+            histories=histories if purpose == "operations" else [],
+            missing=[(dot.actor, dot.seq) for dot in missing[:MISSING_MAX]],
+            more_missing=len(missing) > MISSING_MAX,
+        )
+        return Local(greeting, place.members, births)
+
+    async def keep_connected(self, peer: str, random: Callable[[], float]) -> None:
+        """Dial `peer` whenever there is no connection with it, for ever."""
+
+        async def attempt() -> Connection:
+            await self.shard.standings.until_down(peer)
+            return await self._dial(peer, "operations")
+
+        def report(reason: str) -> None:
+            if self.shard.standings.failed(peer, reason):
+                self.shard.log(Notice(f"peer {peer}: {reason}"))
+
+        await keep_dialing(attempt, self.converse, backoff=Backoff(random), report=report)
+
+    async def _dial(self, peer: str, purpose: str) -> Connection:
+        address = self._addresses[peer]
+        return await dial(
+            address.host, address.port, self._contexts(), self.local(purpose), expected=peer
+        )
+
+    async def converse(self, connection: Connection) -> None:
+        """Use a connection after its handshake until it ends."""
+        if connection.mine.purpose == "blobs":
+            await self._serve_blobs(connection)
+        elif self.shard.standings.takes(connection.peer, connection.dialer):
+            await self._link(connection)
+        else:
+            await connection.frames.close()
+
+    async def _link(self, connection: Connection) -> None:
+        self._next += 1
+        link, peer = self._next, connection.peer
+        standings, end = self.shard.standings, "cut off by a newer connection"
+        with trio.CancelScope() as scope:
+            standings.up(peer, link, connection.dialer, scope)
+            outbox = self.shard.outboxes.open(link)
+            try:
+                self.shard.tell(await self._link_up(link, connection))
+                self.shard.log(Notice(f"peer {peer}: connected, dialed by {connection.dialer}"))
+                port = LinkPort(self.shard, link, outbox)
+                end = (await run_link(connection.frames, inbox=port, outbox=port)).reason
+            finally:
+                self.shard.outboxes.close(link)
+                self.shard.tell(LinkDown(link))
+                standings.down(peer, link, end)
+                self.shard.log(Notice(f"peer {peer}: disconnected: {end}"))
+
+    async def _link_up(self, link: int, connection: Connection) -> LinkUp:
+        """Compare the histories of both, as told in the handshake."""
+        mine, theirs = connection.mine, connection.theirs
+        chains = await self._chains(chains_needed(mine, theirs))
+        forked: list[Dot] = []
+        reborn = None
+        for finding in compare_histories(mine, theirs, chains.get):
+            match finding:
+                case Fork(actor, seq):
+                    forked.append(Dot(actor, seq))
+                    if actor == self.shard.replica.actor:
+                        reborn = f"{connection.peer} has another history of this actor"
+                case MyLaterRecords(actor, seq) if actor == self.shard.replica.actor:
+                    reborn = f"{connection.peer} has this actor's records up to {seq}: lost here"
+        birth = None if reborn is None else await self.shard.mint(reborn)
+        missing = tuple(Dot(*dot) for dot in theirs.missing)
+        return LinkUp(
+            link,
+            connection.peer,
+            theirs.clock,
+            missing,
+            theirs.more_missing,
+            tuple(forked),
+            birth,
+            connection.accepted.same_members,
+        )
+
+    async def _chains(self, dots: Sequence[Dot]) -> dict[Dot, bytes | None]:
+        log = self.shard.store.log
+        return await self.shard.disk.run(lambda: {dot: log.chain_at(*dot) for dot in dots})
+
+    # --- Blobs ----------------------------------------------------------------------------------
+
+    async def read_blob(self, hash: bytes) -> bytes | None:
+        return await self.shard.contents.piece(hash)
+
+    async def _serve_blobs(self, connection: Connection) -> None:
+        try:
+            await serve_blobs(connection.frames, self)
+        except LinkLost:
+            return
+
+    async def pull_blobs(self) -> None:
+        """Fetch what is wanted from any peer that has it, for ever."""
+        wanted = self.shard.wanted_blobs
+        while True:
+            blobs = (await wanted.next())[:PULL_AT_ONCE]
+            pulled = [blob for blob in blobs if await self._pull(blob)]
+            if pulled:
+                await self.shard.contents.sync()
+            for blob in pulled:
+                self.shard.blob_stored(blob)
+            wanted.forget([blob for blob in blobs if blob not in pulled])
+            if not pulled:
+                await trio.sleep(PULL_AGAIN_S)
+
+    async def _pull(self, blob: Blob) -> bool:
+        """Store every piece of `blob` that is not here; whether all are here now."""
+        if not await self._pull_piece(blob.chunks or blob.hash):
+            return False
+        hashes = await self.shard.contents.hashes(blob)
+        if hashes is None:
+            return False
+        for hash_ in hashes:
+            if not await self._pull_piece(hash_):
+                return False
+        return True
+
+    async def _pull_piece(self, hash_: bytes) -> bool:
+        if self.shard.contents.has(hash_):
+            return True
+        for peer in self.shard.standings.connected():
+            data = await self._fetch(peer, hash_)
+            if data is not None:
+                try:
+                    await self.shard.contents.store(data)
+                except (DiskFull, DiskReadOnly):
+                    return False
+                return True
+        return False
+
+    async def _fetch(self, peer: str, hash_: bytes) -> bytes | None:
+        try:
+            frames = self._pulls.get(peer)
+            if frames is None:
+                frames = self._pulls[peer] = (await self._dial(peer, "blobs")).frames
+            return await fetch_blob(frames, hash_)
+        except CommError as error:
+            self._pulls.pop(peer, None)
+            self.shard.log(Notice(f"peer {peer}: a blob could not be pulled: {error}"))
+            return None
+
+
+class LinkPort:
+    """What one link hands over and takes: the ports of comm.io.run_link."""
+
+    def __init__(self, shard: Shard, link: int, outbox: Outbox) -> None:
+        self._shard = shard
+        self._link = link
+        self._outbox = outbox
+        self._range: AsyncGenerator[tuple[Records, Range], None] | None = None
+
+    async def received(self, message: Records | Ack | Want) -> None:
+        match message:
+            case Records():
+                await self._shard.bring(Arrived(self._link, message))
+            case Ack():
+                self._shard.tell(Acknowledged(self._link, message))
+            case Want():
+                self._shard.tell(Wanted(self._link, message))
+
+    def measured(self, round_trip_s: float) -> None:
+        """Not shown anywhere yet."""
+
+    async def next(self) -> Sequence[Message]:
+        """Small messages and one message of records: what one write takes."""
+        messages: list[Message] = []
+        while not messages:
+            if self._range is None:
+                for waiting in await self._outbox.take():
+                    if isinstance(waiting, Range):
+                        self._range = self._shard.source.messages(waiting)
+                    else:
+                        messages.append(waiting)
+            if self._range is not None:
+                messages += await self._more(self._range)
+        return messages
+
+    async def _more(self, messages: AsyncGenerator[tuple[Records, Range], None]) -> list[Records]:
+        async for message, span in messages:
+            length = sum(len(data) + sum(map(len, blobs)) for data, blobs in message.items)
+            self._shard.tell(RangeSent(self._link, span, length))
+            return [message]
+        self._range = None
+        return []

@@ -1,0 +1,169 @@
+"""A node, running: its shards, its listener, and the links to its peers."""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+from pathlib import Path
+
+import trio
+
+from comm import Greeting, Refusal
+from comm.io import Acceptor, Connection, Contexts, Local, load_contexts, serve
+from crdt import Address
+from samebox.config import Config, ConfigurationRefused
+from samebox.errors import SameboxError
+from samebox.events import Notice
+from samebox.io.configuration import check
+from samebox.io.disk_thread import DiskThread
+from samebox.io.links import Links
+from samebox.io.shard import Shard
+from samebox.io.store import Store, identity_owner, open_store
+from samebox.making import Place
+from storage import StorageError
+from storage.io import DirectoryLock
+
+Log = Callable[[Notice], None]
+
+events = logging.getLogger("samebox")
+
+
+class NodeStopped(SameboxError):
+    """The node cannot go on: the disk failed in a way after which nothing it says is certain."""
+
+
+class Node:
+    """Made by open_node."""
+
+    def __init__(self, name: str, config: Config, shards: Mapping[str, Shard]) -> None:
+        self.name = name
+        self.config = config
+        self.shards = shards
+
+    def shard_of(self, box: str) -> Shard:
+        """The shard that shows `box`, or the one where it would be made: the first in the list."""
+        for shard in self.shards.values():
+            if shard.replica.state.find(Address(box)) is not None:
+                return shard
+        return next(iter(self.shards.values()))
+
+
+@asynccontextmanager
+async def open_node(
+    config: Path | str, name: str, *, log: Log | None = None
+) -> AsyncIterator[Node]:
+    """Run node `name` of the node list `config` in this task tree, until the block ends.
+
+    `log` takes one notice for each event; by default they go to the logger "samebox". Raises
+    ConfigurationRefused with all problems at once, StorageError where the data directory cannot
+    be used, NodeStopped where the disk fails later.
+    """
+    say = log or _to_logger
+    found = await trio.to_thread.run_sync(partial(_checked, Path(config), name))
+    paths = found.paths_for(name)
+    contexts = load_contexts(paths.ca, paths.certificate, paths.key)
+    paths.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    async with AsyncExitStack() as stack:
+        lock = DirectoryLock.acquire(paths.data)
+        stack.callback(lock.release)
+        shards: dict[str, Shard] = {}
+        for shard in found.shards_of(name):
+            shards[shard] = await _open_shard(stack, found, name, shard, say)
+        try:
+            async with trio.open_nursery() as nursery:
+                await _start(nursery, found, name, shards, contexts, say)
+                yield Node(name, found, shards)
+                nursery.cancel_scope.cancel()
+        except* StorageError as group:
+            raise NodeStopped(
+                f"the disk failed: {_first(group)}; see it, and start again"
+            ) from group
+
+
+async def _open_shard(
+    stack: AsyncExitStack, config: Config, node: str, name: str, log: Log
+) -> Shard:
+    disk = await stack.enter_async_context(DiskThread(name))
+    place = Place(name, node, config.shards[name].nodes)
+    paths = config.paths_for(node)
+    key = await trio.to_thread.run_sync(_fingerprint, paths.certificate)
+    store = await disk.run(
+        partial(open_store, paths.data, cluster=config.cluster, place=place, key=key)
+    )
+    stack.push_async_callback(_close, disk, store)
+    return Shard(store, disk, log)
+
+
+async def _close(disk: DiskThread, store: Store) -> None:
+    with trio.CancelScope(shield=True):
+        await disk.run(store.close)
+
+
+async def _start(
+    nursery: trio.Nursery,
+    config: Config,
+    name: str,
+    shards: Mapping[str, Shard],
+    contexts: Contexts,
+    log: Log,
+) -> None:
+    addresses = {node: entry.address for node, entry in config.nodes.items()}
+    links = {shard.name: Links(shard, addresses, lambda: contexts) for shard in shards.values()}
+    own = addresses[name]
+    listeners = await trio.open_tcp_listeners(own.port, host=own.host)
+    acceptor = Acceptor(
+        contexts, partial(_local_of, links), partial(_converse, links), partial(_report, log)
+    )
+    for shard in shards.values():
+        nursery.start_soon(shard.run)
+        nursery.start_soon(links[shard.name].pull_blobs)
+        for peer in shard.members:
+            if peer != name:
+                nursery.start_soon(links[shard.name].keep_connected, peer, random.random)
+    nursery.start_soon(serve, listeners, acceptor)
+
+
+def _local_of(links: Mapping[str, Links], theirs: Greeting) -> Local | Refusal:
+    """The answer to a dialer, by the shard that it names."""
+    mine = links.get(theirs.shard)
+    if mine is None:
+        hosted = ", ".join(links)
+        return Refusal("shard", f"expected one of the shards {hosted}, found {theirs.shard}")
+    return mine.local(theirs.purpose)
+
+
+async def _converse(links: Mapping[str, Links], connection: Connection) -> None:
+    await links[connection.mine.shard].converse(connection)
+
+
+def _report(log: Log, line: str) -> None:
+    log(Notice(line))
+
+
+def _to_logger(notice: Notice) -> None:
+    events.log(logging.WARNING if notice.alarm else logging.INFO, "%s", notice.text)
+
+
+def _checked(path: Path, name: str) -> Config:
+    from samebox.io.configuration import load_config
+
+    problems = check(path, name, read_identity=identity_owner)
+    if problems:
+        raise ConfigurationRefused(problems)
+    return load_config(path)
+
+
+def _fingerprint(certificate: Path) -> bytes:
+    from certs import read_certificate
+
+    return read_certificate(certificate.read_bytes()).fingerprint
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

@@ -1,0 +1,339 @@
+"""One shard at this node, running: the loop around the core, and what callers may ask of it."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import aclosing
+from typing import TypeVar
+
+import outcome
+import trio
+from msgspec import Struct
+
+from crdt import Blob, Clock, Request, RequestId, State
+from samebox.changes import Change, describe
+from samebox.events import (
+    Abandoned,
+    AppendFailed,
+    Asked,
+    Batch,
+    BlobStored,
+    Carried,
+    Event,
+    Failure,
+    Notice,
+    Outcome,
+    Ready,
+    Reborn,
+    Synced,
+    Tick,
+    WaitAsked,
+    WorkEvent,
+)
+from samebox.io.contents import Contents
+from samebox.io.disk_thread import DiskThread
+from samebox.io.feed import Feed
+from samebox.io.inbox import Inbox
+from samebox.io.outbox import Outboxes
+from samebox.io.sending import Source
+from samebox.io.standing import Standings
+from samebox.io.store import Store
+from samebox.io.wanted_blobs import WantedBlobs
+from samebox.status import ShardStatus
+from storage import DiskFull, DiskReadOnly
+
+T = TypeVar("T")
+CALLS_MAX = 1024
+"""Requests that may wait in a shard's channel."""
+CLIENT_BYTES = 8
+TICK_S = 0.25
+"""How long the direct path has, before operations are forwarded and wants are repeated."""
+
+
+class Reply:
+    """The answer to one call: given once, awaited by one task."""
+
+    def __init__(self) -> None:
+        self._given = trio.Event()
+        self._outcome: Outcome | None = None
+
+    def give(self, outcome_: Outcome) -> None:
+        self._outcome = outcome_
+        self._given.set()
+
+    async def wait(self) -> Outcome:
+        await self._given.wait()
+        assert self._outcome is not None
+        return self._outcome
+
+
+class Call(Struct, frozen=True):
+    """A request for the channel. Without `reply`, the caller does not want to know."""
+
+    request: Request
+    reply: Reply | None = None
+    id: RequestId | None = None
+    copies: int = 1
+    carried: tuple[Carried, ...] = ()
+    principal: str = ""
+
+
+class Look(Struct):
+    """A question to the committed state, for the moment when no batch is under way."""
+
+    question: Callable[[State], object]
+    answered: trio.Event
+    answer: outcome.Outcome[object] | None = None
+
+
+class Shard:
+    """Made by open_node. Every method belongs to the Trio task tree of the node."""
+
+    def __init__(self, store: Store, disk: DiskThread, log: Callable[[Notice], None]) -> None:
+        self.name = store.place.shard
+        self.members = store.place.members
+        self.store = store
+        self.disk = disk
+        self.replica = store.replica
+        self.contents = Contents(disk, store.packs)
+        self.source = Source(disk, store.log, self.contents)
+        self.outboxes = Outboxes()
+        self.standings = Standings(store.place.node, store.place.members)
+        self.wanted_blobs = WantedBlobs()
+        self.log = log
+        self.channel, self._calls = trio.open_memory_channel[Call](CALLS_MAX)
+        self._feed = Feed(disk, store.log, store.cluster, store.place.shard)
+        self._inbox = Inbox()
+        self._replies: dict[int, Reply] = {}
+        self._looks: list[Look] = []
+        self._token = 0
+        self._client = store.entropy(CLIENT_BYTES)
+        self._number = 0
+        self._sizes = store.sizes()
+        self._broken: BaseException | None = None
+
+    # --- For callers -----------------------------------------------------------------------------
+
+    async def ask(
+        self,
+        request: Request,
+        *,
+        id: RequestId | None = None,
+        copies: int = 1,
+        timeout_s: float | None = None,
+        carried: Sequence[Carried] = (),
+        principal: str = "",
+    ) -> Outcome:
+        """Make `request` durable here, wait until `copies` members hold it, tell what came of it.
+
+        Done; or Late at the deadline (what holds then, stays); or Refusal (it cannot be done as
+        asked); or Failure (not now: disk full). A repeated `id` has no second effect.
+        """
+        reply = Reply()
+        call = Call(request, reply, id, copies, tuple(carried), principal)
+        token = await self._bring(call)
+        return await self._settle(token, reply, timeout_s)
+
+    async def wait(
+        self, clock: Clock, *, copies: int = 1, timeout_s: float | None = None
+    ) -> Outcome:
+        """Until this node and copies − 1 other members hold all of `clock` (of a receipt)."""
+        reply = Reply()
+        token = self._expect(reply)
+        self._inbox.tell(WaitAsked(token, clock, copies))
+        return await self._settle(token, reply, timeout_s)
+
+    async def look(self, question: Callable[[State], T]) -> T:
+        """The answer to a synchronous question about the committed state.
+
+        It keeps the loop while it runs: ask for a page at a time.
+        """
+        await trio.lowlevel.checkpoint()
+        if not self.replica.is_busy:
+            return question(self.replica.state)
+        look = Look(question, trio.Event())
+        self._looks.append(look)
+        await look.answered.wait()
+        assert look.answer is not None
+        answer: T = look.answer.unwrap()  # type: ignore[assignment]
+        return answer
+
+    async def put(self, pieces: AsyncIterator[bytes]) -> tuple[Blob, tuple[Carried, ...]]:
+        """Take contents in, piece by piece; hand what comes back to `ask`."""
+        return await self.contents.put(pieces)
+
+    async def read(self, blob: Blob) -> AsyncGenerator[bytes, None]:
+        """The bytes of a blob, verified; waits for a peer to bring what is not here."""
+        while (hashes := await self.contents.hashes(blob)) is None:
+            await self.wanted_blobs.wait(blob)
+        for hash_ in hashes:
+            while (data := await self.contents.piece(hash_)) is None:
+                await self.wanted_blobs.wait(blob)
+            yield data
+
+    async def changes(self, since: Clock | None = None) -> AsyncGenerator[Change, None]:
+        """What becomes visible, each once: from now on, or behind the cursor of a change."""
+        start = dict(self.replica.clock) if since is None else since
+        async with aclosing(self._feed.operations(start)) as operations:
+            async for operation, cursor in operations:
+                yield await self.look(
+                    lambda state, op=operation, at=cursor: describe(state, op, at)  # type: ignore[misc]
+                )
+
+    @property
+    def clock(self) -> Clock:
+        """Of what is durable here."""
+        return self.replica.clock
+
+    async def _bring(self, call: Call) -> int:
+        token = self._expect(call.reply)
+        self._number += 1
+        identity = call.id or RequestId(self._client, self._number)
+        try:
+            await self._inbox.bring(
+                Asked(
+                    token,
+                    call.request,
+                    identity,
+                    call.carried,
+                    call.copies,
+                    call.principal,
+                    time.time_ns() // 1_000_000,
+                )
+            )
+        except BaseException:
+            self._replies.pop(token, None)
+            raise
+        return token
+
+    def _expect(self, reply: Reply | None) -> int:
+        self._token += 1
+        if reply is not None:
+            self._replies[self._token] = reply
+        return self._token
+
+    async def _settle(self, token: int, reply: Reply, timeout_s: float | None) -> Outcome:
+        try:
+            with trio.move_on_after(math.inf if timeout_s is None else timeout_s) as deadline:
+                await reply.wait()
+            if deadline.cancelled_caught:
+                if self._inbox.withdraw(token):
+                    return Failure("the deadline passed before this node took the request")
+                self._inbox.tell(Abandoned(token))
+            return await reply.wait()
+        except trio.Cancelled:
+            if not self._inbox.withdraw(token):
+                self._inbox.tell(Abandoned(token))
+            raise
+        finally:
+            self._replies.pop(token, None)
+
+    # --- For the node ----------------------------------------------------------------------------
+
+    def tell(self, event: Event) -> None:
+        self._inbox.tell(event)
+
+    async def bring(self, event: WorkEvent) -> None:
+        await self._inbox.bring(event)
+
+    async def mint(self, reason: str) -> Reborn:
+        """A new actor for this shard, kept on disk before it is used."""
+        return await self.disk.run(lambda: self.store.mint(reason))
+
+    async def run(self) -> None:
+        """Until cancelled; raises where the disk can no longer be trusted."""
+        for notice in self.store.notices:
+            self.log(notice)
+        if self.store.birth is not None:
+            await self._inbox.bring(self.store.birth)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._take_calls)
+            nursery.start_soon(self._tick)
+            await self._loop()
+
+    async def _take_calls(self) -> None:
+        async for call in self._calls:
+            await self._bring(call)
+
+    async def _tick(self) -> None:
+        while True:
+            await trio.sleep(TICK_S)
+            self._inbox.tell(Tick())
+            self.standings.note_lag(self.replica.peers, self.replica.clock)
+            self._sizes = await self.disk.run(self.store.sizes)
+
+    async def _loop(self) -> None:
+        while True:
+            await self._inbox.news()
+            if self._broken is not None:
+                raise self._broken
+            events = self._inbox.take(busy=self.replica.is_busy or bool(self._looks))
+            if events:
+                self._do(self.replica.step(events))
+            if self._looks and not self.replica.is_busy:
+                self._answer_looks()
+
+    def _answer_looks(self) -> None:
+        looks, self._looks = self._looks, []
+        for look in looks:
+            look.answer = outcome.capture(look.question, self.replica.state)
+            look.answered.set()
+        self._inbox.stir()
+
+    def _do(self, ready: Ready) -> None:
+        if ready.append is not None:
+            self._append(ready.append)
+        for token, result in ready.replies:
+            reply = self._replies.pop(token, None)
+            if reply is not None:
+                reply.give(result)
+        for link, message in ready.send:
+            self.outboxes.put(link, message)
+        for blob in ready.fetch:
+            self.wanted_blobs.add(blob)
+        for notice in ready.notices:
+            self.log(notice)
+        if ready.delivered:
+            self._feed.publish(ready.delivered)
+
+    def _append(self, batch: Batch) -> None:
+        self.contents.remember(batch.blobs)
+
+        def ended(result: outcome.Outcome[object]) -> None:
+            match result:
+                case outcome.Value():
+                    self.source.recent.add(batch.records)
+                    self._inbox.tell(Synced(batch.number))
+                case outcome.Error(error=DiskFull() | DiskReadOnly() as error):
+                    self._inbox.tell(AppendFailed(batch.number, str(error)))
+                case outcome.Error(error=error):
+                    self._broken = error
+                    self._inbox.stir()
+
+        self.disk.submit(lambda: self.store.append(batch), ended)
+
+    def blob_stored(self, blob: Blob) -> None:
+        """All pieces of `blob` are durable now."""
+        self.wanted_blobs.stored(blob)
+        self._inbox.tell(BlobStored(blob.hash))
+
+    def status(self) -> ShardStatus:
+        log, packs = self._sizes
+        operations = sum(self.replica.clock.values())
+        average = log.bytes // operations if operations else 0
+        return ShardStatus(
+            self.name,
+            self.store.place.node,
+            self.replica.actor,
+            dict(self.replica.clock),
+            log.bytes,
+            log.segments,
+            packs.bytes,
+            packs.blobs,
+            self.replica.history.waiting,
+            len(self.replica.missing),
+            {actor: reason for actor, reason in self.replica.history.stopped.items()},
+            self.standings.status(self.replica.peers, self.replica.clock, average),
+        )

@@ -1,0 +1,176 @@
+"""One batch in the making: requests and received records become operations, with their effects.
+
+The effects are made in the open transaction of the state; nothing here is durable or visible
+before the batch is synced, and all of it can be undone by returning to the mark.
+"""
+
+from __future__ import annotations
+
+from hashlib import sha256
+
+import msgspec
+from msgspec import Struct
+
+from crdt import (
+    Actor,
+    Blob,
+    Body,
+    Born,
+    Dot,
+    Draft,
+    EntryAppended,
+    EntryCopied,
+    FileMade,
+    FileWritten,
+    Issue,
+    Operation,
+    Refused,
+    State,
+    StateLost,
+    plan,
+)
+from samebox.confirmations import Waiting
+from samebox.events import (
+    Asked,
+    Batch,
+    Carried,
+    Notice,
+    Outcome,
+    Reborn,
+    Receipt,
+    Refusal,
+)
+from samebox.history import History, Item, Poison
+
+DIGEST_BYTES = 4
+"""Enough to notice that another request was made under a used id."""
+
+_encode = msgspec.msgpack.Encoder().encode
+
+
+class Place(Struct, frozen=True):
+    """Whose batch it is: a shard at a node, and the members that may hold copies."""
+
+    shard: str
+    node: str
+    members: tuple[str, ...]
+
+
+class Making:
+    def __init__(self, place: Place, history: History, state: State, actor: Actor | None) -> None:
+        self.place = place
+        self.actor = actor
+        self.actor_before = actor
+        self.items: list[Item] = []
+        self.blobs: list[Carried] = []
+        self.asked: list[Asked] = []
+        self.waits: list[Waiting] = []
+        self.replies: list[tuple[int, Outcome]] = []
+        self.notices: list[Notice] = []
+        self._history = history
+        self._state = state
+        self._mark = history.mark()
+        self._others: dict[Actor, int] | None = None
+        state.rows.begin()
+
+    def undo(self) -> None:
+        """Back to the last sync: no dot was used, nothing was received."""
+        self._state.rows.rollback()
+        self._history.return_to(self._mark)
+
+    def batch(self, number: int) -> Batch:
+        actors = dict.fromkeys(item.record.actor for item in self.items)
+        heads = {actor: self._history.heads[actor].encode() for actor in actors}
+        return Batch(number, [item.record for item in self.items], heads, self.blobs)
+
+    def receive(self, item: Item) -> None:
+        """An operation that causal delivery lets through."""
+        self._others = None
+        self._apply(item)
+        blob = blob_of(item.operation)
+        self.blobs += [carried for carried in item.carried if blob and carried.hash == blob.hash]
+
+    def be_born(self, event: Reborn) -> None:
+        previous = None
+        if self.actor is not None:
+            head = self._history.head(self.actor)
+            previous = (self.actor, head.seq, head.chain)
+        self.actor = event.actor
+        self._others = None
+        self._make(Born(self.place.node, event.key, previous), time_ms=event.time_ms)
+        text = f"{self.place.node} writes as actor {event.actor.hex()[:8]}: {event.reason}"
+        self.notices.append(Notice(text))
+
+    def ask(self, asked: Asked) -> None:
+        self.asked.append(asked)
+        digest = sha256(_encode(asked.request)).digest()[:DIGEST_BYTES]
+        issued = self._state.issued(*asked.id)
+        if any(part.digest != digest for part in issued):
+            refusal = Refusal("id-reused", "another request was made under this id; take a new id")
+            self.replies.append((asked.token, refusal))
+            return
+        try:
+            dots = tuple(part.dot for part in issued) or self._carry_out(asked, digest)
+        except Refused as refused:
+            self.replies.append((asked.token, Refusal(refused.code, refused.message)))
+            return
+        self.waits.append(Waiting(asked.token, self._receipt(dots), dots, asked.copies))
+
+    def _carry_out(self, asked: Asked, digest: bytes) -> tuple[Dot, ...]:
+        """Make the operations of a request that was not made before (R10). Raises Refused."""
+        assert self.actor is not None, "a birth comes before every request"
+        actor, first = self.actor, self._history.head(self.actor).seq + 1
+        planned = plan(self._state, asked.request, lambda part: Dot(actor, first + part))
+        for part, body in enumerate(planned.bodies):
+            issue = Issue(*asked.id, part, digest)
+            self._make(body, planned.box, issue, asked.principal, asked.time_ms)
+        self.blobs += asked.carried
+        return tuple(Dot(actor, first + part) for part in range(len(planned.bodies)))
+
+    def _make(
+        self,
+        body: Body,
+        box: Dot | None = None,
+        issue: Issue | None = None,
+        principal: str = "",
+        time_ms: int = 0,
+    ) -> None:
+        assert self.actor is not None
+        if self._others is None:
+            clock = self._history.clock
+            self._others = {actor: seq for actor, seq in clock.items() if actor != self.actor}
+        lamport = self._history.lamport + 1
+        draft = Draft(body, lamport, self._others, box, issue, principal, time_ms)
+        item = self._history.make(self.actor, draft)
+        self._others = item.head.others
+        self._apply(item)
+
+    def _apply(self, item: Item) -> None:
+        try:
+            self._state.apply(item.operation)
+        except StateLost:
+            raise
+        except Exception as error:
+            reason = f"the effect of {item.operation.dot} failed: {error!r}"
+            raise Poison(item.operation.dot.actor, reason) from error
+        self.items.append(item)
+
+    def _receipt(self, dots: tuple[Dot, ...]) -> Receipt:
+        """A request that changed nothing names all that it was judged by."""
+        if not dots:
+            return Receipt(self.place.shard, dict(self._history.clock))
+        clock: dict[Actor, int] = {}
+        for dot in dots:
+            clock[dot.actor] = max(dot.seq, clock.get(dot.actor, 0))
+        return Receipt(self.place.shard, clock)
+
+
+def blob_of(operation: Operation) -> Blob | None:
+    """The blob that an operation names: its bytes have to be here for the copy to be whole."""
+    match operation.body:
+        case FileMade(blob=blob) | FileWritten(blob=blob):
+            return blob
+        case EntryAppended(blob=blob) | EntryCopied(blob=blob):
+            return blob
+        case _:
+            return None
