@@ -4,8 +4,8 @@
     +8      u16 the lowest protocol version that the sender speaks, big-endian
     +10     u16 the highest
 
-Both sides send it at once, without waiting. What follows is in the highest version common to both
-ranges; where there is none, either side closes, and knows why.
+The acceptor sends it at once, the dialer when it has read the acceptor's. What follows is in the
+highest version common to both ranges; where there is none, either side closes, and knows why.
 """
 
 from __future__ import annotations

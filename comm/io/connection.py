@@ -1,8 +1,9 @@
 """The handshake on a connection: headers both ways, Hello from the dialer, Welcome in return.
 
-Each side sends its header at once. The dialer says nothing more before it has found, in the
-certificate, the node that it dialed; the acceptor says nothing before it has judged the Hello.
-The link is up when the Welcome was judged. Whoever refuses says why, and closes.
+The acceptor sends its header at once. The dialer sends nothing before it has found, in the
+certificate, the node that it dialed, and has read that header: only so does it learn why TLS
+refused its own certificate, for TLS tells a client late. The acceptor says no more before it has
+judged the Hello. The link is up when the Welcome was judged. Whoever refuses says why, and closes.
 """
 
 from __future__ import annotations
@@ -19,7 +20,14 @@ from msgspec import Struct
 from comm.errors import LinkLost, PeerBroke, PeerRefused, WeRefused
 from comm.frames import FRAME_BYTES_MAX, HANDSHAKE_BYTES_MAX, encode_frame
 from comm.handshake import Accepted, judge, judge_certificate
-from comm.header import HEADER_BYTES, PROTOCOLS, common_version, decode_header, encode_header
+from comm.header import (
+    HEADER_BYTES,
+    PROTOCOLS,
+    Protocols,
+    common_version,
+    decode_header,
+    encode_header,
+)
 from comm.io.stream import FrameStream
 from comm.messages import Greeting, Hello, Message, Refusal, Welcome, decode, encode
 from crdt import Actor
@@ -73,7 +81,9 @@ async def greet_as_dialer(
     if refusal is not None:
         raise WeRefused(refusal.code, refusal.text)
     with _deadline(within_s):
-        version = await _exchange_headers(frames)
+        header = await _receive_header(frames)
+        await _send_header(frames)
+        version = common_version(PROTOCOLS, header)
         mine = _as(Hello, local.greeting)
         await _send(frames, mine)
         theirs = await _receive(frames, Welcome)
@@ -90,7 +100,8 @@ async def greet_as_acceptor(
 ) -> Connection:
     """As greet_as_dialer; what this node is depends on what the dialer asks for."""
     with _deadline(within_s):
-        version = await _exchange_headers(frames)
+        await _send_header(frames)
+        version = common_version(PROTOCOLS, await _receive_header(frames))
         theirs = await _receive(frames, Hello)
         local = local_of(theirs)
         if isinstance(local, Refusal):
@@ -110,10 +121,12 @@ def _deadline(within_s: float) -> Iterator[None]:
         raise LinkLost(f"no handshake within {within_s} s") from None
 
 
-async def _exchange_headers(frames: FrameStream) -> int:
+async def _send_header(frames: FrameStream) -> None:
     await frames.send_frames(encode_header(), within_s=inf)
-    header = await frames.receive_exactly(HEADER_BYTES, within_s=inf)
-    return common_version(PROTOCOLS, decode_header(header))
+
+
+async def _receive_header(frames: FrameStream) -> Protocols:
+    return decode_header(await frames.receive_exactly(HEADER_BYTES, within_s=inf))
 
 
 async def _receive(frames: FrameStream, expected: type[G]) -> G:

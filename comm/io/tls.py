@@ -7,6 +7,7 @@ side verifies the chain up to the cluster's authority here, and `comm.handshake`
 from __future__ import annotations
 
 import ssl
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from trio.abc import Stream
 
 from comm.errors import LinkLost
 from comm.io.stream import cause_of
+
+ALERT_S = 1.0
 
 
 class Contexts(Struct, frozen=True):
@@ -40,19 +43,21 @@ def load_contexts(authority: Path, certificate: Path, key: Path) -> Contexts:
     return contexts
 
 
-async def dialed(stream: Stream, contexts: Contexts, *, within_s: float) -> trio.SSLStream:
+async def dialed(stream: Stream, contexts: Contexts, *, within_s: float) -> trio.SSLStream[Stream]:
     """TLS on a connection that this node opened. Raises LinkLost."""
     return await _started(stream, contexts.dialer, server=False, within_s=within_s)
 
 
-async def accepted(stream: Stream, contexts: Contexts, *, within_s: float) -> trio.SSLStream:
+async def accepted(
+    stream: Stream, contexts: Contexts, *, within_s: float
+) -> trio.SSLStream[Stream]:
     """TLS on a connection that a peer opened. Raises LinkLost."""
     return await _started(stream, contexts.acceptor, server=True, within_s=within_s)
 
 
 async def _started(
     stream: Stream, context: ssl.SSLContext, *, server: bool, within_s: float
-) -> trio.SSLStream:
+) -> trio.SSLStream[Stream]:
     # https_compatible: an end without close_notify is an ordinary lost link.
     secure = trio.SSLStream(stream, context, server_side=server, https_compatible=True)
     try:
@@ -60,12 +65,20 @@ async def _started(
             await secure.do_handshake()
     except trio.TooSlowError:
         raise LinkLost(f"no TLS handshake within {within_s} s") from None
-    except (trio.BrokenResourceError, ssl.CertificateError) as error:
+    except trio.BrokenResourceError as error:
+        await _send_alert(secure, stream)
         raise LinkLost(f"the TLS handshake failed: {cause_of(error)}") from error
     return secure
 
 
-def peer_names(stream: trio.SSLStream) -> tuple[str, ...]:
+async def _send_alert(secure: trio.SSLStream[Stream], stream: Stream) -> None:
+    """Tell the peer why: Trio (0.35) leaves the alert of a failed handshake unsent."""
+    alert = secure._outgoing.read()
+    with trio.move_on_after(ALERT_S), suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+        await stream.send_all(alert)
+
+
+def peer_names(stream: trio.SSLStream[Stream]) -> tuple[str, ...]:
     """The URI names in the certificate that the peer showed, and TLS verified."""
     certificate: Any = stream.getpeercert()
     assert certificate, "both sides have to show a certificate"

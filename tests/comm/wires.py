@@ -1,0 +1,130 @@
+"""Streams with habits, and both ends of a handshake, for tests."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import NamedTuple, TypeAlias
+
+import trio
+from trio.abc import Stream
+from trio.testing import memory_stream_pair
+from typing_extensions import override
+
+from comm import CommError, Greeting, Message, Refusal, Unknown, decode, encode, encode_frame
+from comm.io import (
+    Connection,
+    Contexts,
+    FrameStream,
+    Local,
+    accepted,
+    dialed,
+    greet_as_acceptor,
+    greet_as_dialer,
+    peer_names,
+)
+from tests.comm.phrases import A, B, C, hello
+
+CLUSTER = "example.org"
+MEMBERS = ("a", "b", "c")
+BIRTHS = {A: "a", B: "b", C: "c"}
+
+Credentials: TypeAlias = dict[str, Contexts]
+
+
+class OneByteAtATime(Stream):
+    """What goes through it comes out byte by byte."""
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+
+    @override
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        await self._stream.send_all(data)
+
+    @override
+    async def wait_send_all_might_not_block(self) -> None:
+        await self._stream.wait_send_all_might_not_block()
+
+    @override
+    async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
+        return await self._stream.receive_some(1)
+
+    @override
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+
+def local(node: str, **fields: object) -> Local:
+    return Local(hello(node, **fields), MEMBERS, BIRTHS)
+
+
+class Ends(NamedTuple):
+    """What became of the two sides of a handshake."""
+
+    dialer: Connection | CommError
+    acceptor: Connection | CommError
+
+
+async def shake_hands(
+    dialing: Local,
+    accepting: Local | Refusal,
+    credentials: Credentials,
+    *,
+    as_dialer: str = "a",
+    as_acceptor: str = "b",
+    expected: str = "b",
+    streams: tuple[Stream, Stream] | None = None,
+) -> Ends:
+    """Over TLS, with the named credentials. Whoever fails closes."""
+    here, there = streams or memory_stream_pair()
+    ends: dict[str, Connection | CommError] = {}
+
+    async def dial() -> None:
+        try:
+            secure = await dialed(here, credentials[as_dialer], within_s=10)
+            ends["dialer"] = await greet_as_dialer(
+                FrameStream(secure), peer_names(secure), dialing, expected=expected
+            )
+        except CommError as error:
+            ends["dialer"] = error
+            await trio.aclose_forcefully(here)
+
+    async def accept() -> None:
+        def asked(theirs: Greeting) -> Local | Refusal:
+            return accepting
+
+        try:
+            secure = await accepted(there, credentials[as_acceptor], within_s=10)
+            ends["acceptor"] = await greet_as_acceptor(
+                FrameStream(secure), peer_names(secure), asked
+            )
+        except CommError as error:
+            ends["acceptor"] = error
+            await trio.aclose_forcefully(there)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(dial)
+        nursery.start_soon(accept)
+    return Ends(ends["dialer"], ends["acceptor"])
+
+
+class Peer:
+    """The other end of a link, in the hand of a test."""
+
+    def __init__(self, stream: Stream) -> None:
+        self.stream = stream
+        self.frames = FrameStream(stream)
+
+    async def say(self, *messages: Message) -> None:
+        await self.stream.send_all(b"".join(encode_frame(encode(m)) for m in messages))
+
+    async def hear(self) -> Message | Unknown:
+        return decode(await self.frames.receive_frame(within_s=1000))
+
+
+@asynccontextmanager
+async def in_background(task: object, *args: object) -> AsyncIterator[None]:
+    """Run an endless task while the block runs."""
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(task, *args)  # type: ignore[arg-type]
+        yield
+        nursery.cancel_scope.cancel()
