@@ -59,7 +59,7 @@ class SimNode:
     def start(self) -> None:
         self.work: deque[WorkEvent] = deque()
         self.batch: Batch | None = None
-        self.log, recovery = Log.open(
+        self.log, _recovery = Log.open(
             self.disk, cluster=CLUSTER, shard=SHARD, entropy=self._entropy
         )
         history, state = History(CLUSTER, SHARD), State(self._rows())
@@ -192,7 +192,7 @@ class SimCluster:
 
     def kill(self, name: str) -> None:
         """The process ends at once and starts again; what was not synced is gone."""
-        for link, ends in list(self._links.items()):
+        for _link, ends in list(self._links.items()):
             if name in ends:
                 self.cut(*ends)
         self.nodes[name].outbox.clear()

@@ -87,9 +87,9 @@ class Connection:
         return self._bodies(self.send(command, content))
 
     def send(self, command: Command, content: Iterable[bytes] | None = None) -> int:
-        """Make a call and do not wait: `receive` gives the replies of all calls. Returns its number.
+        """Make a call and do not wait: `receive` gives the replies to all calls.
 
-        `command` says whether it has content. At most CALLS_MAX calls may be under way.
+        Returns the call's number. At most CALLS_MAX may be under way.
         """
         self._number += 1
         waiting = bytearray(frame(Call(self._number, command)))
@@ -131,7 +131,9 @@ class Connection:
         try:
             message = self._next()
         except (TimeoutError, NodeGone) as error:
-            raise NotReachable(f"expected a greeting at {self._path}, found none: {error}") from None
+            raise NotReachable(
+                f"expected a greeting at {self._path}, found none: {error}"
+            ) from None
         match message:
             case Greeting(protocol=protocol) if protocol != PROTOCOL:
                 raise NotReachable(

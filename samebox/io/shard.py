@@ -334,6 +334,6 @@ class Shard:
             packs.blobs,
             self.replica.history.waiting,
             len(self.replica.missing),
-            {actor: reason for actor, reason in self.replica.history.stopped.items()},
+            dict(self.replica.history.stopped.items()),
             self.standings.status(self.replica.peers, self.replica.clock, average),
         )
