@@ -1,0 +1,54 @@
+"""The mailboxes of a source on disk, and where each of them goes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from crdt import Address
+from samebox.io.mailboxes import Incoming, is_maildir, maildir_folders, read_maildir, read_mbox
+
+INBOX = "INBOX"
+
+
+class Source(NamedTuple):
+    """One mailbox of the source. `done` says how far of `total` a message stands, given how many
+    came before it."""
+
+    path: Path
+    mailbox: Address
+    read: Callable[[], Iterator[Incoming]]
+    total: int
+    done: Callable[[Incoming, int], int]
+
+
+def sources(path: Path, address: Address) -> list[Source]:
+    if not is_maildir(path):
+        return [mbox_source(path, mailbox_at(address, (INBOX,)))]
+    return [
+        maildir_source(folder, mailbox_at(address, names))
+        for names, folder in maildir_folders(path)
+    ]
+
+
+def mailbox_at(address: Address, names: tuple[str, ...]) -> Address:
+    """Where a mailbox of the source goes; below a folder, its INBOX is the folder itself."""
+    if address.path:
+        names = (address.path, *(() if names == (INBOX,) else names))
+    return Address(address.box, "/".join(names))
+
+
+def mbox_source(path: Path, mailbox: Address) -> Source:
+    return Source(
+        path,
+        mailbox,
+        lambda: read_mbox(path),
+        path.stat().st_size,
+        lambda message, _: message.number,
+    )
+
+
+def maildir_source(folder: Path, mailbox: Address) -> Source:
+    total = sum(1 for part in ("cur", "new") for _ in (folder / part).iterdir())
+    return Source(folder, mailbox, lambda: read_maildir(folder), total, lambda _, before: before)

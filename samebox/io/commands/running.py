@@ -1,0 +1,114 @@
+"""run: a node in the foreground, with its control socket, until it is told to stop."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import click
+from typing_extensions import override
+
+from samebox.io.commands.options import Misused, Refused
+
+events = logging.getLogger("samebox")
+
+
+@click.command()
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    envvar="SAMEBOX_CONFIG",
+    required=True,
+    help="The node list.  [env: SAMEBOX_CONFIG]",
+)
+@click.option(
+    "--node", envvar="SAMEBOX_NODE", required=True, help="Which of its nodes.  [env: SAMEBOX_NODE]"
+)
+@click.option("--verbose", is_flag=True, help="Log more than events.")
+def run(*, config: Path, node: str, verbose: bool) -> None:
+    """Run a node in the foreground until SIGINT (Ctrl-C) or SIGTERM.
+
+    Logs one line for every event, on standard error. Says "ready" once commands can reach it.
+
+    \b
+    samebox run --config nodes.yaml --node a
+    """
+    import trio
+
+    from samebox.config import ConfigurationRefused
+    from samebox.errors import SameboxError
+    from storage import StorageError
+
+    log_to_stderr(verbose=verbose)
+    problems: list[str] = []
+    kind: type[click.ClickException] = Refused
+    try:
+        trio.run(run_until_told, config, node)
+    except* ConfigurationRefused as refused:
+        kind = Misused
+        problems += map(str, leaves(refused))
+    except* (SameboxError, StorageError, OSError) as failed:
+        problems += map(str, leaves(failed))
+    if problems:
+        raise kind("\n".join(problems))
+
+
+async def run_until_told(config: Path, name: str) -> None:
+    import trio
+
+    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(host, config, name)
+            await told_to_stop(signals)
+            nursery.cancel_scope.cancel()
+    events.info("node %s stopped", name)
+
+
+async def told_to_stop(signals: AsyncIterator[int]) -> None:
+    async for number in signals:
+        events.info("stopping: %s", signal.Signals(number).name)
+        return
+
+
+async def host(config: Path, name: str) -> None:
+    import trio
+
+    from samebox.io.configuration import load_config
+    from samebox.io.control_server import serve_control
+    from samebox.io.node import open_node
+
+    found = load_config(config)
+    async with open_node(config, name) as node, trio.open_nursery() as nursery:
+        path = found.paths_for(name).socket
+
+        async def serve(task_status: trio.TaskStatus[None]) -> None:
+            await serve_control(
+                node, path, cluster=found.cluster, copies=found.copies, task_status=task_status
+            )
+
+        await nursery.start(serve)
+        events.info("node %s of %s is ready; commands at %s", name, found.cluster, path)
+
+
+def leaves(error: BaseException) -> list[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        return [leaf for inner in error.exceptions for leaf in leaves(inner)]
+    return [error]
+
+
+class OneLine(logging.Formatter):
+    """Time, level, words; a trace of several lines is folded into its line."""
+
+    @override
+    def format(self, record: logging.LogRecord) -> str:
+        return " | ".join(super().format(record).splitlines())
+
+
+def log_to_stderr(*, verbose: bool) -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(OneLine("%(asctime)s %(levelname)s %(message)s"))
+    events.addHandler(handler)
+    events.setLevel(logging.DEBUG if verbose else logging.INFO)

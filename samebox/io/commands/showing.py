@@ -1,0 +1,79 @@
+"""What commands print: plain columns for people, one JSON object a line for programs."""
+
+from __future__ import annotations
+
+import json
+import sys
+import unicodedata
+from collections.abc import Sequence
+from datetime import datetime
+
+import click
+
+JOINERS = "\u200c\u200d"
+"""Format characters that scripts and emoji need, and that move nothing."""
+
+
+def say(text: str) -> None:
+    click.echo(text)
+
+
+def say_json(**shape: object) -> None:
+    click.echo(json.dumps(shape, ensure_ascii=True, separators=(", ", ": ")))
+
+
+def safe(text: str) -> str:
+    """A name as it may be printed: on a terminal, what would move the cursor or turn the line
+    round is escaped; elsewhere the name stays as it is."""
+    return escaped(text) if sys.stdout.isatty() else text
+
+
+def escaped(text: str) -> str:
+    return "".join(escape(char) if is_dangerous(char) else char for char in text)
+
+
+def is_dangerous(char: str) -> bool:
+    """Control, format (bidi among them), surrogate, and line or paragraph separator."""
+    return unicodedata.category(char) in ("Cc", "Cf", "Cs", "Zl", "Zp") and char not in JOINERS
+
+
+def escape(char: str) -> str:
+    return char.encode("unicode_escape").decode("ascii")
+
+
+def table(rows: Sequence[Sequence[str]]) -> None:
+    """Columns, two blanks apart; the last one is as long as it is."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
+        say("  ".join(cells).rstrip())
+
+
+def plural(count: int, one: str, many: str = "") -> str:
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+def size_words(count: int) -> str:
+    if count < 1000:
+        return f"{count} B"
+    value = float(count)
+    for unit in ("kB", "MB", "GB"):
+        value /= 1000
+        if value < 999.95:
+            return f"{value:.1f} {unit}"
+    return f"{value / 1000:.1f} TB"
+
+
+def age_words(seconds: float) -> str:
+    for limit, divisor, unit in ((120, 1, "s"), (7200, 60, "min"), (172_800, 3600, "h")):
+        if seconds < limit:
+            return f"{seconds / divisor:.0f} {unit}"
+    return f"{seconds / 86_400:.0f} days"
+
+
+def when(time_ms: int) -> str:
+    """Local time, for people; a date outside the calendar is given in milliseconds."""
+    try:
+        return datetime.fromtimestamp(time_ms / 1000).strftime("%Y-%m-%d %H:%M:%S")
+    except (OverflowError, OSError, ValueError):
+        return f"{time_ms} ms"

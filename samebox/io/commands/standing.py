@@ -1,0 +1,160 @@
+"""How a node stands: status, and wait."""
+
+from __future__ import annotations
+
+import click
+
+from crdt import Actor
+from samebox import spelling
+from samebox.control import Answered, Copies, ShardShown, Status, Wait
+from samebox.events import Receipt
+from samebox.io.commands.confirming import level, shown_receipt
+from samebox.io.commands.options import (
+    RECEIPT,
+    DeadlinePassed,
+    Site,
+    as_json,
+    at_node,
+    connected,
+    with_copies,
+)
+from samebox.io.commands.showing import age_words, plural, say, say_json, size_words, table
+from samebox.status import PeerStatus, ShardStatus
+
+
+@click.command()
+@click.option(
+    "--digest", is_flag=True, help="The digest of all that is shown: equal on nodes that agree."
+)
+@as_json
+@at_node
+def status(*, digest: bool, json: bool, site: Site) -> None:
+    """How a node stands: its clock, its disk, and the lag and link of every peer.
+
+    \b
+    samebox status
+    samebox status --digest --json
+    """
+    with connected(site) as node:
+        cluster = node.greeting.cluster
+        for body in node.call(Status(digest=digest)):
+            assert isinstance(body, ShardShown), f"a status is answered by {body}"
+            if json:
+                say_json(**shape(body, cluster))
+            else:
+                show(body, cluster)
+
+
+def shape(shown: ShardShown, cluster: str) -> dict[str, object]:
+    found = shown.status
+    return {
+        "cluster": cluster,
+        "shard": found.shard,
+        "node": found.node,
+        "actor": None if found.actor is None else found.actor.hex(),
+        "clock": spelling.shown_shard_clock(found.shard, found.clock),
+        "digest": shown.digest.hex() or None,
+        "log": {"bytes": found.log_bytes, "segments": found.log_segments},
+        "packs": {"bytes": found.pack_bytes, "blobs": found.blobs},
+        "waiting": found.waiting,
+        "missing_blobs": found.missing,
+        "stopped": {actor.hex(): reason for actor, reason in found.stopped.items()},
+        "peers": [peer_shape(found.shard, peer) for peer in found.peers],
+    }
+
+
+def peer_shape(shard: str, peer: PeerStatus) -> dict[str, object]:
+    return {
+        "node": peer.name,
+        "connected": peer.connected,
+        "reason_down": peer.reason_down or None,
+        "since_s": round(peer.since_s, 3),
+        "lag_operations": peer.lag_operations,
+        "lag_bytes": peer.lag_bytes,
+        "lag_seconds": round(peer.lag_seconds, 3),
+        "clock": spelling.shown_shard_clock(shard, peer.clock),
+    }
+
+
+def show(shown: ShardShown, cluster: str) -> None:
+    found = shown.status
+    say(f"shard {found.shard} at node {found.node} of {cluster}")
+    actor = "none yet" if found.actor is None else found.actor.hex()[:8]
+    say(f"  actor {actor}; clock {clock_words(found)}")
+    say(
+        f"  log {size_words(found.log_bytes)} in {plural(found.log_segments, 'segment')}; "
+        f"packs {size_words(found.pack_bytes)} with {plural(found.blobs, 'blob')}"
+    )
+    if shown.digest:
+        say(f"  digest {shown.digest.hex()}")
+    if found.waiting:
+        say(f"  {plural(found.waiting, 'operation')} wait for others that they depend on")
+    if found.missing:
+        say(f"  {plural(found.missing, 'blob')} still to come from peers")
+    for actor_bytes, reason in found.stopped.items():
+        say(f"  STOPPED: actor {actor_bytes.hex()[:8]}: {reason}")
+    if found.peers:
+        table([PEER_COLUMNS, *map(peer_row, found.peers)])
+
+
+PEER_COLUMNS = ("  peer", "link", "lag", "bytes", "oldest", "")
+
+
+def peer_row(peer: PeerStatus) -> tuple[str, ...]:
+    age = age_words(peer.since_s)
+    return (
+        f"  {peer.name}",
+        f"up {age}" if peer.connected else f"down {age}",
+        plural(peer.lag_operations, "operation"),
+        size_words(peer.lag_bytes),
+        age_words(peer.lag_seconds) if peer.lag_operations else "-",
+        "" if peer.connected else peer.reason_down,
+    )
+
+
+def clock_words(found: ShardStatus) -> str:
+    return ", ".join(f"{actor.hex()[:8]}:{found.clock[actor]}" for actor in sorted(found.clock))
+
+
+@click.command()
+@click.option(
+    "--receipt",
+    type=RECEIPT,
+    required=True,
+    help="From --json of a write, or the cursor of a change.",
+)
+@with_copies
+@as_json
+@at_node
+def wait(
+    *,
+    receipt: tuple[str, dict[Actor, int]],
+    copies: Copies,
+    timeout_s: float | None,
+    json: bool,
+    site: Site,
+) -> None:
+    """Wait until a node, and with --copies others, hold what a receipt names.
+
+    Ask another node for the receipt of a write, and you read there what you wrote here.
+
+    \b
+    samebox wait --receipt main@0f…=17 --config nodes.yaml --node b
+    samebox wait --receipt main@0f…=17 --copies all --timeout 10
+    """
+    named = Receipt(*receipt)
+    with connected(site) as node:
+        (answered,) = node.call(Wait(named, copies, timeout_s))
+    assert isinstance(answered, Answered), f"a wait is answered by {answered}"
+    if json:
+        say_json(
+            confirmed=not answered.late,
+            copies=len(answered.nodes),
+            nodes=list(answered.nodes),
+            receipt=shown_receipt(answered.receipt),
+        )
+    elif not answered.late:
+        say(level(answered))
+    if answered.late:
+        held = ", ".join(answered.nodes) or "no node that this one knows of"
+        raise DeadlinePassed(f"the deadline passed; held by {held} so far")
