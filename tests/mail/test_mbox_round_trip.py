@@ -44,7 +44,10 @@ def test_what_is_written_does_not_depend_on_the_pieces(messages: list[Mail], siz
 @given(junk=TROUBLE, size=st.integers(1, 20))
 def test_a_foreign_mailbox_read_written_and_read_again_is_the_same(junk: bytes, size: int) -> None:
     first = [
-        mail._replace(date_ms=mail.date_ms or 0)
+        mail._replace(
+            flags=tuple(flag for flag in mail.flags if not flag_problem(flag)),
+            date_ms=mail.date_ms or 0,
+        )
         for mail in read(b"From b Thu Jan  1 00:00:01 1970\n" + junk, size)
     ]
     assert read(write(first)) == first
@@ -52,7 +55,8 @@ def test_a_foreign_mailbox_read_written_and_read_again_is_the_same(junk: bytes, 
 
 @given(messages=MAILS)
 def test_line_ends_made_crlf_leave_messages_flags_and_dates_in_place(messages: list[Mail]) -> None:
-    known = read(write(messages).replace(b"\r", b"").replace(b"\n", b"\r\n"))
+    plain = [mail._replace(data=mail.data.replace(b"\r", b"x")) for mail in messages]
+    known = read(write(plain).replace(b"\n", b"\r\n"))
     assert [mail[1:] for mail in known] == [mail[1:] for mail in messages]
 
 
