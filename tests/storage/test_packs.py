@@ -316,7 +316,7 @@ def test_packs_of_another_shard_are_not_ours_and_stray_files_stay() -> None:
     assert len(recovery.problems) == 2
     assert recovery.quarantined == ("pack-0000000009.aside",)
     assert disk.files["pack-0000000009.aside"] == bytes(900)
-    assert {"pack-1.pack", "log-1.x"} <= set(disk.names())
+    assert {"pack-1.pack", "log-0000000001.segment"} <= set(disk.names())
 
 
 def test_the_index_finds_hashes_that_begin_alike() -> None:
