@@ -1,0 +1,23 @@
+"""For tests of what is built on samebox: a cluster in one process, or of real processes.
+
+`SimCluster` runs the core of several nodes without time, disk or network, one chosen step after the
+other. `LocalCluster` starts nodes on this machine, with lines between them that can be cut;
+`SteadyWriter` writes at one of them and keeps account of what was confirmed.
+"""
+
+from __future__ import annotations
+
+from samebox.io.control_client import NodeGone as NodeGone
+from samebox.io.control_client import NodeRefused as NodeRefused
+from samebox.io.control_client import NotReachable as NotReachable
+from samebox.io.conversation import Conversation as Conversation
+from samebox.io.local_cluster import Agreed as Agreed
+from samebox.io.local_cluster import ClusterFailed as ClusterFailed
+from samebox.io.local_cluster import LocalCluster as LocalCluster
+from samebox.io.local_cluster import LocalNode as LocalNode
+from samebox.io.local_cluster import command as command
+from samebox.io.local_cluster import environment as environment
+from samebox.io.local_cluster import until as until
+from samebox.io.steady_writer import SteadyWriter as SteadyWriter
+from sim import SimCluster as SimCluster
+from sim import SimNode as SimNode
