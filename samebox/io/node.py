@@ -94,7 +94,10 @@ async def _open_shard(
         partial(open_store, paths.data, cluster=config.cluster, place=place, key=key)
     )
     stack.push_async_callback(_close, disk, store)
-    return Shard(store, disk, log)
+    shard = Shard(store, disk, log)
+    if store.birth is not None:  # before any request of those who get the node
+        await shard.bring(store.birth)
+    return shard
 
 
 async def _close(disk: DiskThread, store: Store) -> None:

@@ -246,8 +246,6 @@ class Shard:
         """Until cancelled; raises where the disk can no longer be trusted."""
         for notice in self.store.notices:
             self.log(notice)
-        if self.store.birth is not None:
-            await self._inbox.bring(self.store.birth)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._take_calls)
             nursery.start_soon(self._tick)
