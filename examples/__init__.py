@@ -1,0 +1,1 @@
+"""Programs that use samebox: one for each way of use, and a demonstration."""
