@@ -111,7 +111,7 @@ class Links:
     async def _link(self, connection: Connection) -> None:
         self._next += 1
         link, peer = self._next, connection.peer
-        standings, end = self.shard.standings, "cut off by a newer connection"
+        standings, end = self.shard.standings, "this node stops, or a newer connection took over"
         with trio.CancelScope() as scope:
             standings.up(peer, link, connection.dialer, scope)
             outbox = self.shard.outboxes.open(link)
@@ -184,13 +184,13 @@ class Links:
 
     async def _pull(self, blob: Blob) -> bool:
         """Store every piece of `blob` that is not here; whether all are here now."""
-        if not await self._pull_piece(blob.chunks or blob.hash):
+        if blob.chunks is None:
+            return await self._pull_piece(blob.hash)
+        if not await self._pull_piece(blob.chunks):
             return False
-        hashes = await self.shard.contents.hashes(blob)
-        if hashes is None:
-            return False
-        for hash_ in hashes:
-            if not await self._pull_piece(hash_):
+        await self.shard.contents.sync()
+        for chunk in await self.shard.contents.hashes(blob) or [blob.chunks]:
+            if not await self._pull_piece(chunk):
                 return False
         return True
 
