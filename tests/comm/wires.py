@@ -1,7 +1,7 @@
 """Streams with habits, and both ends of a handshake, for tests."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import NamedTuple, TypeAlias
 
 import trio
@@ -9,7 +9,7 @@ from trio.abc import Stream
 from trio.testing import memory_stream_pair
 from typing_extensions import override
 
-from comm import CommError, Greeting, Message, Refusal, Unknown, decode, encode, encode_frame
+from comm import CommError, Greeting, Message, Ping, Refusal, Unknown, decode, encode, encode_frame
 from comm.io import (
     Connection,
     Contexts,
@@ -116,6 +116,13 @@ class Peer:
 
     async def say(self, *messages: Message) -> None:
         await self.stream.send_all(b"".join(encode_frame(encode(m)) for m in messages))
+
+    async def keep_pinging(self) -> None:
+        """Every second, until the link is closed."""
+        with suppress(trio.BrokenResourceError):
+            while True:
+                await self.say(Ping(1))
+                await trio.sleep(1)
 
     async def hear(self) -> Message | Unknown:
         return decode(await self.frames.receive_frame(within_s=1000))
