@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from crdt import Operation, View
-from tests.oracle import view
 from tests.outline import outline
 from tests.user import Refused, User, meet, users
 
@@ -162,7 +161,7 @@ def _found(three: list[User], doings: list[Doing], relation: Relation) -> str:
     except Refused:
         return "refused"
     meet(acting)
-    return _difference(three[0].view(), view(acting[0].delivered))
+    return _difference(three[0].view(), acting[0].view())
 
 
 def _difference(before: View, after: View) -> str:

@@ -34,6 +34,7 @@ class Site:
         self.lamport = 0
         self.delivered: list[Operation] = []
         self._told: dict[Actor, int] = {}
+        self._shown = (0, View(()))
         self.do(Born(actor.decode("latin-1")[:1], b"key", None))
 
     def do(self, body: Body, issue: Issue | None = None, box: Dot | None = None) -> Dot:
@@ -70,7 +71,9 @@ class Site:
                 self.deliver(operation)
 
     def view(self) -> View:
-        return view(self.delivered)
+        if self._shown[0] != len(self.delivered):
+            self._shown = (len(self.delivered), view(self.delivered))
+        return self._shown[1]
 
     def _accept(self, operation: Operation) -> None:
         self.delivered.append(operation)

@@ -1,13 +1,34 @@
-"""The ways to compute a view."""
+"""The ways to compute a view: the oracle, and the state over each kind of rows."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
-from crdt import Operation, View
+from crdt import MemoryRows, Operation, Rows, State, View
 from tests import oracle
+
+ROWS: dict[str, Callable[[], Rows]] = {"memory": MemoryRows}
+
+
+def state_of(operations: Iterable[Operation], rows: Rows) -> State:
+    """A state that was given `operations` in the order given, one transaction each."""
+    state = State(rows)
+    for operation in operations:
+        rows.begin()
+        state.apply(operation)
+        rows.commit()
+    return state
+
 
 Viewer = Callable[[Sequence[Operation]], View]
 """View after operations that are delivered in the order given."""
 
-VIEWERS: dict[str, Viewer] = {"oracle": oracle.view}
+
+def _viewer(make: Callable[[], Rows]) -> Viewer:
+    return lambda operations: state_of(operations, make()).view()
+
+
+VIEWERS: dict[str, Viewer] = {
+    "oracle": oracle.view,
+    **{name: _viewer(make) for name, make in ROWS.items()},
+}

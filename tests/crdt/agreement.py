@@ -1,0 +1,103 @@
+"""The state against the oracle: after one history, and after a few actions on a known base."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from random import Random
+
+from typing_extensions import override
+
+from crdt import MemoryRows, Operation, Rows, State, View
+from tests import oracle
+from tests.crdt.implementations import ROWS, state_of
+from tests.histories import World, causal_order
+from tests.pairs import Doing, delivery_orders, happen, relations
+from tests.scripts import Script
+from tests.site import all_of
+from tests.user import Refused, User
+
+ORDERS = 2
+"""Random orders of delivery per history, beside those in which its replicas saw it."""
+
+ROLLED_BACK = 0.05
+"""How many of the batches are given up and made again."""
+
+
+def check_history(script: Script, random: Random, rows: str) -> int:
+    """All replicas as they stand, then healed in several orders; returns operations compared."""
+    world = World(script)
+    everything = world.operations()
+    orders = [site.delivered for site in world.sites]
+    orders += [causal_order(everything, random) for _ in range(ORDERS)]
+    digests: dict[View, bytes] = {}
+    for operations in orders:
+        check_order(operations, ROWS[rows](), random, digests)
+    assert len(set(digests.values())) == len(digests), "two views with one digest"
+    return sum(map(len, orders))
+
+
+def check_order(
+    operations: Sequence[Operation], rows: Rows, random: Random, digests: dict[View, bytes]
+) -> None:
+    """In batches, some of them rolled back and done again, with a restart and a look half-way."""
+    state, done = State(rows), 0
+    look = random.randrange(len(operations) + 1)
+    while done < len(operations):
+        batch = operations[done : done + random.choice((1, 1, 1, 2, 5))]
+        rows.begin()
+        for operation in batch:
+            state.apply(operation)
+        if random.random() < ROLLED_BACK:
+            rows.rollback()
+            state = State(rows)
+            continue
+        rows.commit()
+        if done <= look < done + len(batch):
+            _agree(state, operations[: done + len(batch)], digests)
+            state = State(rows)
+        done += len(batch)
+    _agree(state, operations, digests)
+
+
+def _agree(state: State, operations: Sequence[Operation], digests: dict[View, bytes]) -> None:
+    expected = oracle.view(operations)
+    assert state.view() == expected
+    assert digests.setdefault(expected, state.digest()) == state.digest()
+
+
+class Tried:
+    """Counts what was compared, over one state that goes back to the base after each order."""
+
+    def __init__(self, three: Sequence[User]) -> None:
+        self.three = three
+        base = all_of(three)
+        self.known = {operation.dot for operation in base}
+        self.rows = MemoryRows()
+        self.state = state_of(base, self.rows)
+        self.scenarios = self.refused = self.orders = self.operations = 0
+
+    def every_relation(self, doings: Sequence[Doing]) -> None:
+        for relation in relations(len(doings)):
+            try:
+                acting = happen(self.three, doings, relation)
+            except Refused:
+                self.refused += 1
+                continue
+            operations = all_of([*self.three, *acting])
+            expected = oracle.view(operations)
+            self.scenarios += 1
+            for order in delivery_orders(o for o in operations if o.dot not in self.known):
+                self.orders += 1
+                self.operations += len(order)
+                self.rows.begin()
+                for operation in order:
+                    self.state.apply(operation)
+                assert self.state.view() == expected, (relation, order)
+                self.rows.rollback()
+
+    @override
+    def __str__(self) -> str:
+        return (
+            f"{self.scenarios} scenarios ({self.refused} refused), {self.orders} orders of "
+            f"delivery, {self.operations} operations"
+        )

@@ -1,0 +1,82 @@
+"""What is read of a state part by part is what its whole view shows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from random import Random
+
+from msgspec.structs import replace
+
+from crdt import Address, Dot, MemoryRows, NodeView, State, View, digest_of
+from tests import oracle
+from tests.crdt.implementations import state_of
+from tests.histories import World
+from tests.oracle.history import History
+from tests.scripts import random_script
+
+HISTORIES = 40
+LENGTH = 60
+
+
+def states() -> Iterator[tuple[State, View, set[Dot]]]:
+    """Each with the view that it should have, and every id that ever was and means itself."""
+    for seed in range(HISTORIES):
+        operations = World(random_script(Random(seed), LENGTH)).operations()
+        history = History.of(operations)
+        dots = history.by_dot.keys() - history.stands_for.keys()
+        yield state_of(operations, MemoryRows()), oracle.view(operations), dots
+
+
+def alone(node: NodeView) -> NodeView:
+    return replace(node, children=(), entries=())
+
+
+def addressed(view: View) -> Iterator[tuple[Address, NodeView]]:
+    """Every node of a view, parents first."""
+    waiting = [(Address(box.name), box) for box in view.boxes]
+    for address, node in waiting:
+        yield address, node
+        for child in node.children:
+            path = f"{address.path}/{child.name}" if address.path else child.name
+            waiting.append((Address(address.box, path), child))
+
+
+def test_boxes_and_children() -> None:
+    for state, view, _ in states():
+        assert state.boxes() == [alone(box) for box in view.boxes]
+        for _, node in addressed(view):
+            if node.conflict is None:
+                assert state.node_children(node.ids) == list(map(alone, node.children))
+
+
+def test_a_node_is_found_where_it_shows_and_says_where_that_is() -> None:
+    for state, view, dots in states():
+        shown = set()
+        for address, node in addressed(view):
+            assert state.find(address) == alone(node)
+            assert state.find(Address(address.box, f"{address.path}/no such")) is None
+            if node.conflict is None:
+                shown |= set(node.ids)
+                assert all(state.address_of(dot) == address for dot in node.ids)
+        assert not [dot for dot in sorted(dots - shown) if state.address_of(dot) is not None]
+
+
+def test_messages_of_a_mailbox_whole_in_pages_and_one_by_one() -> None:
+    for state, view, dots in states():
+        shown = set()
+        for _, node in addressed(view):
+            if node.conflict is None:
+                assert tuple(state.entries(node.ids)) == node.entries
+                assert state.count(node.ids) == len(node.entries)
+                for place, entry in enumerate(node.entries):
+                    behind = node.entries[place + 1 :][:2]
+                    assert tuple(state.entries(node.ids, after=entry.id, limit=2)) == behind
+                    found = state.entry(entry.id)
+                    assert found is not None and found[0] == entry and found[1] in node.ids
+                    shown.add(entry.id)
+        assert not [dot for dot in sorted(dots - shown) if state.entry(dot) is not None]
+
+
+def test_the_digest_is_that_of_the_view() -> None:
+    for state, view, _ in states():
+        assert state.digest() == digest_of(view)
