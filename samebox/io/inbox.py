@@ -1,30 +1,38 @@
-"""What waits for the next step of a shard's core: events, and questions to its state.
+"""What waits for the next step of a shard's core.
 
-Work (what may make operations) is bounded by count: at the bound, who brings it waits, so a full
-node slows its callers and its peers instead of growing. Control events are answers to work that
-was bounded already; links bring theirs through the same bound.
+Requests are bounded by count and bytes, received runs by link: at its bound, who brings work
+waits, so a full node slows its callers and its peers instead of growing, and a peer that floods
+its link finds the others' runs between its own. Control events answer work that was bounded
+already, or come from a link one at a time.
 """
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 
 import trio
 
-from samebox.events import Asked, Event, WorkEvent
+from samebox.events import Arrived, Asked, Event, WorkEvent
 
-WORK_MAX = 2048
-"""Requests and received runs waiting: a few batches' worth."""
+REQUESTS_MAX = 2048
+"""Requests waiting: a few batches' worth."""
+REQUESTS_BYTES_MAX = 32 << 20
+"""Of contents that ride with waiting requests."""
+RUNS_PER_LINK = 2
+"""Received runs of one link, each up to a frame: one in the step, one that is there when it ends."""
 TAKE_MAX = 512
 """Work that one step takes: bounds how long a step keeps the loop, and the size of a batch."""
-RUNS_MAX = 8
-"""Received runs that one step takes: each is up to a frame of records."""
+TAKE_RUNS_MAX = 8
+TAKE_BYTES_MAX = 8 << 20
+"""Contents in one batch: what one sync of the packs has to write."""
 
 
 class Inbox:
     def __init__(self) -> None:
         self._work: deque[WorkEvent] = deque()
         self._control: deque[Event] = deque()
+        self._bytes = 0
+        self._runs: Counter[int] = Counter()
         self._news = trio.Event()
         self._room = trio.lowlevel.ParkingLot()
 
@@ -32,10 +40,15 @@ class Inbox:
         return len(self._work) + len(self._control)
 
     async def bring(self, event: WorkEvent) -> None:
-        """Hand in work; waits while the inbox is full."""
-        while len(self._work) >= WORK_MAX:
+        """Hand in work; waits while there is no room for it."""
+        while self._is_full_for(event):
             await self._room.park()
         self._work.append(event)
+        self._count(event, 1)
+        self._news.set()
+
+    def tell(self, event: Event) -> None:
+        self._control.append(event)
         self._news.set()
 
     def withdraw(self, token: int) -> bool:
@@ -43,12 +56,9 @@ class Inbox:
         for event in self._work:
             if isinstance(event, Asked) and event.token == token:
                 self._work.remove(event)
+                self._count(event, -1)
                 return True
         return False
-
-    def tell(self, event: Event) -> None:
-        self._control.append(event)
-        self._news.set()
 
     def stir(self) -> None:
         """Let the loop look again, without an event."""
@@ -63,14 +73,40 @@ class Inbox:
         self._news = trio.Event()
         events: list[Event] = list(self._control)
         self._control.clear()
-        if busy:
-            return events
-        runs = 0
-        while self._work and len(events) < TAKE_MAX and runs < RUNS_MAX:
-            event = self._work.popleft()
-            runs += not isinstance(event, Asked)
-            events.append(event)
-        self._room.unpark(count=len(events))
-        if self._work:
-            self._news.set()
+        if not busy:
+            events += self._take_work()
+            self._room.unpark_all()
+            if self._work:
+                self._news.set()
         return events
+
+    def _take_work(self) -> list[WorkEvent]:
+        taken: list[WorkEvent] = []
+        runs = size = 0
+        while self._work and len(taken) < TAKE_MAX and runs < TAKE_RUNS_MAX:
+            event = self._work.popleft()
+            self._count(event, -1)
+            taken.append(event)
+            runs += isinstance(event, Arrived)
+            size += _length(event)
+            if size >= TAKE_BYTES_MAX:
+                break
+        return taken
+
+    def _is_full_for(self, event: WorkEvent) -> bool:
+        if isinstance(event, Arrived):
+            return self._runs[event.link] >= RUNS_PER_LINK
+        return len(self._work) >= REQUESTS_MAX or self._bytes >= REQUESTS_BYTES_MAX
+
+    def _count(self, event: WorkEvent, step: int) -> None:
+        if isinstance(event, Arrived):
+            self._runs[event.link] += step
+            if not self._runs[event.link]:
+                del self._runs[event.link]
+        else:
+            self._bytes += step * _length(event)
+
+
+def _length(event: WorkEvent) -> int:
+    """Of the contents that ride with a request."""
+    return sum(len(blob.data) for blob in event.carried) if isinstance(event, Asked) else 0
