@@ -17,7 +17,7 @@ from crdt import Actor
 
 PURPOSES = ("operations", "blobs")
 
-# Codes of refusals, on the wire for ever. "protocol" is given by comm.header.
+# Codes of refusals, on the wire for ever: others may be added. "protocol" is in comm.header.
 CLUSTER: Final = "cluster"
 SHARD: Final = "shard"
 PURPOSE: Final = "purpose"
@@ -26,7 +26,6 @@ MEMBER: Final = "not-a-member"
 SELF: Final = "self"
 OTHER: Final = "other-node"
 ACTOR: Final = "actor"
-UNAVAILABLE: Final = "unavailable"
 
 
 class Accepted(Struct, frozen=True):
