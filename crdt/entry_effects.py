@@ -62,7 +62,8 @@ class EntryEffects:
 
     def store(self, operation: Operation, body: FlagsStored, *, hidden: bool) -> list[bytes]:
         add = _spelled(body.add)
-        remove = dict.fromkeys(map(flag_key, body.remove))
+        remove = _spelled(body.remove)
+        remove.pop(KEEP, None)
         mark = add.pop(KEEP, None) is not None
         stamp = stamp_key(operation)
         dots = [Flag(flag, stamp, hidden) for flag in add.values()]
