@@ -3,7 +3,9 @@
     request -> bounded channel -> encode, chain, CRC -> log, sync -> state -> TLS
     -> decode, CRC, chain -> log, sync -> state -> acknowledgement -> the waiter is woken
 
-No names, no paths, no merging, no causal order, no retries, no recovery.
+No names, no paths, no merging, no causal order, no retries, no recovery. Trio is used by its
+public means, `send` and `Event`; waking tasks by trio.lowlevel instead saved a fifth of the
+processor time when it was tried.
 """
 
 from __future__ import annotations
@@ -62,29 +64,11 @@ class BareOperation(Struct, frozen=True, array_like=True, gc=False):
 class Waiter:
     """One caller, woken once; `seq` is the operation that answers it."""
 
-    __slots__ = ("_done", "_task", "seq")
+    __slots__ = ("answered", "seq")
 
     def __init__(self) -> None:
         self.seq = 0
-        self._done = False
-        self._task: trio.lowlevel.Task | None = None
-
-    def wake(self) -> None:
-        self._done = True
-        if self._task is not None:
-            trio.lowlevel.reschedule(self._task)
-            self._task = None
-
-    async def wait(self) -> None:
-        if self._done:
-            await trio.lowlevel.checkpoint()
-            return
-        self._task = trio.lowlevel.current_task()
-        await trio.lowlevel.wait_task_rescheduled(self._abort)
-
-    def _abort(self, _: object) -> trio.lowlevel.Abort:
-        self._task = None
-        return trio.lowlevel.Abort.SUCCEEDED
+        self.answered = trio.Event()
 
 
 class Asked(NamedTuple):
@@ -112,11 +96,8 @@ class Origin:
     async def ask(self, request: BareStore, number: int, contents: bytes = b"") -> int:
         """The seq of the operation, once it is confirmed."""
         asked = Asked(request, number, contents, Waiter())
-        try:
-            self._requests.send_nowait(asked)
-        except trio.WouldBlock:
-            await self._requests.send(asked)
-        await asked.waiter.wait()
+        await self._requests.send(asked)
+        await asked.waiter.answered.wait()
         return asked.waiter.seq
 
     async def run(self) -> None:
@@ -153,7 +134,7 @@ class Origin:
             self._unacknowledged += [asked.waiter for asked in batch]
         else:
             for asked in batch:
-                asked.waiter.wake()
+                asked.waiter.answered.set()
         self._out += framed
         self._out_news.set()
 
@@ -196,7 +177,7 @@ class Origin:
                 (durable,) = ACK.unpack_from(held, whole - ACK.size)
                 held = held[whole:]
                 while self._unacknowledged and self._unacknowledged[0].seq <= durable:
-                    self._unacknowledged.popleft().wake()
+                    self._unacknowledged.popleft().answered.set()
 
 
 class Taken(NamedTuple):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Awaitable, Callable
-from time import monotonic_ns
+from time import monotonic_ns, process_time
 from typing import Literal, TypeAlias
 
 import trio
@@ -54,13 +54,15 @@ class Load(Struct, frozen=True):
 class Asked(Struct, frozen=True):
     """What the asking side measured, as far as the kind of load gives it.
 
-    `count` requests were confirmed in `seconds`; `waits_ms` is the wait of each request of a load
-    of one; `asked_ns` maps the seq of an operation to when it was asked for (monotonic), and
+    `count` requests were confirmed in `seconds`, for which this process, load included, used
+    `cpu_s` of processor time (of a load of many); `waits_ms` is the wait of each request of a
+    load of one; `asked_ns` maps the seq of an operation to when it was asked for (monotonic), and
     `late_ms` says how much later than planned a paced request was made.
     """
 
     count: int = 0
     seconds: float = 0.0
+    cpu_s: float = 0.0
     waits_ms: list[float] = []
     asked_ns: dict[int, int] = {}
     late_ms: list[float] = []
@@ -109,11 +111,11 @@ async def many_outstanding(ask: Ask, load: Load) -> Asked:
         for _ in range(load.depth):
             nursery.start_soon(caller)
         await trio.sleep(WARM_UP_S)
-        before, start = count, monotonic_ns()
+        before, start, cpu = count, monotonic_ns(), process_time()
         await trio.sleep(load.seconds)
-        counted, end = count - before, monotonic_ns()
+        counted, end, cpu_s = count - before, monotonic_ns(), process_time() - cpu
         running = False
-    return Asked(count=counted, seconds=(end - start) / 1e9)
+    return Asked(count=counted, seconds=(end - start) / 1e9, cpu_s=cpu_s)
 
 
 async def one_outstanding(ask: Ask, load: Load) -> Asked:
