@@ -6,7 +6,7 @@ A folder's index holds its entries in the order of their stamps (MAIL), and by t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import NamedTuple, TypeAlias
 
@@ -25,6 +25,7 @@ from crdt.tables import (
     LIVES,
     MAIL,
     EntryRow,
+    Flag,
     Life,
     seq_of,
     seq_value,
@@ -128,32 +129,50 @@ def counted(rows: Rows, folder: bytes) -> int:
 
 def shown_flags(family: Sequence[EntryRow]) -> tuple[str, ...]:
     """R4 and R5, sorted."""
-    removed = removed_of(family)
-    best: dict[str, tuple[bytes, str]] = {}
-    for row in family:
-        for flag in row.flags:
-            if flag.hidden:
-                continue
-            name = flag_key(flag.flag)
-            if removed and any(
-                within(removed.get(by, {}), id_in(flag.stamp)) for by in (name, ALL)
-            ):
-                continue
-            best[name] = max(best.get(name, (b"", "")), (flag.stamp, flag.flag))
-    flags = [spelling for _, spelling in best.values()]
-    kept = removed.get(KEEP, {})
-    if not any(life.keep and not within(kept, id_in(life.stamp)) for life in lives(family)):
+    removed = removed_of(family) if len(family) > 1 else {}
+    flags = [flag.flag for flag in _greatest(family, removed)]
+    if not _is_kept(family, removed.get(KEEP, {})):
         flags.append(DELETED)
     flags.sort()
     return tuple(flags)
 
 
+def _greatest(family: Sequence[EntryRow], removed: Mapping[str, Clock]) -> Iterable[Flag]:
+    """For each flag that is not removed, the dot with the greatest stamp."""
+    greatest: dict[str, Flag] = {}
+    for row in family:
+        for flag in row.flags:
+            key = flag_key(flag.flag)
+            if flag.hidden or (removed and _is_removed(removed, key, flag)):
+                continue
+            known = greatest.get(key)
+            if known is None or flag.stamp > known.stamp:
+                greatest[key] = flag
+    return greatest.values()
+
+
+def _is_removed(removed: Mapping[str, Clock], key: str, flag: Flag) -> bool:
+    return any(within(removed.get(by, {}), id_in(flag.stamp)) for by in (key, ALL))
+
+
+def _is_kept(family: Sequence[EntryRow], removed: Clock) -> bool:
+    for row in family:
+        for life in row.life:
+            if (
+                life.keep
+                and not life.hidden
+                and not (removed and within(removed, id_in(life.stamp)))
+            ):
+                return True
+    return False
+
+
 def removed_of(family: Sequence[EntryRow]) -> dict[str, dict[Actor, int]]:
+    """What twins remember of removals: one that lists a twin removes from all of them."""
     removed: dict[str, dict[Actor, int]] = {}
-    if len(family) > 1:
-        for row in family:
-            for flag, clock in row.removed.items():
-                widen(removed.setdefault(flag, {}), clock)
+    for row in family:
+        for flag, clock in row.removed.items():
+            widen(removed.setdefault(flag, {}), clock)
     return removed
 
 

@@ -8,88 +8,104 @@ from typing import TypeAlias
 
 from sortedcontainers import SortedList
 
-Undo: TypeAlias = tuple["Table", bytes, bytes | None]
+Undo: TypeAlias = tuple["_Table", bytes, bytes | None]
 
 CHUNK_FIRST = 8
 CHUNK_MAX = 512
 """Keys that a scan takes at a time: few at first, for most scans want one or two rows."""
 
 
-class Table:
-    """A dictionary, and its keys in order. The order is brought up to date when it is asked for."""
+class _Table:
+    """A dictionary, and its keys in order, which is brought up to date when it is asked for.
 
-    __slots__ = ("_fresh", "_gone", "_order", "values")
+    `fresh` are keys that are not in the order yet, `gone` those that are in it still.
+    """
+
+    __slots__ = ("_order", "fresh", "gone", "values")
 
     def __init__(self) -> None:
         self.values: dict[bytes, bytes] = {}
+        self.fresh: dict[bytes, None] = {}
+        self.gone: dict[bytes, None] = {}
         self._order: SortedList[bytes] = SortedList()
-        self._fresh: dict[bytes, None] = {}
-        self._gone: dict[bytes, None] = {}
 
-    def put(self, key: bytes, value: bytes) -> bytes | None:
-        before = self.values.get(key)
-        self.values[key] = value
-        if before is None:
-            if key in self._gone:
-                del self._gone[key]
-            else:
-                self._fresh[key] = None
-        return before
+    def appears(self, key: bytes) -> None:
+        if key in self.gone:
+            del self.gone[key]
+        else:
+            self.fresh[key] = None
 
-    def remove(self, key: bytes) -> bytes | None:
-        before = self.values.pop(key, None)
-        if before is not None:
-            if key in self._fresh:
-                del self._fresh[key]
-            else:
-                self._gone[key] = None
-        return before
+    def vanishes(self, key: bytes) -> None:
+        if key in self.fresh:
+            del self.fresh[key]
+        else:
+            self.gone[key] = None
 
-    def keys(self, start: bytes, stop: bytes, reverse: bool, count: int) -> list[bytes]:  # noqa: FBT001
-        """The first (with `reverse`, the last) `count` keys with start <= key < stop."""
-        if self._gone:
-            for key in self._gone:
+    def first_keys(self, start: bytes, stop: bytes, count: int) -> list[bytes]:
+        """Up to `count` keys with start <= key < stop, ascending."""
+        self._put_in_order()
+        return list(islice(self._order.irange(start, stop, (True, False)), count))
+
+    def last_keys(self, start: bytes, stop: bytes, count: int) -> list[bytes]:
+        """The same from the other end, descending."""
+        self._put_in_order()
+        return list(islice(self._order.irange(start, stop, (True, False), reverse=True), count))
+
+    def _put_in_order(self) -> None:
+        if self.gone:
+            for key in self.gone:
                 self._order.remove(key)
-            self._gone.clear()
-        if self._fresh:
-            self._order.update(self._fresh)
-            self._fresh.clear()
-        return list(islice(self._order.irange(start, stop, (True, False), reverse), count))
+            self.gone.clear()
+        if self.fresh:
+            self._order.update(self.fresh)
+            self.fresh.clear()
+
+
+class _Tables(dict[str, _Table]):
+    def __missing__(self, name: str) -> _Table:
+        table = self[name] = _Table()
+        return table
 
 
 class MemoryRows:
     """Implements crdt.Rows. `rollback` undoes every change since `begin`, the last one first."""
 
     def __init__(self) -> None:
-        self._tables: dict[str, Table] = {}
+        self._tables = _Tables()
         self._undo: list[Undo] | None = None
 
     def get(self, table: str, key: bytes) -> bytes | None:
-        found = self._tables.get(table)
-        return None if found is None else found.values.get(key)
+        return self._tables[table].values.get(key)
 
     def put(self, table: str, key: bytes, value: bytes) -> None:
-        found = self._tables.get(table)
-        if found is None:
-            found = self._tables[table] = Table()
-        before = found.put(key, value)
-        assert self._undo is not None, "a row changes inside a transaction alone: begin() first"
-        self._undo.append((found, key, before))
+        undo = self._open()
+        found = self._tables[table]
+        before = found.values.get(key)
+        found.values[key] = value
+        if before is None:
+            found.appears(key)
+        undo.append((found, key, before))
 
     def remove(self, table: str, key: bytes) -> None:
+        undo = self._open()
+        found = self._tables[table]
+        before = found.values.pop(key, None)
+        if before is not None:
+            found.vanishes(key)
+            undo.append((found, key, before))
+
+    def _open(self) -> list[Undo]:
         assert self._undo is not None, "a row changes inside a transaction alone: begin() first"
-        found = self._tables.get(table)
-        before = None if found is None else found.remove(key)
-        if found is not None and before is not None:
-            self._undo.append((found, key, before))
+        return self._undo
 
     def scan(
         self, table: str, start: bytes, stop: bytes, *, reverse: bool = False
     ) -> Iterator[tuple[bytes, bytes]]:
-        found = self._tables.get(table)
+        found = self._tables[table]
         count = CHUNK_FIRST
-        while found is not None and start < stop:
-            keys = found.keys(start, stop, reverse, count)
+        while start < stop:
+            take = found.last_keys if reverse else found.first_keys
+            keys = take(start, stop, count)
             for key in keys:
                 value = found.values.get(key)
                 if value is not None:
@@ -107,14 +123,15 @@ class MemoryRows:
         self._undo = []
 
     def commit(self) -> None:
-        assert self._undo is not None, "no transaction is open: begin() first"
+        self._open()
         self._undo = None
 
     def rollback(self) -> None:
-        assert self._undo is not None, "no transaction is open: begin() first"
-        for table, key, before in reversed(self._undo):
-            if before is None:
-                table.remove(key)
-            else:
-                table.put(key, before)
+        for table, key, before in reversed(self._open()):
+            if before is not None:
+                if key not in table.values:
+                    table.appears(key)
+                table.values[key] = before
+            elif table.values.pop(key, None) is not None:
+                table.vanishes(key)
         self._undo = None

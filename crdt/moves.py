@@ -71,7 +71,9 @@ class Moves:
             if not move.hidden:
                 for node in move.nodes:
                     self._move(stamp, acting(self._rows, node)[0], move)
-            self._rows.put(MOVES, stamp, MOVE.encode(move))
+            value = MOVE.encode(move)
+            if value != self._rows.get(MOVES, stamp):
+                self._rows.put(MOVES, stamp, value)
         self._write()
 
     def _move(self, stamp: bytes, id: bytes, move: Move) -> None:

@@ -66,6 +66,7 @@ def flag_problem(flag: str) -> str | None:
     return None
 
 
+@lru_cache(maxsize=4096)
 def flag_key(flag: str) -> str:
     """Flags with one key are one flag: ASCII case does not matter (R5)."""
     return flag.lower() if flag.isascii() else flag.translate(_ASCII_LOWER)
