@@ -1,4 +1,4 @@
-"""Operations as a watcher sees them: what was done, where it shows now, and how to go on from it."""
+"""Operations as a watcher sees them: what was done, where it shows now, how to go on from it."""
 
 from __future__ import annotations
 

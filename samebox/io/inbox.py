@@ -19,7 +19,7 @@ REQUESTS_MAX = 2048
 REQUESTS_BYTES_MAX = 32 << 20
 """Of contents that ride with waiting requests."""
 RUNS_PER_LINK = 2
-"""Received runs of one link, each up to a frame: one in the step, one that is there when it ends."""
+"""Received runs of one link, each up to a frame: one in the step, one ready when it ends."""
 TAKE_MAX = 512
 """Work that one step takes: bounds how long a step keeps the loop, and the size of a batch."""
 TAKE_RUNS_MAX = 8

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -13,20 +13,24 @@ import trio
 
 from comm import Greeting, Refusal
 from comm.io import Acceptor, Connection, Contexts, Local, load_contexts, serve
-from crdt import Address
+from crdt import Address, Request, RequestId
+from samebox.asking import box_of
 from samebox.config import Config, ConfigurationRefused
 from samebox.errors import SameboxError
-from samebox.events import Notice
-from samebox.io.configuration import check
+from samebox.events import Carried, Notice, Outcome, Receipt
+from samebox.io.box import Box
+from samebox.io.configuration import check, load_config
 from samebox.io.disk_thread import DiskThread
 from samebox.io.links import Links
-from samebox.io.shard import Shard
+from samebox.io.shard import Call, Shard
 from samebox.io.store import Store, identity_owner, open_store
 from samebox.making import Place
 from storage import StorageError
 from storage.io import DirectoryLock
 
 Log = Callable[[Notice], None]
+CALLS_MAX = 1024
+"""Requests that may wait in a node's channel."""
 
 events = logging.getLogger("samebox")
 
@@ -36,12 +40,13 @@ class NodeStopped(SameboxError):
 
 
 class Node:
-    """Made by open_node."""
+    """Made by open_node. `channel` takes calls for any shard, at most CALLS_MAX at a time."""
 
     def __init__(self, name: str, config: Config, shards: Mapping[str, Shard]) -> None:
         self.name = name
         self.config = config
         self.shards = shards
+        self.channel, self._calls = trio.open_memory_channel[Call](CALLS_MAX)
 
     def shard_of(self, box: str) -> Shard:
         """The shard that shows `box`, or the one where it would be made: the first in the list."""
@@ -49,6 +54,38 @@ class Node:
             if shard.replica.state.find(Address(box)) is not None:
                 return shard
         return next(iter(self.shards.values()))
+
+    def box(self, name: str) -> Box:
+        """A view of one box, for reading."""
+        return Box(self.shard_of(name), name)
+
+    async def ask(
+        self,
+        request: Request,
+        *,
+        id: RequestId | None = None,
+        copies: int | None = None,
+        timeout_s: float | None = None,
+        carried: Sequence[Carried] = (),
+    ) -> Outcome:
+        """Carry out one request and tell what came of it; see Shard.ask. `copies` is how many
+        members have to hold it, this one included; by default what the node list says."""
+        level = self.config.copies if copies is None else copies
+        shard = self.shard_of(box_of(request))
+        return await shard.ask(request, id=id, copies=level, timeout_s=timeout_s, carried=carried)
+
+    async def wait(
+        self, receipt: Receipt, *, copies: int = 1, timeout_s: float | None = None
+    ) -> Outcome:
+        """Until this node, and copies − 1 other members, hold what `receipt` names: a caller that
+        comes from another node reads its own writes then."""
+        shard = self.shards[receipt.shard]
+        return await shard.wait(receipt.clock, copies=copies, timeout_s=timeout_s)
+
+    async def take_calls(self) -> None:
+        """Hand what comes through the channel to the shards, for ever."""
+        async for call in self._calls:
+            await self.shard_of(box_of(call.request)).bring_call(call)
 
 
 @asynccontextmanager
@@ -75,7 +112,9 @@ async def open_node(
         try:
             async with trio.open_nursery() as nursery:
                 await _start(nursery, found, name, shards, contexts, say)
-                yield Node(name, found, shards)
+                node = Node(name, found, shards)
+                nursery.start_soon(node.take_calls)
+                yield node
                 nursery.cancel_scope.cancel()
         except* StorageError as group:
             raise NodeStopped(
@@ -151,8 +190,6 @@ def _to_logger(notice: Notice) -> None:
 
 
 def _checked(path: Path, name: str) -> Config:
-    from samebox.io.configuration import load_config
-
     problems = check(path, name, read_identity=identity_owner)
     if problems:
         raise ConfigurationRefused(problems)

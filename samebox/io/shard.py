@@ -45,8 +45,6 @@ from samebox.status import ShardStatus
 from storage import DiskFull, DiskReadOnly
 
 T = TypeVar("T")
-CALLS_MAX = 1024
-"""Requests that may wait in a shard's channel."""
 CLIENT_BYTES = 8
 TICK_S = 0.25
 """How long the direct path has, before operations are forwarded and wants are repeated."""
@@ -103,7 +101,6 @@ class Shard:
         self.standings = Standings(store.place.node, store.place.members)
         self.wanted_blobs = WantedBlobs()
         self.log = log
-        self.channel, self._calls = trio.open_memory_channel[Call](CALLS_MAX)
         self._feed = Feed(disk, store.log, store.cluster, store.place.shard)
         self._inbox = Inbox()
         self._replies: dict[int, Reply] = {}
@@ -133,7 +130,7 @@ class Shard:
         """
         reply = Reply()
         call = Call(request, reply, id, copies, tuple(carried), principal)
-        token = await self._bring(call)
+        token = await self.bring_call(call)
         return await self._settle(token, reply, timeout_s)
 
     async def wait(
@@ -187,7 +184,8 @@ class Shard:
         """Of what is durable here."""
         return self.replica.clock
 
-    async def _bring(self, call: Call) -> int:
+    async def bring_call(self, call: Call) -> int:
+        """Hand a call in, waiting while the shard is full; its reply is given later."""
         token = self._expect(call.reply)
         self._number += 1
         identity = call.id or RequestId(self._client, self._number)
@@ -247,13 +245,8 @@ class Shard:
         for notice in self.store.notices:
             self.log(notice)
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._take_calls)
             nursery.start_soon(self._tick)
             await self._loop()
-
-    async def _take_calls(self) -> None:
-        async for call in self._calls:
-            await self._bring(call)
 
     async def _tick(self) -> None:
         while True:
@@ -309,6 +302,8 @@ class Shard:
                 case outcome.Error(error=error):
                     self._broken = error
                     self._inbox.stir()
+                case _:
+                    raise AssertionError(f"a job has no third outcome: {result!r}")
 
         self.disk.submit(lambda: self.store.append(batch), ended)
 
