@@ -7,6 +7,7 @@ origin makes.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from hashlib import sha256
 from random import Random
 from typing import TypeVar
 
@@ -38,7 +39,7 @@ from tests.oracle.history import History
 from tests.oracle.names import boxes
 from tests.oracle.remembered import Memory, remember
 from tests.oracle.visible import look
-from tests.scripts import Act, Script, Step
+from tests.scripts import Act, Script, Start, Step
 from tests.site import Site, actor_named, all_of, blob_of
 
 T = TypeVar("T")
@@ -95,8 +96,8 @@ class World:
         self.numbers = 0
         self.groups = [0] * script.sites
         self._shown: dict[int, tuple[int, Shown]] = {}
-        if not script.apart:
-            self.sites[0].do(BoxMade("mail", script.fold))
+        if script.start is not Start.NOTHING:
+            begin(self.sites[0], script)
             for site in self.sites[1:]:
                 site.sees(self.sites[0])
         for step in script.steps:
@@ -160,7 +161,7 @@ class World:
         shown = self.shown(step.site)
         if not shown.boxes or (step.act is Act.BOX and step.x % 4 == 0):
             return BoxMade(("mail", "Mail")[step.x % 7 == 0], step.y % 5 == 0)
-        name = NAMES[step.y % len(NAMES)]
+        name = self._name(step, shown)
         text = TEXTS[step.y % len(TEXTS)]
         parent = _pick(shown.parents, step.x)
         folder = _pick(shown.folders, step.x)
@@ -181,6 +182,20 @@ class World:
                 if shown.entries:
                     return self._of_entries(step, shown)
         return None
+
+    @staticmethod
+    def _name(step: Step, shown: Shown) -> str:
+        """Mostly one of a few; at times the very name that another would get by a suffix."""
+        nodes = shown.changeable
+        if step.z % 8 != 7 or not nodes:
+            return NAMES[step.y % len(NAMES)]
+        node = _pick(nodes, step.y)
+        dot = node.ids[0]
+        digits = sha256(dot.actor + dot.seq.to_bytes(8, "big")).hexdigest()[: 4 + step.x % 2]
+        stem, point, extension = node.name.rpartition(".")
+        if stem and node.kind is Kind.FILE:
+            return f"{stem}~{digits}{point}{extension}"
+        return f"{node.name}~{digits}"
 
     def _of_node(self, step: Step, shown: Shown, name: str) -> Body | None:
         if not shown.changeable:
@@ -259,16 +274,17 @@ class World:
     def _blunt(self, step: Step) -> Body:
         """Any kind of body over any ids that the site knows, of whatever kind."""
         random = Random(step.x * 4096 + step.y * 64 + step.z)
-        site = self.sites[step.site]
-        made = [o.dot for o in site.delivered if isinstance(o.body, _MAKERS)]
-        known = [*made, *made, *(o.dot for o in site.delivered), ROOT]
-        known += [inbox_of(dot) for dot in known if dot != ROOT]
+        delivered = self.sites[step.site].delivered
+        known = [ROOT, *(o.dot for o in delivered), *(inbox_of(o.dot) for o in delivered)]
+        nodes = [o.dot for o in delivered if isinstance(o.body, _NODE_MAKERS)] or known
+        entries = [o.dot for o in delivered if isinstance(o.body, _ENTRY_MAKERS)] or known
 
         def one() -> Dot:
-            return random.choice(known)
+            return random.choice(random.choice((nodes, nodes, known)))
 
-        def some() -> tuple[Dot, ...]:
-            return tuple(one() for _ in range(random.randrange(4)))
+        def some(kind: Sequence[Dot] = nodes) -> tuple[Dot, ...]:
+            ids = random.choice((kind, kind, known))
+            return tuple(random.choice(ids) for _ in range(random.randrange(6)))
 
         def flags() -> tuple[str, ...]:
             return tuple(random.choice(FLAGS) for _ in range(random.randrange(3)))
@@ -279,10 +295,12 @@ class World:
             lambda: FileMade(one(), name, blob),
             lambda: EntryAppended(one(), blob, flags(), step.z),
             lambda: EntryCopied(one(), one(), blob, flags(), step.z),
-            lambda: EntriesMoved(some(), one()),
-            lambda: FlagsStored(one(), some(), flags(), flags(), random.random() < 0.3, some()),
+            lambda: EntriesMoved(some(entries), one()),
+            lambda: FlagsStored(
+                one(), some(entries), flags(), flags(), random.random() < 0.3, some(entries)
+            ),
             lambda: FileWritten(some(), blob),
-            lambda: EntriesExpunged(some()),
+            lambda: EntriesExpunged(some(entries)),
             lambda: NodesRenamed(some(), one(), random.choice((None, name))),
             lambda: NodesRenamed(some(), random.choice((None, one())), name),
             lambda: NodesDeleted(
@@ -290,6 +308,16 @@ class World:
             ),
         ]
         return random.choice(bodies)()
+
+
+def begin(site: Site, script: Script) -> None:
+    box = site.do(BoxMade("mail", script.fold))
+    if script.start is Start.TREE:
+        top = site.do(FolderMade(box, "A"))
+        inner = site.do(FolderMade(top, "B"))
+        site.do(EntryAppended(top, blob_of("x"), (), 0))
+        site.do(EntryAppended(inner, blob_of("y"), (DELETED, "Work"), 0))
+        site.do(FileMade(inner, "f.txt", blob_of("z")))
 
 
 def delete_of(target: NodeView, memory: Memory) -> NodesDeleted:
@@ -341,7 +369,8 @@ def _pick(choices: Sequence[T], number: int) -> T:
     return choices[number % len(choices)]
 
 
-_MAKERS = (BoxMade, FolderMade, FileMade, EntryAppended, EntryCopied)
+_NODE_MAKERS = (BoxMade, FolderMade, FileMade)
+_ENTRY_MAKERS = (EntryAppended, EntryCopied)
 _ACT_OF: dict[type, Act] = {
     BoxMade: Act.BOX, FolderMade: Act.FOLDER, FileMade: Act.FILE, EntryAppended: Act.APPEND,
     EntryCopied: Act.COPY, EntriesMoved: Act.MOVE, FlagsStored: Act.FLAG, FileWritten: Act.WRITE,

@@ -53,6 +53,8 @@ THEMES: tuple[frozenset[Act], ...] = (
     frozenset({Act.APPEND, Act.FLAG, Act.SET, Act.MARK, Act.UNMARK, Act.EXPUNGE}),
     frozenset({Act.FOLDER, Act.DELETE, Act.NAME, Act.APPEND, Act.MOVE}),
     frozenset({Act.REPEAT, Act.FOLDER, Act.FILE, Act.APPEND}),
+    frozenset({Act.REPEAT, Act.FOLDER, Act.DELETE, Act.NAME}),
+    frozenset({Act.FOLDER, Act.FILE, Act.DELETE, Act.PLACE, Act.BLUNT}),
 )
 """A script is about one of these: its acts come THEME_TIMES as often. Else few of them meet."""
 
@@ -67,14 +69,22 @@ class Step(NamedTuple):
     z: int = 0
 
 
-class Script(NamedTuple):
-    """`apart`: the sites begin without a common box; `fold`: of the first box.
+class Start(StrEnum):
+    """What all sites have seen before the first step."""
 
-    In an `honest` script no site asks for what it does not show.
-    """
+    NOTHING = "nothing"
+    BOX = "box"
+    TREE = "tree"
+
+
+STARTS = (Start.NOTHING, Start.BOX, Start.BOX, Start.TREE, Start.TREE, Start.TREE)
+
+
+class Script(NamedTuple):
+    """`fold`: of the first box. In an `honest` one no site asks for what it does not show."""
 
     sites: int
-    apart: bool
+    start: Start
     fold: bool
     honest: bool
     steps: tuple[Step, ...]
@@ -92,7 +102,7 @@ def random_script(random: Random, length: int, *, honest: bool = False) -> Scrip
         Step(act, random.randrange(sites), *(random.randrange(64) for _ in range(3)))
         for act in random.choices(list(weights), list(weights.values()), k=length)
     )
-    return Script(sites, random.random() < 0.15, random.random() < 0.5, honest, steps)
+    return Script(sites, random.choice(STARTS), random.random() < 0.5, honest, steps)
 
 
 @st.composite
@@ -104,7 +114,7 @@ def scripts(draw: st.DrawFn, *, length_max: int = 40, honest: bool = False) -> S
     sites = draw(st.integers(2, 5))
     step = st.builds(Step, acts, st.integers(0, sites - 1), number, number, number)
     steps = draw(st.lists(step, max_size=length_max))
-    return Script(sites, draw(st.booleans()), draw(st.booleans()), honest, tuple(steps))
+    return Script(sites, draw(st.sampled_from(STARTS)), draw(st.booleans()), honest, tuple(steps))
 
 
 def shrink(script: Script, fails: Callable[[Script], bool]) -> Script:

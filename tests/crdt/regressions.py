@@ -1,0 +1,142 @@
+"""Kept histories: what random ones meet too rarely, and every history that once went wrong.
+
+Each is a set of operations; its docstring says what it is about.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from crdt import EntriesMoved, FlagsStored, FolderMade, Issue, NodesDeleted, NodesRenamed, Operation
+from tests.site import all_of, blob_of
+from tests.user import User, meet, users
+
+SAME = Issue(b"client-1", 1, 0, b"same")
+
+
+def _in_one_box(letters: str) -> list[User]:
+    everyone = users(letters)
+    everyone[-1].create_box("mail")
+    meet(everyone)
+    return everyone
+
+
+def a_third_making_makes_two_one() -> list[Operation]:
+    """Two makings of one issue, one after the other, are two folders; an earlier one that is
+    concurrent with both makes them one: so a rename of the one cancels a delete of the other."""
+    a, b, c, d = _in_one_box("abcd")
+    b.issue = SAME
+    first = b.create("mail/F")
+    c.sees(b)
+    c.do(FolderMade(c.look("mail").ids[0], "G"), SAME)
+    c.append("mail/G", "kept")
+    d.sees(c)
+    d.delete("mail/G")
+    c.do(NodesRenamed((first,), None, "Z"))
+    a.issue = SAME
+    a.create("mail/F")
+    return all_of([a, b, c, d])
+
+
+def a_third_making_of_another_kind_makes_one_two() -> list[Operation]:
+    """Two concurrent makings of one issue are one, until a lesser one of another kind arrives."""
+    a, b, c = _in_one_box("abc")
+    b.issue, c.issue = SAME, SAME
+    b.create("mail/F")
+    b.append("mail/F", "x")
+    c.create("mail/F")
+    c.append("mail/F", "y")
+    c.rename("mail/F", "mail/Z")
+    b.delete("mail/F")
+    a.issue = SAME
+    a.create("mail/F", "a file")
+    return all_of([a, b, c])
+
+
+def a_delete_lists_a_node_twice() -> list[Operation]:
+    """Below a folder that is renamed, and by itself: the rename cancels it at both places."""
+    a, b = _in_one_box("ab")
+    above = a.create("mail/A")
+    below = a.create("mail/A/B")
+    a.append("mail/A/B", "kept")
+    b.sees(a)
+    a.do(NodesDeleted(((above, -1), (below, 0), (below, -1))))
+    b.rename("mail/A", "mail/Z")
+    return all_of([a, b])
+
+
+def an_undelete_names_another_folder() -> list[Operation]:
+    """The message is saved where it is, in a container; the folder that is named is touched."""
+    a, b = _in_one_box("ab")
+    a.create("mail/A")
+    a.create("mail/B")
+    message = a.append("mail/A", "kept", "\\Deleted")
+    other = a.look("mail/B").ids[0]
+    b.sees(a)
+    a.delete("mail/A")
+    a.delete("mail/B")
+    b.do(FlagsStored(other, (message,), (), ("\\Deleted",), False, (message,)))
+    return all_of([a, b])
+
+
+def a_message_moved_into_a_file_is_nowhere_until_moved_on() -> list[Operation]:
+    a, b = _in_one_box("ab")
+    a.create("mail/A")
+    lost = a.append("mail/A", "lost")
+    found = a.append("mail/A", "found")
+    file = a.create("mail/f", "text")
+    a.do(EntriesMoved((lost, found), file))
+    b.sees(a)
+    b.do(EntriesMoved((found,), b.look("mail/A").ids[0]))
+    return all_of([a, b])
+
+
+def a_cycle_of_three_by_three() -> list[Operation]:
+    """Of three moves that close a cycle together the greatest stamp is ignored; its name counts."""
+    a, b, c = _in_one_box("abc")
+    for name in "XYZ":
+        a.create(f"mail/{name}")
+    meet([a, b, c])
+    a.rename("mail/X", "mail/Y/X")
+    b.rename("mail/Y", "mail/Z/Y")
+    c.rename("mail/Z", "mail/X/other")
+    return all_of([a, b, c])
+
+
+def equal_contents_of_three_writes() -> list[Operation]:
+    """Of equal contents the greatest stamp counts: it holds the name, the other is a copy."""
+    a, b, c = _in_one_box("abc")
+    a.create("mail/f.txt", "old")
+    meet([a, b, c])
+    a.write("mail/f.txt", "equal")
+    b.write("mail/f.txt", "other")
+    c.write("mail/f.txt", "equal")
+    return all_of([a, b, c])
+
+
+def a_flag_of_a_repeated_append_is_removed_from_the_other() -> list[Operation]:
+    a, b, c = _in_one_box("abc")
+    a.issue, b.issue = SAME, SAME
+    a.append("mail/INBOX", "x", "Work")
+    b.append("mail/INBOX", "x", "Work")
+    c.sees(b)
+    c.sees(a)
+    c.unflag("mail/INBOX", "x", "Work")
+    b.flag("mail/INBOX", "x", "work")
+    assert c.entry("mail/INBOX", "x").blob == blob_of("x")
+    return all_of([a, b, c])
+
+
+KEPT: Mapping[str, Callable[[], list[Operation]]] = {
+    history.__name__: history
+    for history in (
+        a_third_making_makes_two_one,
+        a_third_making_of_another_kind_makes_one_two,
+        a_delete_lists_a_node_twice,
+        an_undelete_names_another_folder,
+        a_message_moved_into_a_file_is_nowhere_until_moved_on,
+        a_cycle_of_three_by_three,
+        equal_contents_of_three_writes,
+        a_flag_of_a_repeated_append_is_removed_from_the_other,
+    )
+}
