@@ -1,10 +1,6 @@
-"""The same mailboxes and files on every node.
+"""The same mailboxes and files on every node: what a program imports.
 
-    async with samebox.open_node("nodes.yaml", "a") as node:
-        outcome = await node.ask(samebox.Create(samebox.Address("mail/alice")), copies=2)
-
-Everything for users is imported from here; docs/glossary.md says what the words mean. Names are
-loaded when they are first used, so that short commands start fast.
+What runs a node is loaded when it is first named, so that commands begin at once.
 """
 
 from __future__ import annotations
@@ -12,25 +8,28 @@ from __future__ import annotations
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from crdt import DELETED as DELETED
+from crdt import Address as Address
+from crdt import Append as Append
+from crdt import Blob as Blob
+from crdt import Clock as Clock
+from crdt import Copy as Copy
+from crdt import Create as Create
+from crdt import Delete as Delete
+from crdt import Dot as Dot
+from crdt import EntryView as EntryView
+from crdt import Expunge as Expunge
+from crdt import Kind as Kind
+from crdt import Mode as Mode
+from crdt import NodeView as NodeView
+from crdt import Rename as Rename
+from crdt import Request as Request
+from crdt import RequestId as RequestId
+from crdt import Store as Store
 
 if TYPE_CHECKING:
-    from crdt import Actor as Actor
-    from crdt import Address as Address
-    from crdt import Append as Append
-    from crdt import Blob as Blob
-    from crdt import Copy as Copy
-    from crdt import Create as Create
-    from crdt import Delete as Delete
-    from crdt import Dot as Dot
-    from crdt import EntryView as EntryView
-    from crdt import Expunge as Expunge
-    from crdt import Kind as Kind
-    from crdt import Mode as Mode
-    from crdt import NodeView as NodeView
-    from crdt import Rename as Rename
-    from crdt import RequestId as RequestId
-    from crdt import Store as Store
     from samebox.changes import Change as Change
     from samebox.config import ConfigurationRefused as ConfigurationRefused
     from samebox.errors import SameboxError as SameboxError
@@ -39,6 +38,7 @@ if TYPE_CHECKING:
     from samebox.events import Failure as Failure
     from samebox.events import Late as Late
     from samebox.events import Notice as Notice
+    from samebox.events import Outcome as Outcome
     from samebox.events import Receipt as Receipt
     from samebox.events import Refusal as Refusal
     from samebox.io.box import Box as Box
@@ -49,30 +49,32 @@ if TYPE_CHECKING:
     from samebox.io.shard import Reply as Reply
     from samebox.io.shard import Shard as Shard
 
-_CRDT = (
-    "Actor Address Append Blob Copy Create Delete Dot EntryView Expunge Kind Mode NodeView Rename "
-    "RequestId Store"
-)
-_HOMES = {
-    "crdt": _CRDT,
-    "samebox.changes": "Change",
-    "samebox.config": "ConfigurationRefused",
-    "samebox.errors": "SameboxError",
-    "samebox.events": "Carried Done Failure Late Notice Receipt Refusal",
-    "samebox.io.box": "Box",
-    "samebox.io.node": "Node NodeStopped open_node",
-    "samebox.io.shard": "Call Reply Shard",
+PLACES = {
+    "Change": "samebox.changes",
+    "ConfigurationRefused": "samebox.config",
+    "SameboxError": "samebox.errors",
+    "Carried": "samebox.events",
+    "Done": "samebox.events",
+    "Failure": "samebox.events",
+    "Late": "samebox.events",
+    "Notice": "samebox.events",
+    "Outcome": "samebox.events",
+    "Receipt": "samebox.events",
+    "Refusal": "samebox.events",
+    "Box": "samebox.io.box",
+    "Node": "samebox.io.node",
+    "NodeStopped": "samebox.io.node",
+    "open_node": "samebox.io.node",
+    "Call": "samebox.io.shard",
+    "Reply": "samebox.io.shard",
+    "Shard": "samebox.io.shard",
 }
-_HOME = {name: module for module, names in _HOMES.items() for name in names.split()}
-
-__all__ = sorted(_HOME)
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"samebox has no {name!r}; it has {', '.join(__all__)}")
-    value = globals()[name] = getattr(import_module(_HOME[name]), name)
-    return value
+def __getattr__(name: str) -> object:
+    if name not in PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(PLACES[name]), name)
 
 
 def _check_siblings() -> None:
