@@ -50,7 +50,7 @@ class _Write:
         content[self.offset : self.offset + len(self.data)] = self.data
 
     def survivor(self, draw: Draw) -> Iterator[_Write]:
-        match draw(5):
+        match draw(6):
             case 0:
                 pass
             case 1:
@@ -60,6 +60,10 @@ class _Write:
             case 3:
                 cut = draw(len(self.data) + 1)
                 yield _Write(self.offset + cut, self.data[cut:])
+            case 4:
+                first, second = sorted((draw(len(self.data) + 1), draw(len(self.data) + 1)))
+                yield _Write(self.offset, self.data[:first])
+                yield _Write(self.offset + second, self.data[second:])
             case _:
                 yield _Write(self.offset, bytes(len(self.data)))
 
@@ -105,7 +109,7 @@ class SimulatedDisk:
     """Implements `storage.Disk`. Counts in `operations` the calls that change or sync something.
 
     crash_at        `PowerCut` is raised during the operation that has this number; then call
-                    `lose_power`
+                    `lose_power`, or `end_process` if it was only the process that died
     capacity        bytes that the files may have together; `DiskFull` beyond, after a part was
                     written; None is no limit
     read_only_from  every change from the operation with this number on raises `DiskReadOnly`
@@ -125,6 +129,10 @@ class SimulatedDisk:
         self._cached: dict[str, _File] = {}
         self._durable: dict[str, _File] = {}
         self._renamings: list[dict[str, _File | None]] = []
+
+    def end_process(self) -> None:
+        """The process was killed; the cache, and what is pending, lives on."""
+        self.crash_at = None
 
     def lose_power(self, draw: Draw) -> None:
         """From here on the disk is as it is found when the machine comes up again."""

@@ -11,11 +11,13 @@ that landed in another file or at another place does not verify.
 
 A record's payload is actor (16), seq (u64), chain (32), data. A mark ends a batch:
 
-    number u64, synced u64, start u64, records u32, crc u32
+    number u64, synced u64, start u64, records u32, sum u32
 
 `number` counts batches for ever, `synced` is the last batch known synced when the mark was
-written, `start` is the offset of the batch's first frame, `records` how many it has, `crc`
-the CRC-32C of all its bytes before the mark: a batch counts as a whole or not at all.
+written, `start` is the offset of the batch's first frame, `records` how many it has, `sum`
+the CRC-32 (zlib's) of all its bytes before the mark: a batch counts as a whole or not at all. It
+is not CRC-32C: bytes that end in their own CRC have a CRC of the same polynomial that depends on
+their length alone, and would say nothing about the records.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from collections.abc import Iterator, Sequence
 from itertools import takewhile
 from struct import Struct
 from typing import Final, NamedTuple
+from zlib import crc32
 
 from crc32c import crc32c
 
@@ -58,7 +61,7 @@ class Mark(NamedTuple):
     synced: int
     start: int
     records: int
-    crc: int
+    sum: int
 
 
 class Frame(NamedTuple):
@@ -97,8 +100,12 @@ def encode_batch(
         add(pack_crc(crc32c(data, crc32c(head, seed))))
         place += FRAME_BYTES + RECORD_HEAD_BYTES + size
     body = b"".join(parts)
-    mark = _MARK.pack(number, synced, offset, len(records), crc32c(body))
+    mark = _MARK.pack(number, synced, offset, len(records), batch_sum(body))
     return body + encode_frame(MARK, mark, offset=place, seed=seed)
+
+
+def batch_sum(body: bytes | memoryview) -> int:
+    return crc32(body)
 
 
 def decode_records(buffer: bytes, *, offset: int, seed: int) -> tuple[list[Record], int]:

@@ -14,9 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from crc32c import crc32c
-
-from storage.frames import INDEX, MARK, OFFSETS, RECORD, Frame, Mark, frame_payload, mark_in, scan
+from storage.frames import INDEX, MARK, Frame, Mark, batch_sum, frame_payload, mark_in, scan
 from storage.index import Index, decode_part
 
 
@@ -92,42 +90,33 @@ class _Survey:
         self._start = start
 
     def pieces(self, seed: int) -> Iterator[_Piece]:
-        reached, count, unbroken = self._start, 0, True
         for frame in scan(self._buffer, self._start, seed=seed):
             if frame.start >= self.end:
                 break
-            unbroken = unbroken and frame.start == reached
-            if frame.type in (INDEX, OFFSETS):
+            if frame.type == INDEX:
                 self._sealed(frame)
                 break
-            reached = frame.end
-            if frame.type == RECORD:
-                count += 1
-            elif frame.type == MARK:
-                mark = mark_in(self._buffer, frame)
-                yield from self._ended(frame, mark, count=count if unbroken else None)
-                count, unbroken = 0, True
+            if frame.type == MARK:
+                yield from self._ended(frame, mark_in(self._buffer, frame))
         if self._start < self.end:
             yield _Piece(self._start, self.end, None, False)
 
-    def _ended(self, frame: Frame, mark: Mark, *, count: int | None) -> Iterator[_Piece]:
+    def _ended(self, frame: Frame, mark: Mark) -> Iterator[_Piece]:
         """The batch that `mark` ends, after what lies before it and belongs to no batch."""
         self.synced = max(self.synced, mark.synced)
-        sound = self._start <= mark.start and _sums(self._buffer, frame, mark)
-        if sound and mark.start > self._start:
+        whole = self._start <= mark.start and _sums(self._buffer, frame, mark)
+        if whole and mark.start > self._start:
             yield _Piece(self._start, mark.start, None, False)
-            self._start, count = mark.start, mark.records
-        yield _Piece(self._start, frame.end, mark.number, sound and count == mark.records)
+            self._start = mark.start
+        yield _Piece(self._start, frame.end, mark.number, whole)
         self._start = frame.end
 
     def _sealed(self, frame: Frame) -> None:
         """Sealing starts when every batch is synced, so what is torn here is no batch."""
-        self.sealed = True
         self.end = frame.start
-        if frame.type == INDEX:
-            index = decode_part(frame_payload(self._buffer, frame), Index, "the index")
-            self.synced = max(self.synced, index.last_batch)
+        index = decode_part(frame_payload(self._buffer, frame), Index, "the index")
+        self.synced = max(self.synced, index.last_batch)
 
 
 def _sums(buffer: bytes, frame: Frame, mark: Mark) -> bool:
-    return crc32c(memoryview(buffer)[mark.start : frame.start]) == mark.crc
+    return batch_sum(memoryview(buffer)[mark.start : frame.start]) == mark.sum

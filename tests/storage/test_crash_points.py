@@ -34,8 +34,16 @@ def appends(disk: SimulatedDisk, confirmed: list[list[Record]]) -> None:
     log.close()
 
 
-def draws(seeds: Iterable[int]) -> list[Draw]:
-    return [lose_all, keep_all, *(Random(seed).randrange for seed in seeds)]
+def draws(seeds: Iterable[int]) -> list[Draw | None]:
+    """What of the unsynced writes is kept; None where only the process dies."""
+    return [None, lose_all, keep_all, *(Random(seed).randrange for seed in seeds)]
+
+
+def crash(disk: SimulatedDisk, draw: Draw | None) -> None:
+    if draw is None:
+        disk.end_process()
+    else:
+        disk.lose_power(draw)
 
 
 def crashes(
@@ -52,7 +60,7 @@ def crashes(
         except PowerCut:
             for draw in draws(seeds):
                 after = deepcopy(crashing)
-                after.lose_power(draw)
+                crash(after, draw)
                 check(after, done, f"operation {operation}")
         else:
             return operation - 1
@@ -68,13 +76,16 @@ def check(disk: SimulatedDisk, confirmed: list[list[Record]], where: str) -> Non
     cold.lose_power(lose_all)
     assert replayed(start(cold, limits=LIMITS)[0]) == found, f"{where}: trusted too early"
     check_recovered(log, recovery, confirmed, where)
+    found = replayed(log)
+    once.lose_power(lose_all)
+    assert replayed(start(once, limits=LIMITS)[0]) == found, f"{where}: confirmed too early"
     for operation in range(1, operations + 1):
-        for draw in (lose_all, keep_all, Random(operation).randrange):
+        for draw in draws([operation, operation + 100]):
             second = deepcopy(disk)
             second.crash_at = disk.operations + operation
             with pytest.raises(PowerCut):
                 start(second, limits=LIMITS)
-            second.lose_power(draw)
+            crash(second, draw)
             log, recovery = start(second, limits=LIMITS)
             check_recovered(log, recovery, confirmed, f"{where}, then {operation}")
 
@@ -122,7 +133,7 @@ def test_power_cut_at_every_operation_of_a_quarantine() -> None:
             crashing.crash_at = disk.operations + operation
             with pytest.raises(PowerCut):
                 replayed(start(crashing, limits=LIMITS)[0])
-            crashing.lose_power(draw)
+            crash(crashing, draw)
             with_mark = crashing.names()[0].endswith("damaged")
             if not with_mark:
                 with pytest.raises(LogDamaged):
@@ -139,16 +150,17 @@ def test_power_cut_at_every_operation_of_taking_over_a_damaged_tail() -> None:
         append(log, batch)
     (name,) = disk.names()
     disk.flip(name, disk.read(name, 0, disk.size(name)).index(BATCHES[1][0].data))
-    before = disk.operations
-    start(deepcopy(disk))
-    for operation in range(1, 9):
+    whole = deepcopy(disk)
+    start(whole)
+    operations = whole.operations - disk.operations
+    assert operations > 8
+    for operation in range(1, operations + 1):
         for draw in draws(range(12)):
             crashing = deepcopy(disk)
-            crashing.crash_at = before + operation
+            crashing.crash_at = disk.operations + operation
             with pytest.raises(PowerCut):
                 start(crashing)
-                append(start(crashing)[0], numbered(ANN, 9, size=60)[8:])
-            crashing.lose_power(draw)
+            crash(crashing, draw)
             log, recovery = start(crashing)
             assert recovery.missing == (Missing(ANN, 3, 3),), operation
             kept = [other for other in crashing.names() if not other.endswith("new")]

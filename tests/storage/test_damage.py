@@ -126,6 +126,8 @@ def test_a_hole_does_not_keep_an_actor_from_going_on() -> None:
     assert log.clock() == {ANN: 8}
     append(log, numbered(ANN, 43)[8:12])
     assert log.clock() == {ANN: 42}
+    assert log.read(ANN, 1, 43, max_bytes=9999) == numbered(ANN, 42)
+    assert log.read(ANN, 41, 43, max_bytes=9999) == numbered(ANN, 42)[40:]
     append(log, numbered(ANN, 43)[42:])
     log.close()
     assert restarted(disk).read(ANN, 1, 43, max_bytes=9999) == numbered(ANN, 43)
@@ -318,3 +320,36 @@ def test_damage_met_while_running_is_reported_by_every_way_of_reading() -> None:
         with pytest.raises(LogDamaged):
             ask(log)
         assert start(disk)[1].missing == (Missing(ANN, 1, 1),)
+
+
+def test_the_last_batch_that_was_taken_over_is_known_synced() -> None:
+    """Its segment got its name after it was synced, though no mark names it yet."""
+    disk = disk_with(*BATCHES)
+    restarted(disk)
+    (name,) = segments(disk)
+    flip(disk.files[name], disk.files[name].index(BATCHES[-1][0].data))
+    _, recovery = start(disk)
+    assert recovery.cut is None
+    assert recovery.missing == (Missing(BOB, 3, 3),)
+    assert recovery.quarantined != ()
+
+
+def test_a_last_batch_is_known_synced_once_its_segment_was_sealed() -> None:
+    """The trailer, which says so at once, is gone; the index is not."""
+    disk = sealed_disk_with(*BATCHES)
+    content = disk.files[segments(disk)[0]]
+    flip(content, content.index(BATCHES[-1][0].data))
+    zero(content, len(content) - 30)
+    recovery = start(disk)[1]
+    assert recovery.cut is None
+    assert recovery.missing == (Missing(BOB, 3, 3),)
+
+
+def test_an_index_that_names_more_records_than_there_are_is_damage() -> None:
+    disk = MemoryDisk()
+    log = restarted(disk)
+    append(log, BATCHES[0])
+    log._reader.all_segments()[0].records += 1
+    log.close()
+    with pytest.raises(LogDamaged, match="expected 3 records, found 2"):
+        replayed(restarted(disk))

@@ -133,6 +133,7 @@ def test_a_disk_that_fills_up_and_then_turns_read_only_is_cleaned_before_the_nex
         append(log, SECOND)
     disk.read_only_from = disk.capacity = None
     append(log, numbered(BOB, 1))
+    assert start(deepcopy(disk))[1].cut is None, "nothing of the refused batch is left"
     append(log, SECOND)
     assert replayed(log) == replayed(restarted(disk)) == [*FIRST, *numbered(BOB, 1), *SECOND]
 

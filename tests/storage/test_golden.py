@@ -17,7 +17,6 @@ from tests.storage.phrases import (
     append,
     entropy,
     flattened,
-    numbered,
     replayed,
     start,
 )

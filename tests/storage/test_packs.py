@@ -244,12 +244,31 @@ def test_power_cut_at_every_operation_loses_nothing_that_was_synced() -> None:
 
 def recovered_twice(disk: SimulatedDisk, synced: int, draw: object, where: str) -> None:
     assert callable(draw)
-    after = deepcopy(disk)
-    after.lose_power(draw)
-    found = held(start(after)[0])
+    crashed = deepcopy(disk)
+    crashed.lose_power(draw)
+    operation = 0
+    while True:
+        operation += 1
+        after = deepcopy(crashed)
+        after.crash_at = after.operations + operation
+        try:
+            start(after)
+        except PowerCut:
+            after.crash_at = None
+        else:
+            break
+        packs, recovery = start(after)
+        assert not any("does not read" in problem for problem in recovery.problems), where
+        check_held(after, packs, synced, f"{where}, then {operation}")
+    after.crash_at = None
+    check_held(after, start(after)[0], synced, where)
+
+
+def check_held(disk: SimulatedDisk, packs: Packs, synced: int, where: str) -> None:
+    found = held(packs)
     assert set(BLOBS[:synced]) <= set(found) <= set(BLOBS[: synced + 2]), where
-    after.lose_power(lose_all)
-    assert held(start(after)[0]) == found, f"{where}: trusted too early"
+    disk.lose_power(lose_all)
+    assert held(start(disk)[0]) == found, f"{where}: trusted too early"
 
 
 def test_no_space_refuses_one_blob_and_keeps_those_that_wait() -> None:
@@ -277,6 +296,8 @@ def test_no_space_at_any_byte_of_a_roll_refuses_the_blob_and_passes() -> None:
                 packs.put(named(data), data)
                 added += 1
         except DiskFull:
+            packs.sync()
+            assert held(packs) == sorted(BLOBS[:added]), space
             disk.capacity = None
             put(packs, BLOBS[added])
             added += 1
@@ -328,3 +349,15 @@ def test_the_index_finds_hashes_that_begin_alike() -> None:
     assert {hash_: index.find(hash_) for hash_ in places} == places
     assert index.find(b"8 bytes " + b"\x09" * 24) is None
     assert list(index.hashes()) == sorted(places)
+
+
+def test_bytes_under_a_wrong_name_are_never_served() -> None:
+    """The frame verifies and the index leads to it; the content is another."""
+    packs, _ = start(MemoryDisk())
+    put(packs, BLOBS[0])
+    assert packs._open is not None
+    packs._open.add(named(BLOBS[1]), BLOBS[2])
+    packs._open.places[named(BLOBS[3])] = packs._open.places[named(BLOBS[0])]
+    for data in (BLOBS[1], BLOBS[3]):
+        with pytest.raises(BlobDamaged, match="these are not the bytes"):
+            packs.get(named(data))

@@ -5,6 +5,10 @@ from __future__ import annotations
 import pytest
 
 from storage import Cut
+from storage.files import FileName
+from storage.frames import encode_batch, seed_of
+from storage.index import TRAILER_BYTES, decode_trailer
+from storage.segment import read_header
 from tests.storage.phrases import (
     ANN,
     BOB,
@@ -12,9 +16,11 @@ from tests.storage.phrases import (
     append,
     copy_of,
     disk_with,
+    history,
     numbered,
     replayed,
     restarted,
+    sealed_disk_with,
     segments,
     start,
 )
@@ -86,19 +92,18 @@ def test_what_was_cut_stays_away_and_what_was_kept_stays() -> None:
 
 def test_a_seal_torn_at_every_length_cuts_no_batch() -> None:
     unsealed = disk_with(*CONFIRMED)
-    (name,) = segments(unsealed)
-    sealed = copy_of(unsealed)
-    restarted(sealed).close()
-    sealed = disk_with(*CONFIRMED)
-    log = restarted(sealed)
-    log.close()
+    begin = unsealed.size(segments(unsealed)[0])
+    sealed = sealed_disk_with(*CONFIRMED)
     (name,) = segments(sealed)
-    begin = disk_with(*CONFIRMED).size(segments(unsealed)[0])
+    trailer = decode_trailer(bytes(sealed.files[name][-TRAILER_BYTES:]), size=sealed.size(name))
+    assert trailer is not None and trailer.index_at == begin
+    index_end = trailer.offsets_at
     for end in range(begin, sealed.size(name)):
         disk = copy_of(sealed)
         del disk.files[name][end:]
         log, recovery = start(disk)
         assert replayed(log) == [*CONFIRMED[0], *CONFIRMED[1]], end
+        assert recovery.cut is None or end < index_end, end
         assert (recovery.quarantined, recovery.missing) == ((), ()), end
 
 
@@ -111,3 +116,36 @@ def test_a_tail_torn_in_a_later_segment_leaves_the_sealed_ones() -> None:
     log, recovery = start(disk, limits=SMALL)
     assert replayed(log) == numbered(ANN, 36)
     assert recovery.cut is not None and recovery.cut.name == name
+
+
+def test_a_seal_that_lost_any_of_its_parts_is_read_as_a_tail() -> None:
+    """One write may reach the disk with a hole anywhere in it."""
+    whole = sealed_disk_with(*CONFIRMED)
+    (name,) = segments(whole)
+    trailer = decode_trailer(bytes(whole.files[name][-TRAILER_BYTES:]), size=whole.size(name))
+    assert trailer is not None
+    for begin, end in (
+        (trailer.index_at, trailer.offsets_at),
+        (trailer.offsets_at, trailer.size - TRAILER_BYTES),
+        (trailer.size - TRAILER_BYTES, trailer.size),
+        (trailer.index_at, trailer.size),
+    ):
+        disk = copy_of(whole)
+        disk.files[name][begin:end] = bytes(end - begin)
+        log, recovery = start(disk)
+        assert replayed(log) == [*CONFIRMED[0], *CONFIRMED[1]]
+        assert log.read(ANN, 1, 3, max_bytes=999) == CONFIRMED[0]
+        assert recovery.quarantined == ()
+
+
+def test_frames_of_a_refused_batch_under_the_mark_of_the_next_are_cut() -> None:
+    """Every frame verifies where it lies; only the sum over the batch tells them apart."""
+    disk = disk_with(*CONFIRMED, LAST)
+    (name,) = segments(disk)
+    seed = seed_of(read_header(disk, FileName("log", 1, "segment"))[0].id)
+    refused = history(ANN, [b"?" * 20], after=CONFIRMED[0][-1])
+    frame = encode_batch(refused, number=3, synced=2, offset=BEGIN, seed=seed)[:88]
+    disk.files[name][BEGIN : BEGIN + 88] = frame
+    log, recovery = start(disk)
+    assert replayed(log) == [*CONFIRMED[0], *CONFIRMED[1]]
+    assert recovery.cut == Cut(name, BEGIN, END - BEGIN)
