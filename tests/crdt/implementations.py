@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from crdt import MemoryRows, Operation, Rows, State, View
+from samebox.io.sqlite_rows import SqliteRows
 from tests import oracle
 
-ROWS: dict[str, Callable[[], Rows]] = {"memory": MemoryRows}
+ROWS: dict[str, Callable[[], Rows]] = {
+    "memory": MemoryRows,
+    "sqlite": lambda: SqliteRows(":memory:"),
+}
 
 
 def state_of(operations: Iterable[Operation], rows: Rows) -> State:

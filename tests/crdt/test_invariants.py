@@ -141,10 +141,15 @@ def flat(view: View, new: Dot) -> dict[object, object]:
     return things
 
 
+def node_groups(things: dict[object, object]) -> list[frozenset[Dot]]:
+    return [thing[0] for thing in things if isinstance(thing, tuple) and not isinstance(thing, Dot)]
+
+
 def test_a_local_operation_changes_only_what_it_names() -> None:
     """But for names: what leaves or takes a name may take a suffix off its siblings, or give one.
 
-    A container goes with the last of what is below it.
+    A container goes with the last of what is below it. A file that gets the content of its
+    namesake is one with it.
     """
     changes = 0
     for world in worlds():
@@ -158,6 +163,8 @@ def test_a_local_operation_changes_only_what_it_names() -> None:
                 named = {*named_in(operation.body), operation.dot, inbox_of(operation.dot)}
                 meant = History.of(site.delivered).stands_for
                 named |= {meant.get(dot, dot) for dot in named}
+                if isinstance(operation.body, FileWritten):
+                    named |= {dot for ids in node_groups(after) if ids & named for dot in ids}
                 for thing in before.keys() | after.keys():
                     if before.get(thing) != after.get(thing):
                         changes += 1
