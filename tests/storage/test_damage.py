@@ -8,6 +8,7 @@ from crdt import Record
 from storage import (
     Damaged,
     LogDamaged,
+    LogLimits,
     MemoryDisk,
     Missing,
     RecordsMissing,
@@ -121,7 +122,7 @@ def test_a_damaged_segment_in_the_middle_is_named_and_refilled(at: int) -> None:
 
 def test_a_hole_does_not_keep_an_actor_from_going_on() -> None:
     disk = damaged_in_the_middle()
-    log = restarted(disk, limits=SMALL)
+    log = restarted(disk, limits=LogLimits())
     append(log, numbered(ANN, 42)[40:])
     assert log.clock() == {ANN: 8}
     append(log, numbered(ANN, 43)[8:12])
@@ -129,6 +130,8 @@ def test_a_hole_does_not_keep_an_actor_from_going_on() -> None:
     assert log.read(ANN, 1, 43, max_bytes=9999) == numbered(ANN, 42)
     assert log.read(ANN, 41, 43, max_bytes=9999) == numbered(ANN, 42)[40:]
     append(log, numbered(ANN, 43)[42:])
+    for first in range(1, 44):
+        assert log.read(ANN, first, 43, max_bytes=9999) == numbered(ANN, 43)[first - 1 :]
     log.close()
     assert restarted(disk).read(ANN, 1, 43, max_bytes=9999) == numbered(ANN, 43)
 
