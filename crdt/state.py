@@ -47,9 +47,13 @@ from crdt.tables import (
     seq_of,
 )
 from crdt.view import EntryView, NodeView, View
+from crdt.watched import WatchedRows
 
 FIRST, LAST = b"", b"\xff" * (ACTOR_BYTES * 4)
 """Around every key of a table whose keys begin with an actor, or with an id."""
+
+FOUND_MAX = 10_000
+"""Addresses remembered: some megabytes."""
 
 
 class IssuedPart(NamedTuple):
@@ -63,9 +67,11 @@ class IssuedPart(NamedTuple):
 
 class State:
     def __init__(self, rows: Rows) -> None:
-        self.rows = rows
+        rows = self.rows = WatchedRows(rows)
         self._effects = Effects(rows)
         self._lookups = Lookups(rows)
+        self._found: dict[Address, NodeView] = {}
+        self._found_at = -1
 
     def clock(self) -> dict[Actor, int]:
         """Of the operations applied."""
@@ -113,8 +119,17 @@ class State:
         return [group.view() for group in self._lookups.groups(BOXES)]
 
     def find(self, address: Address) -> NodeView | None:
-        """By shown names, compared as R8 compares them; those with suffixes too."""
-        return self._lookups.find(address)
+        """By shown names, compared as R8 compares them; those with suffixes too.
+
+        What was found is remembered until the tree changes: most requests change entries alone.
+        """
+        if self._found_at != self.rows.tree_changes or len(self._found) >= FOUND_MAX:
+            self._found.clear()
+            self._found_at = self.rows.tree_changes
+        found = self._found.get(address) or self._lookups.find(address)
+        if found is not None and not found.container:
+            self._found[address] = found
+        return found
 
     def node_children(self, ids: Sequence[Dot]) -> list[NodeView]:
         """What shows below nodes that are one, sorted by name."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing
@@ -51,20 +50,32 @@ TICK_S = 0.25
 
 
 class Reply:
-    """The answer to one call: given once, awaited by one task."""
+    """The answer to one call: given once, awaited by at most one task."""
 
     def __init__(self) -> None:
-        self._given = trio.Event()
         self._outcome: Outcome | None = None
+        self._task: trio.lowlevel.Task | None = None
 
     def give(self, outcome_: Outcome) -> None:
         self._outcome = outcome_
-        self._given.set()
+        if self._task is not None:
+            trio.lowlevel.reschedule(self._task)
+            self._task = None
 
     async def wait(self) -> Outcome:
-        await self._given.wait()
+        """The outcome; a wait that was cancelled may be taken up again."""
+        if self._outcome is None:
+            assert self._task is None, "one task waits for a reply"
+            self._task = trio.lowlevel.current_task()
+            await trio.lowlevel.wait_task_rescheduled(self._abort)
+        else:
+            await trio.lowlevel.checkpoint()
         assert self._outcome is not None
         return self._outcome
+
+    def _abort(self, _: object) -> trio.lowlevel.Abort:
+        self._task = None
+        return trio.lowlevel.Abort.SUCCEEDED
 
 
 class Call(Struct, frozen=True):
@@ -214,9 +225,10 @@ class Shard:
 
     async def _settle(self, token: int, reply: Reply, timeout_s: float | None) -> Outcome:
         try:
-            with trio.move_on_after(math.inf if timeout_s is None else timeout_s) as deadline:
-                await reply.wait()
-            if deadline.cancelled_caught:
+            if timeout_s is not None:
+                with trio.move_on_after(timeout_s) as deadline:
+                    return await reply.wait()
+                assert deadline.cancelled_caught
                 if self._inbox.withdraw(token):
                     return Failure("the deadline passed before this node took the request")
                 self._inbox.tell(Abandoned(token))
