@@ -1,0 +1,1 @@
+"""The incremental state: its rows, its rules by hand, its readings, and what they cost."""
