@@ -272,9 +272,12 @@ class Shard:
             await self._inbox.news()
             if self._broken is not None:
                 raise self._broken
-            events = self._inbox.take(busy=self.replica.is_busy or bool(self._looks))
+            busy = self.replica.is_busy
+            events = self._inbox.take(busy=busy or bool(self._looks))
             if events:
                 self._do(self.replica.step(events))
+            if busy and not self.replica.is_busy and len(self._inbox):
+                self._inbox.stir()  # for the work that waited for the end of the batch
             if self._looks and not self.replica.is_busy:
                 self._answer_looks()
 
