@@ -84,16 +84,16 @@ def import_(
     samebox import archive.mbox mail/alice:Archive/2024 --create --copies 2
     """
     how = How(copies, timeout_s, name)
-    try:
-        with connected(site) as node:
-            run = Import(node, how)
-            for source in sources(path, address):
-                if create:
-                    make_mailbox(node, source.mailbox, how)
-                run.run(source)
-    except (MailError, OSError) as error:
-        raise Refused(f"stopped: {error}") from None
-    tell(run.tally, json=json)
+    with connected(site) as node:
+        under_way = Import(node, how)
+        for source in sources(path, address):
+            if create:
+                make_mailbox(node, source.mailbox, how)
+            try:
+                under_way.run(source)
+            except (MailError, OSError) as error:
+                raise Refused(f"stopped in {source.path}: {error}") from None
+    tell(under_way.tally, json=json)
 
 
 class How(NamedTuple):
@@ -140,15 +140,17 @@ class Tally:
         self.late = 0
         self.unfit = 0
         self.left: list[Left] = []
-        self.nodes: tuple[str, ...] | None = None
+        self.nodes: tuple[str, ...] = ()
+        self.copies: int | None = None
         self.receipt: Receipt | None = None
 
     def confirmed(self, answered: Answered) -> None:
-        """One more; `nodes` become those that hold every message, and the receipt names all."""
+        """One more. `nodes` hold every message, each is held by `copies`; the receipt names all."""
+        held = answered.nodes
+        self.nodes = tuple(n for n in self.nodes if n in held) if self.imported else held
+        self.copies = len(held) if self.copies is None else min(self.copies, len(held))
         self.imported += 1
         self.late += answered.late
-        held = answered.nodes
-        self.nodes = held if self.nodes is None else tuple(n for n in self.nodes if n in held)
         clock = {} if self.receipt is None else self.receipt.clock
         self.receipt = Receipt(answered.receipt.shard, merge(clock, answered.receipt.clock))
 
@@ -158,7 +160,8 @@ class Tally:
             "known": self.known,
             "late": self.late,
             "mailboxes": self.mailboxes,
-            "nodes": list(self.nodes or ()),
+            "nodes": list(self.nodes),
+            "copies": self.copies,
             "receipt": None if self.receipt is None else shown_receipt(self.receipt),
             "left_out": [
                 {"where": left.where, "code": left.problem.code, "message": left.problem.message}
@@ -173,9 +176,12 @@ class Tally:
         words = f"imported {plural(self.imported, 'message')}{where}"
         if self.known:
             words += f", {self.known:,} were imported earlier"
-        if self.nodes:
-            words += f", confirmed at {', '.join(self.nodes)}"
-        return words
+        return words if self.copies is None else f"{words}, {self.level()}"
+
+    def level(self) -> str:
+        if self.copies == len(self.nodes):
+            return f"confirmed at {', '.join(self.nodes)}"
+        return f"each confirmed at {self.copies} nodes or more, all at {', '.join(self.nodes)}"
 
 
 class Import:
@@ -268,6 +274,6 @@ def tell(tally: Tally, *, json: bool) -> None:
         count = plural(len(tally.left), "message")
         raise Refused("\n".join([f"{count} left out:", *listed, *more]))
     if tally.late:
-        held = ", ".join(tally.nodes or ()) or "no node"
+        held = ", ".join(tally.nodes) or "no node"
         count = plural(tally.late, "message")
         raise DeadlinePassed(f"the deadline of {count} passed; all are held by {held}")

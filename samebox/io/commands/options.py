@@ -16,7 +16,7 @@ from typing_extensions import override
 
 from crdt import Address, Dot, RequestId
 from samebox import spelling
-from samebox.control import Copies
+from samebox.control import Copies, ProtocolError
 from samebox.io.control_client import Connection, NodeGone, NodeRefused, NotReachable
 
 REFUSED = 1
@@ -147,7 +147,7 @@ def connected(site: Site) -> Iterator[Connection]:
             yield node
     except NotReachable as error:
         raise NotReached(f"{error}\nstart it: {site.start}") from None
-    except NodeGone as error:
+    except (NodeGone, ProtocolError) as error:
         raise NotReached(str(error)) from None
     except NodeRefused as error:
         raise Refused(str(error)) from None

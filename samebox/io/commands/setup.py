@@ -166,6 +166,9 @@ def check_config(file: Path, node: str | None) -> None:
     Each is one line: file, line and field, what was expected, what was found, what to do. The exit
     status is 0 if there is none, else 1. Files are looked at on this machine: name its node with
     --node where the others' certificates lie elsewhere.
+
+    \b
+    samebox check-config --config nodes.yaml --node a
     """
     problems = check(file, node)
     if problems:

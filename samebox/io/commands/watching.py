@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import click
 
 from crdt import Actor, Address
@@ -47,7 +49,7 @@ def watch(
         if shard not in (None, since[0]):
             raise click.UsageError(f"expected a cursor of shard {shard}, found one of {since[0]}")
         shard = since[0]
-    with connected(site) as node:
+    with suppress(KeyboardInterrupt), connected(site) as node:
         command = Watch(shard, box, None if since is None else since[1])
         for seen, body in enumerate(node.call(command), 1):
             assert isinstance(body, Watched), f"a watch is answered by {body}"

@@ -1,0 +1,165 @@
+"""The blocking client against nodes that answer oddly, or not at all."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from crdt import Address, Append, Create
+from samebox.__main__ import main
+from samebox.control import (
+    NO_BLOB,
+    PIECE_BYTES_MAX,
+    PROTOCOL,
+    Answered,
+    Ask,
+    Boxes,
+    Greeting,
+    Problem,
+    ProtocolError,
+    Reply,
+    frame,
+)
+from samebox.io.control_client import Connection, NodeGone, NodeRefused, NotReachable
+from tests.cli.fake import CLUSTER, running
+
+HELLO = frame(Greeting(CLUSTER, "a"))
+
+
+class Odd:
+    """A node that does with its one program what a function says."""
+
+    def __init__(self, folder: Path, act: Callable[[socket.socket], object]) -> None:
+        self.path = folder / "odd.sock"
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(str(self.path))
+        self._listener.listen()
+        self._act = act
+        self._thread = threading.Thread(target=self._run)
+
+    def __enter__(self) -> Path:
+        self._thread.start()
+        return self.path
+
+    def __exit__(self, *_: object) -> None:
+        self._thread.join(10)
+        self._listener.close()
+        assert not self._thread.is_alive()
+
+    def _run(self) -> None:
+        program, _ = self._listener.accept()
+        with program:
+            self._act(program)
+
+
+def test_nobody_and_a_dead_nodes_socket_are_told_apart(tmp_path: Path) -> None:
+    with pytest.raises(NotReachable, match="nothing there"):
+        Connection(tmp_path / "none.sock")
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(tmp_path / "dead.sock"))
+    with pytest.raises(NotReachable, match="not running"):
+        Connection(tmp_path / "dead.sock")
+
+
+def test_a_node_of_another_protocol_is_told(tmp_path: Path) -> None:
+    later = frame(Greeting(CLUSTER, "a", PROTOCOL + 1))
+    with Odd(tmp_path, lambda program: program.sendall(later)) as path:
+        with pytest.raises(NotReachable, match="expected protocol 1"):
+            Connection(path)
+
+
+def test_who_hangs_up_without_a_greeting_is_no_node(tmp_path: Path) -> None:
+    with Odd(tmp_path, lambda program: None) as path, pytest.raises(NotReachable):
+        Connection(path)
+
+
+def test_another_kind_of_server_is_told(tmp_path: Path) -> None:
+    with Odd(tmp_path, lambda program: program.sendall(b"* OK IMAP4rev1 ready\r\n")) as path:
+        with pytest.raises(ProtocolError):
+            Connection(path)
+
+
+def test_a_full_node_says_so(tmp_path: Path) -> None:
+    full = frame(Problem("too-many-programs", "try again later"))
+    with Odd(tmp_path, lambda program: program.sendall(full)) as path:
+        with pytest.raises(NodeRefused, match="try again later"):
+            Connection(path)
+
+
+def test_a_node_that_dies_before_its_answer_leaves_it_open(tmp_path: Path) -> None:
+    def die(program: socket.socket) -> None:
+        program.sendall(HELLO)
+        program.recv(1)
+
+    with Odd(tmp_path, die) as path, Connection(path) as node:
+        with pytest.raises(NodeGone):
+            list(node.call(Boxes()))
+
+
+def test_a_write_that_was_not_answered_is_repeated_under_its_id(tmp_path: Path) -> None:
+    def die(program: socket.socket) -> None:
+        program.sendall(HELLO)
+        program.recv(1)
+
+    with Odd(tmp_path, die) as path:
+        words = ["append", "b:INBOX", "/dev/null", "--socket", str(path)]
+        done = CliRunner().invoke(main, words)
+    assert done.exit_code == 4 and "not known" in done.stderr
+    _, _, hint = done.stderr.partition("--request-id ")
+    id, option, date = hint.split()[:3]
+    assert option == "--date"
+    again = ["append", "b:INBOX", "/dev/null", "--request-id", id, "--date", date, "--json"]
+    with running(tmp_path) as served:
+        CliRunner().invoke(main, ["create", "b", "--socket", str(served.socket)])
+        for _ in range(2):
+            done = CliRunner().invoke(main, [*again, "--socket", str(served.socket)])
+            assert done.exit_code == 0, done.output
+        assert '"a1b2c3d4:3"' in done.stdout
+
+
+def test_a_node_that_cuts_the_program_off_while_it_writes_is_heard(tmp_path: Path) -> None:
+    def refuse(program: socket.socket) -> None:
+        program.sendall(HELLO)
+        program.recv(1)
+        program.sendall(frame(Problem("protocol", "not like this")))
+
+    endless = (bytes(PIECE_BYTES_MAX) for _ in range(1000))
+    ask = Ask(Append(Address("b", "INBOX"), NO_BLOB), content=True)
+    with Odd(tmp_path, refuse) as path, Connection(path) as node:
+        with pytest.raises((NodeRefused, NodeGone)):
+            list(node.call(ask, endless))
+
+
+def test_two_full_buffers_do_not_wait_for_each_other(tmp_path: Path) -> None:
+    """The node answers and reads no further until its answers are taken; the program writes."""
+    count = 3000
+    filler = "x" * 1000
+
+    def answer_first(program: socket.socket) -> None:
+        program.sendall(HELLO)
+        for number in range(1, count + 1):
+            program.sendall(frame(Reply(number, Problem("name-taken", filler))))
+        while program.recv(1 << 20):
+            pass
+
+    with Odd(tmp_path, answer_first) as path, Connection(path) as node:
+        for _ in range(count):
+            node.send(Ask(Create(Address("b" * 1000))))
+        calls = [node.receive().call for _ in range(count)]
+    assert calls == list(range(1, count + 1))
+
+
+def test_contents_of_any_length_go_through_a_real_server(tmp_path: Path) -> None:
+    with running(tmp_path) as served, Connection(served.socket) as node:
+        list(node.call(Ask(Create(Address("b")))))
+        for size in (0, 1, PIECE_BYTES_MAX - 1, PIECE_BYTES_MAX, PIECE_BYTES_MAX + 1):
+            ask = Ask(Append(Address("b", "INBOX"), NO_BLOB), content=True)
+            (body,) = node.call(ask, [bytes(size)])
+            assert isinstance(body, Answered)
+            asked = served.node.main.asked[-1]
+            assert isinstance(asked, Append) and asked.content.size == size
