@@ -6,9 +6,10 @@ Each is a set of operations; its docstring says what it is about.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from hashlib import sha256
 
 from crdt import EntriesMoved, FlagsStored, FolderMade, Issue, NodesDeleted, NodesRenamed, Operation
-from tests.site import all_of, blob_of
+from tests.site import all_of
 from tests.user import User, meet, users
 
 SAME = Issue(b"client-1", 1, 0, b"same")
@@ -114,17 +115,84 @@ def equal_contents_of_three_writes() -> list[Operation]:
     return all_of([a, b, c])
 
 
-def a_flag_of_a_repeated_append_is_removed_from_the_other() -> list[Operation]:
+def flags_of_a_repeated_append_are_removed_from_both() -> list[Operation]:
+    """What was put on the one that became an alias is removed where the other is listed."""
     a, b, c = _in_one_box("abc")
     a.issue, b.issue = SAME, SAME
     a.append("mail/INBOX", "x", "Work")
     b.append("mail/INBOX", "x", "Work")
-    c.sees(b)
-    c.sees(a)
-    c.unflag("mail/INBOX", "x", "Work")
-    b.flag("mail/INBOX", "x", "work")
-    assert c.entry("mail/INBOX", "x").blob == blob_of("x")
+    b.flag("mail/INBOX", "x", "Seen")
+    c.sees(b, a)
+    c.unflag("mail/INBOX", "x", "Work", "Seen")
     return all_of([a, b, c])
+
+
+def two_expunges_that_saw_an_undelete_each() -> list[Operation]:
+    """Neither had seen the other undelete: nobody saw all of its life, so the message stays."""
+    a, b, c = _in_one_box("abc")
+    a.append("mail/INBOX", "kept", "\\Deleted")
+    meet([a, b, c])
+    for user in (b, c):
+        user.unflag("mail/INBOX", "kept", "\\Deleted")
+        user.expunge("mail/INBOX", "kept")
+    return all_of([a, b, c])
+
+
+def two_deletes_of_which_one_had_seen_more() -> list[Operation]:
+    """A message outlives the one and not the other."""
+    a, b, c = _in_one_box("abc")
+    a.create("mail/A")
+    meet([a, b, c])
+    a.delete("mail/A")
+    c.append("mail/A", "gone")
+    b.sees(c)
+    b.delete("mail/A")
+    c.append("mail/A", "kept")
+    return all_of([a, b, c])
+
+
+def an_append_two_below_a_deleted_folder() -> list[Operation]:
+    a, b = _in_one_box("ab")
+    a.create("mail/A")
+    a.create("mail/A/B")
+    b.sees(a)
+    a.delete("mail/A")
+    b.append("mail/A/B", "kept")
+    return all_of([a, b])
+
+
+def a_move_that_arrives_late_undoes_the_last_of_two() -> list[Operation]:
+    """N into X, then into Y; a lesser stamp put Y into N: then the last one never happened."""
+    a, b = _in_one_box("ab")
+    for name in "NXY":
+        a.create(f"mail/{name}")
+    b.sees(a)
+    a.rename("mail/Y", "mail/N/Y")
+    b.rename("mail/N", "mail/X/N")
+    b.rename("mail/X/N", "mail/Y/N")
+    return all_of([a, b])
+
+
+def a_real_name_that_looks_like_a_suffix() -> list[Operation]:
+    """The file N gives way to the folder N, and its suffix to a folder that is called just so."""
+    a, b = _in_one_box("ab")
+    file = a.create("mail/N", "text")
+    b.create("mail/N")
+    digits = sha256(file.actor + file.seq.to_bytes(8, "big")).hexdigest()
+    b.create(f"mail/N~{digits[:4]}")
+    return all_of([a, b])
+
+
+def an_inbox_is_deleted_renamed_and_moved() -> list[Operation]:
+    """By nobody honest: nothing happens to it, nor to the name of what is in it."""
+    a, b = _in_one_box("ab")
+    a.append("mail/INBOX", "kept")
+    b.sees(a)
+    inbox, box = a.look("mail/INBOX").ids[0], a.look("mail").ids[0]
+    a.do(NodesDeleted(((inbox, -1),)))
+    b.do(NodesRenamed((inbox, box), None, "other"))
+    b.do(NodesRenamed((inbox,), b.create("mail/A"), None))
+    return all_of([a, b])
 
 
 KEPT: Mapping[str, Callable[[], list[Operation]]] = {
@@ -137,6 +205,12 @@ KEPT: Mapping[str, Callable[[], list[Operation]]] = {
         a_message_moved_into_a_file_is_nowhere_until_moved_on,
         a_cycle_of_three_by_three,
         equal_contents_of_three_writes,
-        a_flag_of_a_repeated_append_is_removed_from_the_other,
+        flags_of_a_repeated_append_are_removed_from_both,
+        two_expunges_that_saw_an_undelete_each,
+        two_deletes_of_which_one_had_seen_more,
+        an_append_two_below_a_deleted_folder,
+        a_move_that_arrives_late_undoes_the_last_of_two,
+        a_real_name_that_looks_like_a_suffix,
+        an_inbox_is_deleted_renamed_and_moved,
     )
 }

@@ -22,7 +22,13 @@ FOUND = {
     "a_message_moved_into_a_file_is_nowhere_until_moved_on": "A: found\nf = text",
     "a_cycle_of_three_by_three": "other\n  Y\n    X",
     "equal_contents_of_three_writes": "f.txt = equal\nf~….txt = other (copy)",
-    "a_flag_of_a_repeated_append_is_removed_from_the_other": "INBOX: x [work]",
+    "flags_of_a_repeated_append_are_removed_from_both": "INBOX: x",
+    "two_expunges_that_saw_an_undelete_each": "INBOX: kept",
+    "two_deletes_of_which_one_had_seen_more": "A: kept",
+    "an_append_two_below_a_deleted_folder": "(A)\n  B: kept",
+    "a_move_that_arrives_late_undoes_the_last_of_two": "X\n  N\n    Y",
+    "a_real_name_that_looks_like_a_suffix": "N\nN~…\nN~… = text",
+    "an_inbox_is_deleted_renamed_and_moved": "A\nINBOX: kept",
 }
 
 
