@@ -13,10 +13,9 @@ from hashlib import sha256
 from crdt import CHUNK_BYTES, HASH_BYTES, Blob
 from samebox.events import Carried
 from samebox.io.disk_thread import DiskThread
+from samebox.supply import CARRIED_BYTES_MAX
 from storage import BlobDamaged, BlobMissing, DiskReadFailed, Packs
 
-CARRIED_BYTES_MAX = 64 << 10
-"""Longer contents are pulled by those who lack them."""
 RECENT_BYTES_MAX = 16 << 20
 """Pieces kept in memory because peers are about to be sent them."""
 

@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from hashlib import sha256
 
 import trio
 
 from comm import (
-    MISSING_MAX,
     Ack,
     Backoff,
     CommError,
-    Fork,
-    Greeting,
     LinkLost,
     Message,
-    MyLaterRecords,
     Range,
     Records,
     Want,
     chains_needed,
-    compare_histories,
 )
 from comm.io import (
     Connection,
@@ -39,9 +33,9 @@ from samebox.config import Address
 from samebox.events import Acknowledged, Arrived, LinkDown, LinkUp, Notice, RangeSent, Wanted
 from samebox.io.outbox import Outbox
 from samebox.io.shard import Shard
+from samebox.meeting import births_of, greeting_of, judge_histories, link_up
 from storage import DiskFull, DiskReadOnly
 
-FEATURES = ["unicode-3.2"]
 PULL_AT_ONCE = 32
 """Blobs that share one sync when they are pulled."""
 PULL_AGAIN_S = 0.5
@@ -62,23 +56,9 @@ class Links:
 
     def local(self, purpose: str) -> Local:
         """What this node says of itself in a handshake."""
-        replica, place = self.shard.replica, self.shard.store.place
-        births = {actor: born.node for actor, born in replica.history.births.items()}
-        histories = [(actor, head.seq, head.chain) for actor, head in replica.heads.items()]
-        missing = replica.missing.users()
-        greeting = Greeting(
-            self.shard.store.cluster,
-            place.shard,
-            place.node,
-            purpose,
-            actor=replica.actor,
-            features=FEATURES,
-            members_hash=sha256("\n".join(sorted(place.members)).encode()).digest(),
-            histories=histories if purpose == "operations" else [],
-            missing=[(dot.actor, dot.seq) for dot in missing[:MISSING_MAX]],
-            more_missing=len(missing) > MISSING_MAX,
-        )
-        return Local(greeting, place.members, births)
+        replica, cluster = self.shard.replica, self.shard.store.cluster
+        greeting = greeting_of(replica, cluster, purpose)
+        return Local(greeting, replica.place.members, births_of(replica))
 
     async def keep_connected(self, peer: str, random: Callable[[], float]) -> None:
         """Dial `peer` whenever there is no connection with it, for ever."""
@@ -130,28 +110,10 @@ class Links:
         """Compare the histories of both, as told in the handshake."""
         mine, theirs = connection.mine, connection.theirs
         chains = await self._chains(chains_needed(mine, theirs))
-        forked: list[Dot] = []
-        reborn = None
-        for finding in compare_histories(mine, theirs, chains.get):
-            match finding:
-                case Fork(actor, seq):
-                    forked.append(Dot(actor, seq))
-                    if actor == self.shard.replica.actor:
-                        reborn = f"{connection.peer} has another history of this actor"
-                case MyLaterRecords(actor, seq) if actor == self.shard.replica.actor:
-                    reborn = f"{connection.peer} has this actor's records up to {seq}: lost here"
-        birth = None if reborn is None else await self.shard.mint(reborn)
-        missing = tuple(Dot(*dot) for dot in theirs.missing)
-        return LinkUp(
-            link,
-            connection.peer,
-            theirs.clock,
-            missing,
-            theirs.more_missing,
-            tuple(forked),
-            birth,
-            connection.accepted.same_members,
-        )
+        met = judge_histories(mine, theirs, chains.get, self.shard.replica.actor)
+        birth = None if met.reborn is None else await self.shard.mint(met.reborn)
+        same = connection.accepted.same_members
+        return link_up(link, theirs, met, birth, same_members=same)
 
     async def _chains(self, dots: Sequence[Dot]) -> dict[Dot, bytes | None]:
         log = self.shard.store.log

@@ -1,53 +1,29 @@
-"""What waits to be sent over each link: filled by the core's work, emptied by the sender tasks.
-
-Acknowledgements merge into one. Ranges are bounded by the link's window, wants by the number of
-actors; so an outbox stays small behind a peer that reads nothing.
-"""
+"""What waits to be sent over each link: filled by the core's work, emptied by the sender tasks."""
 
 from __future__ import annotations
-
-from collections import deque
 
 import trio
 
 from comm import Ack, Range, Want
+from samebox.outgoing import Outgoing
 
 
 class Outbox:
     def __init__(self) -> None:
-        self._ack: Ack | None = None
-        self._wants: dict[bytes, Want] = {}
-        self._ranges: deque[Range] = deque()
+        self._outgoing = Outgoing()
         self._news = trio.Event()
 
     def put(self, message: Ack | Want | Range) -> None:
-        match message:
-            case Ack():
-                self._ack = message if self._ack is None else _merged(self._ack, message)
-            case Want():
-                self._wants[message.actor] = message
-            case Range():
-                self._ranges.append(message)
+        self._outgoing.put(message)
         self._news.set()
 
     async def take(self) -> list[Ack | Want | Range]:
         """All small messages that wait and one range; waits until there is any."""
         await self._news.wait()
-        taken: list[Ack | Want | Range] = list(self._wants.values())
-        self._wants.clear()
-        if self._ack is not None:
-            taken.append(self._ack)
-            self._ack = None
-        if self._ranges:
-            taken.append(self._ranges.popleft())
-        if not self._ranges:
+        taken = self._outgoing.take()
+        if not self._outgoing:
             self._news = trio.Event()
         return taken
-
-
-def _merged(earlier: Ack, later: Ack) -> Ack:
-    clock = {**dict(earlier.clock), **dict(later.clock)}
-    return Ack(list(clock.items()), later.missing, later.more_missing)
 
 
 class Outboxes:

@@ -1,0 +1,97 @@
+"""What waits for the next step of a shard's core.
+
+Requests are bounded by count and bytes, received runs by link: at its bound, who brings work
+waits, so a full node slows its callers and its peers instead of growing, and a peer that floods
+its link finds the others' runs between its own. Control events answer work that was bounded
+already, or come from a link one at a time.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+
+from samebox.events import Arrived, Asked, Event, WorkEvent
+
+REQUESTS_MAX = 2048
+"""Requests waiting: a few batches' worth."""
+REQUESTS_BYTES_MAX = 32 << 20
+"""Of contents that ride with waiting requests."""
+RUNS_PER_LINK = 2
+"""Received runs of one link, each up to a frame: one in the step, one ready when it ends."""
+TAKE_MAX = 512
+"""Work that one step takes: bounds how long a step keeps the loop, and the size of a batch."""
+TAKE_RUNS_MAX = 8
+TAKE_BYTES_MAX = 8 << 20
+"""Contents in one batch: what one sync of the packs has to write."""
+
+
+class Incoming:
+    def __init__(self) -> None:
+        self._work: deque[WorkEvent] = deque()
+        self._control: deque[Event] = deque()
+        self._bytes = 0
+        self._runs: Counter[int] = Counter()
+
+    def __len__(self) -> int:
+        return len(self._work) + len(self._control)
+
+    @property
+    def has_work(self) -> bool:
+        return bool(self._work)
+
+    def is_full_for(self, event: WorkEvent) -> bool:
+        if isinstance(event, Arrived):
+            return self._runs[event.link] >= RUNS_PER_LINK
+        return len(self._work) >= REQUESTS_MAX or self._bytes >= REQUESTS_BYTES_MAX
+
+    def bring(self, event: WorkEvent) -> None:
+        """Where it is full for `event`, whoever brings it waits first."""
+        assert not self.is_full_for(event), "work was brought without room for it"
+        self._work.append(event)
+        self._count(event, 1)
+
+    def tell(self, event: Event) -> None:
+        self._control.append(event)
+
+    def withdraw(self, token: int) -> bool:
+        """Take a request back that no step has taken yet; whether it was still here."""
+        for event in self._work:
+            if isinstance(event, Asked) and event.token == token:
+                self._work.remove(event)
+                self._count(event, -1)
+                return True
+        return False
+
+    def take(self, *, busy: bool) -> list[Event]:
+        """All control events, and unless `busy` a batch's worth of work."""
+        events: list[Event] = list(self._control)
+        self._control.clear()
+        if not busy:
+            events += self._take_work()
+        return events
+
+    def _take_work(self) -> list[WorkEvent]:
+        taken: list[WorkEvent] = []
+        runs = size = 0
+        while self._work and len(taken) < TAKE_MAX and runs < TAKE_RUNS_MAX:
+            event = self._work.popleft()
+            self._count(event, -1)
+            taken.append(event)
+            runs += isinstance(event, Arrived)
+            size += _length(event)
+            if size >= TAKE_BYTES_MAX:
+                break
+        return taken
+
+    def _count(self, event: WorkEvent, step: int) -> None:
+        if isinstance(event, Arrived):
+            self._runs[event.link] += step
+            if not self._runs[event.link]:
+                del self._runs[event.link]
+        else:
+            self._bytes += step * _length(event)
+
+
+def _length(event: WorkEvent) -> int:
+    """Of the contents that ride with a request."""
+    return sum(len(blob.data) for blob in event.carried) if isinstance(event, Asked) else 0

@@ -1,0 +1,208 @@
+"""What one shard keeps, opened: its log, its packs, who writes here, and the core made of them.
+
+Files, entropy and the time of day are handed in. One thread drives a store; `replica` alone
+belongs to the loop of the shard.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from msgspec import Struct
+
+from crdt import ACTOR_BYTES, HASH_BYTES, Actor, Blob, Rows, State
+from samebox.events import Batch, Notice, Reborn
+from samebox.history import History
+from samebox.making import Place
+from samebox.recovery import rebuild
+from samebox.replica import Replica
+from storage import (
+    BlobDamaged,
+    BlobMissing,
+    Continue,
+    Disk,
+    DiskReadFailed,
+    Identity,
+    Log,
+    LogLimits,
+    LogSize,
+    NewActor,
+    Packs,
+    PacksSize,
+    SecondCopy,
+    check_identity,
+    continuity,
+    load_identity,
+    save_identity,
+)
+
+STORE_ID_BYTES = 16
+
+
+class Disks(Struct, frozen=True):
+    """The three directories of a shard. `inode` is that of the first, `where` its path."""
+
+    root: Disk
+    log: Disk
+    packs: Disk
+    inode: int
+    where: str
+
+
+class Surroundings(Struct, frozen=True):
+    """What a start takes from the world. `entropy(n)` gives n random bytes, `now_ms()` the wall
+    clock, for display alone; `rows()` makes empty rows for the state."""
+
+    entropy: Callable[[int], bytes]
+    now_ms: Callable[[], int]
+    rows: Callable[[], Rows]
+    limits: LogLimits = LogLimits()
+
+
+class Store(Struct):
+    """`birth` is set where a new actor has to be born before anything is written."""
+
+    cluster: str
+    place: Place
+    key: bytes
+    identity: Identity
+    disk: Disk
+    log: Log
+    packs: Packs
+    replica: Replica
+    birth: Reborn | None
+    notices: list[Notice]
+    surroundings: Surroundings
+
+    def entropy(self, length: int) -> bytes:
+        return self.surroundings.entropy(length)
+
+    def append(self, batch: Batch) -> None:
+        """Make a batch durable: its blobs first, one sync; then its records, one sync."""
+        for blob in batch.blobs:
+            self.packs.put(blob.hash, blob.data)
+        self.packs.sync()
+        records = self.log.absent(batch.records)
+        if records:
+            self.log.append(records, batch.heads)
+
+    def mint(self, reason: str) -> Reborn:
+        """A new actor, durable in the identity before it writes anything."""
+        actor = self.entropy(ACTOR_BYTES)
+        self.identity = replace(self.identity, actor=actor)
+        save_identity(self.disk, self.identity)
+        return Reborn(actor, self.key, self.surroundings.now_ms(), reason)
+
+    def sizes(self) -> tuple[LogSize, PacksSize]:
+        return self.log.size(), self.packs.size()
+
+    def close(self) -> None:
+        self.packs.close()
+        self.log.close()
+        self.disk.close()
+
+
+def open_store(
+    disks: Disks, around: Surroundings, *, cluster: str, place: Place, key: bytes
+) -> Store:
+    """Opens or makes the shard's files, and rebuilds the core.
+
+    Raises StorageError: another node's data, a later version's, or a disk that does not work.
+    """
+    where = f"{disks.where}/identity"
+    identity = load_identity(disks.root, where=where)
+    if identity is not None:
+        check_identity(identity, cluster=cluster, node=place.node, shard=place.shard, where=where)
+    log, recovery = Log.open(
+        disks.log, cluster=cluster, shard=place.shard, entropy=around.entropy, limits=around.limits
+    )
+    packs, packs_recovery = Packs.open(
+        disks.packs, cluster=cluster, shard=place.shard, entropy=around.entropy
+    )
+    decision = continuity(
+        identity, inode=disks.inode, second_copy=SecondCopy.NOT_CONFIGURED, recovery=recovery
+    )
+    identity, born_for = _next_identity(
+        identity, decision, cluster, place, disks.inode, around.entropy
+    )
+    save_identity(disks.root, identity)
+    replica = _rebuilt(cluster, place, log, identity.actor, State(around.rows()), _holder(packs))
+    if replica.history.head(identity.actor).seq == 0:
+        birth = Reborn(identity.actor, key, around.now_ms(), born_for or "first start")
+    else:
+        birth = None
+    problems = (*recovery.problems, *packs_recovery.problems)
+    notices = [Notice(problem, alarm=True) for problem in problems]
+    return Store(
+        cluster, place, key, identity, disks.root, log, packs, replica, birth, notices, around
+    )
+
+
+def _rebuilt(
+    cluster: str,
+    place: Place,
+    log: Log,
+    actor: Actor,
+    state: State,
+    holds: Callable[[Blob], bool],
+) -> Replica:
+    history = History(cluster, place.shard)
+    for _ in rebuild(history, state, log.replay()):
+        pass
+    held = log.tips()
+    heads = {
+        name: head.encode() for name, head in history.heads.items() if head.seq == held[name].seq
+    }
+    log.set_heads(heads)
+    own = actor if history.head(actor).seq else _last_own(history, place.node)
+    return Replica(place, history, state, own, holds)
+
+
+def _last_own(history: History, node: str) -> Actor | None:
+    """The actor that this node wrote as last, as far as the log remembers."""
+    own = [actor for actor, born in history.births.items() if born.node == node]
+    return own[-1] if own else None
+
+
+def _holder(packs: Packs) -> Callable[[Blob], bool]:
+    def holds(blob: Blob) -> bool:
+        if blob.chunks is None:
+            return packs.has(blob.hash)
+        try:
+            listed = packs.get(blob.chunks) if packs.has(blob.chunks) else b""
+        except (BlobMissing, BlobDamaged, DiskReadFailed):
+            return False
+        chunks = range(0, len(listed), HASH_BYTES)
+        return bool(chunks) and all(packs.has(listed[at : at + HASH_BYTES]) for at in chunks)
+
+    return holds
+
+
+def _next_identity(
+    identity: Identity | None,
+    decision: Continue | NewActor,
+    cluster: str,
+    place: Place,
+    inode: int,
+    entropy: Callable[[int], bytes],
+) -> tuple[Identity, str]:
+    """The identity of this start, and why its actor is a new one."""
+    store = entropy(STORE_ID_BYTES) if identity is None else identity.store
+    starts = 1 if identity is None else identity.starts + 1
+    if isinstance(decision, NewActor):
+        actor, reason = entropy(ACTOR_BYTES), "; ".join(decision.reasons)
+    else:
+        actor, reason = decision.actor, ""
+    return (
+        Identity(
+            cluster=cluster,
+            node=place.node,
+            shard=place.shard,
+            store=store,
+            inode=inode,
+            actor=actor,
+            starts=starts,
+        ),
+        reason,
+    )
