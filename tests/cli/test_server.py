@@ -3,11 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
-import stat
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -21,13 +16,11 @@ from samebox.control import (
     PROTOCOL,
     Answered,
     Ask,
-    Body,
     Boxes,
     Call,
     Command,
     Entries,
     EntryPage,
-    FromNode,
     Greeting,
     Known,
     Look,
@@ -37,90 +30,22 @@ from samebox.control import (
     Problem,
     Read,
     Recall,
-    Reply,
     ShardShown,
     Status,
     Wait,
     Watch,
     Watched,
     frame,
-    from_node,
 )
 from samebox.events import Receipt
-from samebox.io.configuration import SOCKET_PATH_BYTES_MAX
-from samebox.io.control_server import PROGRAMS_MAX, serve_control
+from samebox.io.control_server import PROGRAMS_MAX
 from samebox.io.shown import PAGE
-from samebox.io.socket_file import SocketRefused
 from storage import DiskFull
-from tests.cli.fake import ACTOR, CLUSTER, FakeNode
+from tests.cli.fake import ACTOR, CLUSTER
+from tests.cli.talk import Talk, serving
 
 BOX = Address("mail/alice")
 WORK = Address("mail/alice", "Work")
-
-
-class Talk:
-    """One program. `say` sends a call with its contents, `hear` gives the next message."""
-
-    def __init__(self, stream: trio.SocketStream) -> None:
-        self.stream = stream
-        self._frames = from_node()
-        self._number = 0
-
-    async def say(self, command: Command, *pieces: bytes) -> int:
-        self._number += 1
-        await self.stream.send_all(frame(Call(self._number, command)))
-        for at, data in enumerate(pieces, 1):
-            await self.stream.send_all(frame(Piece(data, last=at == len(pieces))))
-        return self._number
-
-    async def hear(self) -> FromNode | None:
-        while (message := self._frames.next()) is None:
-            data = await self.stream.receive_some()
-            if not data:
-                return None
-            self._frames.feed(data)
-        return message
-
-    async def reply(self) -> Reply:
-        message = await self.hear()
-        assert isinstance(message, Reply), message
-        return message
-
-    async def ask(self, command: Command, *pieces: bytes) -> list[Body]:
-        """All that comes back for one call, with nothing else under way."""
-        number = await self.say(command, *pieces)
-        found: list[Body] = []
-        while True:
-            reply = await self.reply()
-            assert reply.call == number
-            if reply.body is not None:
-                found.append(reply.body)
-            if not reply.more:
-                return found
-
-
-class Served:
-    def __init__(self, node: FakeNode, path: Path) -> None:
-        self.node = node
-        self.path = path
-
-    @asynccontextmanager
-    async def talk(self, *, greeted: bool = True) -> AsyncIterator[Talk]:
-        async with await trio.open_unix_socket(self.path) as stream:
-            talk = Talk(stream)
-            if greeted:
-                assert isinstance(await talk.hear(), Greeting)
-            yield talk
-
-
-@asynccontextmanager
-async def serving(folder: Path) -> AsyncIterator[Served]:
-    node, path = FakeNode(), folder / "run" / "a.sock"
-    with trio.fail_after(20):
-        async with trio.open_nursery() as nursery:
-            await nursery.start(partial(serve_control, node, path, cluster=CLUSTER))
-            yield Served(node, path)
-            nursery.cancel_scope.cancel()
 
 
 async def with_work(talk: Talk, *messages: bytes) -> None:
@@ -397,49 +322,3 @@ async def test_the_program_above_the_bound_is_told_and_room_comes_back(tmp_path:
             async with served.talk(greeted=False) as talk:
                 if isinstance(await talk.hear(), Greeting):
                     break
-
-
-# --- The socket's file ---------------------------------------------------------------------------
-
-
-async def test_the_socket_is_for_its_owner_alone_and_goes_with_the_node(tmp_path: Path) -> None:
-    async with serving(tmp_path) as served:
-        assert stat.S_IMODE(served.path.stat().st_mode) == 0o600
-        assert stat.S_IMODE(served.path.parent.stat().st_mode) == 0o700
-    assert not served.path.exists()
-
-
-async def test_the_socket_of_a_dead_node_is_replaced(tmp_path: Path) -> None:
-    (tmp_path / "run").mkdir()
-    with socket.socket(socket.AF_UNIX) as dead:
-        dead.bind(str(tmp_path / "run" / "a.sock"))
-    async with serving(tmp_path) as served, served.talk() as talk:
-        assert await talk.ask(Boxes()) == []
-
-
-async def test_a_live_node_keeps_its_socket(tmp_path: Path) -> None:
-    async with serving(tmp_path) as served:
-        with pytest.raises(SocketRefused, match="a running node"):
-            await serve_control(FakeNode(), served.path, cluster=CLUSTER)
-        async with served.talk() as talk:
-            assert await talk.ask(Boxes()) == []
-
-
-async def test_a_file_that_is_no_socket_stays(tmp_path: Path) -> None:
-    path = tmp_path / "a.sock"
-    path.write_text("precious")
-    with pytest.raises(SocketRefused, match="another kind of file"):
-        await serve_control(FakeNode(), path, cluster=CLUSTER)
-    assert path.read_text() == "precious"
-
-
-async def test_a_path_that_is_too_long_is_refused_with_what_to_do(tmp_path: Path) -> None:
-    path = tmp_path / ("x" * SOCKET_PATH_BYTES_MAX)
-    with pytest.raises(SocketRefused, match="set a shorter `socket`"):
-        await serve_control(FakeNode(), path, cluster=CLUSTER)
-
-
-async def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    with pytest.raises(SocketRefused, match="writable"):
-        await serve_control(FakeNode(), tmp_path / "file" / "a.sock", cluster=CLUSTER)

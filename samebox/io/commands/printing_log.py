@@ -9,7 +9,7 @@ import click
 import msgspec
 from msgspec import Struct
 
-from crdt import Actor, Blob, Dot, Head, Operation, Record, first_head, read
+from crdt import Actor, Blob, Dot, Head, Malformed, Operation, Record, first_head, read
 from samebox.io.commands.options import (
     Refused,
 )
@@ -56,7 +56,10 @@ class Reader:
         head = self._heads.get(actor) or first_head("", "", actor)
         if record.seq != head.seq + 1:
             return ""
-        operation, _, self._heads[actor] = read(head, record.data)
+        try:
+            operation, _, self._heads[actor] = read(head, record.data)
+        except Malformed as error:
+            return f"no operation: {error}"
         return operation_words(operation)
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -42,11 +43,11 @@ def run(*, config: Path, node: str, verbose: bool) -> None:
     from samebox.errors import SameboxError
     from storage import StorageError
 
-    log_to_stderr(verbose=verbose)
     problems: list[str] = []
     kind: type[click.ClickException] = Refused
     try:
-        trio.run(run_until_told, config, node)
+        with logging_to_stderr(verbose=verbose):
+            trio.run(run_until_told, config, node)
     except* ConfigurationRefused as refused:
         kind = Misused
         problems += map(str, leaves(refused))
@@ -76,12 +77,11 @@ async def told_to_stop(signals: AsyncIterator[int]) -> None:
 async def host(config: Path, name: str) -> None:
     import trio
 
-    from samebox.io.configuration import load_config
     from samebox.io.control_server import serve_control
     from samebox.io.node import open_node
 
-    found = load_config(config)
     async with open_node(config, name) as node, trio.open_nursery() as nursery:
+        found = node.config
         path = found.paths_for(name).socket
 
         async def serve(task_status: trio.TaskStatus[None]) -> None:
@@ -107,8 +107,13 @@ class OneLine(logging.Formatter):
         return " | ".join(super().format(record).splitlines())
 
 
-def log_to_stderr(*, verbose: bool) -> None:
+@contextmanager
+def logging_to_stderr(*, verbose: bool) -> Iterator[None]:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(OneLine("%(asctime)s %(levelname)s %(message)s"))
     events.addHandler(handler)
     events.setLevel(logging.DEBUG if verbose else logging.INFO)
+    try:
+        yield
+    finally:
+        events.removeHandler(handler)

@@ -1,0 +1,124 @@
+"""run: what it says when it cannot start, how it logs; and log: what it prints."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import socket
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from crdt import (
+    Blob,
+    Born,
+    BoxMade,
+    Dot,
+    Draft,
+    EntryAppended,
+    Issue,
+    Record,
+    first_head,
+    inbox_of,
+    write,
+)
+from samebox.__main__ import main
+from samebox.io.commands.printing_log import Reader
+from samebox.io.commands.running import OneLine
+from storage import Log
+from storage.io import FileDisk
+from tests.cli.fake import ACTOR, CLUSTER
+
+
+def typed(*words: str) -> Result:
+    return CliRunner().invoke(main, words)
+
+
+# --- run -----------------------------------------------------------------------------------------
+
+
+def free_ports(count: int) -> list[int]:
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [one.getsockname()[1] for one in sockets]
+    for one in sockets:
+        one.close()
+    return ports
+
+
+@pytest.fixture
+def nodes(tmp_path: Path) -> Path:
+    """A node list for one node, with its certificates."""
+    (port,) = free_ports(1)
+    words = ["--folder", str(tmp_path), "--certificates", "--node", f"a=127.0.0.1:{port}"]
+    assert typed("init", *words).exit_code == 0
+    return tmp_path / "nodes.yaml"
+
+
+def test_a_node_list_with_problems_ends_with_status_2_and_all_of_them(tmp_path: Path) -> None:
+    (tmp_path / "nodes.yaml").write_text("nodes: {a: {address: nowhere}}\nunknown: 1\n")
+    done = typed("run", "--config", str(tmp_path / "nodes.yaml"), "--node", "a")
+    assert done.exit_code == 2
+    assert "cluster" in done.stderr and "unknown" in done.stderr and "address" in done.stderr
+
+
+def test_a_socket_that_is_taken_ends_the_node_with_the_reason(nodes: Path) -> None:
+    taken = nodes.parent / "run" / "a.sock"
+    taken.parent.mkdir()
+    taken.touch()
+    done = typed("run", "--config", str(nodes), "--node", "a")
+    assert done.exit_code == 1 and "another kind of file" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_event_is_one_line_with_time_level_and_words() -> None:
+    formatter = OneLine("%(asctime)s %(levelname)s %(message)s")
+    try:
+        raise ValueError("two\nlines")
+    except ValueError as error:
+        exc_info = (type(error), error, error.__traceback__)
+    record = logging.LogRecord("x", logging.ERROR, "f", 1, "peer %s: down", ("b",), exc_info)
+    (line,) = formatter.format(record).splitlines()
+    assert re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} ERROR peer b: down \| ", line)
+    assert line.endswith("ValueError: two | lines")
+
+
+# --- log -----------------------------------------------------------------------------------------
+
+
+def test_a_log_is_printed_with_its_operations(tmp_path: Path) -> None:
+    folder = tmp_path / "shards" / "main" / "log"
+    folder.mkdir(parents=True)
+    disk = FileDisk(folder)
+    log, _ = Log.open(disk, cluster=CLUSTER, shard="main", entropy=os.urandom)
+    head = first_head(CLUSTER, "main", ACTOR)
+    box = Dot(ACTOR, 2)
+    appended = EntryAppended(inbox_of(box), Blob(bytes(32), 5), ("\\Seen",), 7)
+    issue = Issue(b"client..", 3, 0, b"four")
+    drafts = [
+        Draft(Born("a", b"key", None), 1, {}),
+        Draft(BoxMade("b", fold=False), 2, {}),
+        Draft(appended, 3, {}, box, issue),
+    ]
+    records = []
+    for draft in drafts:
+        _, record, head = write(head, draft)
+        records.append(record)
+    log.append(records, {ACTOR: head.encode()})
+    lines = typed("log", str(tmp_path), "--records").stdout
+    assert f"{folder}:" in lines and CLUSTER in lines
+    assert re.search(r"a1b2c3d4:2 .* BoxMade name='b' fold=False", lines)
+    assert "folder=a1b2c3d4:-2 blob=00000000(5 bytes) flags=['\\\\Seen'] date_ms=7" in lines
+    assert f"request {b'client..'.hex()}:3" in lines
+    assert "BoxMade" not in typed("log", str(tmp_path)).stdout
+
+
+def test_a_record_that_is_no_operation_is_printed_as_such() -> None:
+    record = Record(ACTOR, 1, bytes(32), b"nonsense")
+    assert Reader().words(record).startswith("no operation: ")
+
+
+def test_a_directory_without_logs_prints_nothing(tmp_path: Path) -> None:
+    done = typed("log", str(tmp_path))
+    assert done.exit_code == 0 and done.stdout == ""
