@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from hashlib import sha256
 
 from comm import Ack, Range, Records, Want, packed
-from crdt import ACTOR_BYTES, Clock, MemoryRows, Operation, Request, RequestId, Rows, State
+from crdt import ACTOR_BYTES, Address, Clock, MemoryRows, Operation, Request, RequestId, Rows, State
 from samebox.events import (
     Acknowledged,
     AppendFailed,
@@ -214,6 +214,24 @@ class SimCluster:
             for name in self.names:
                 self.tick(name)
         raise AssertionError(f"still moving after {rounds} rounds")
+
+    def settle(self, name: str) -> None:
+        """The disk of a node ends everything under way."""
+        while self.nodes[name].batch is not None:
+            self.sync(name)
+
+    def count(self, name: str, mailbox: Address) -> int:
+        """How many entries a mailbox shows at a node."""
+        state = self.nodes[name].replica.state
+        found = state.find(mailbox)
+        return 0 if found is None else state.count(found.ids)
+
+    def check_agreement(self) -> None:
+        """Raises AssertionError where two nodes show different things."""
+        digests = {name: node.replica.state.digest() for name, node in self.nodes.items()}
+        if len(set(digests.values())) > 1:
+            views = "\n".join(f"{n}: {x.replica.state.view()}" for n, x in self.nodes.items())
+            raise AssertionError(f"the nodes do not agree:\n{views}")
 
     def clocks(self) -> list[Clock]:
         return [node.replica.clock for node in self.nodes.values()]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from hashlib import sha256
+from typing import NamedTuple
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -31,6 +32,8 @@ from crdt import (
 from samebox.events import Done, Refusal
 from samebox.io.sqlite_rows import SqliteRows
 from sim import SimCluster
+from sim.scripts import Step, play
+from sim.scripts import scripts as sim_scripts
 from tests.oracle import view
 
 NAMES = ["a", "b", "c", "d", "e"]
@@ -61,51 +64,17 @@ requests: st.SearchStrategy[Request] = st.one_of(
     st.builds(Store, addresses, st.none(), st.just(()), st.just(Mode.ADD), blobs),
     st.builds(Expunge, addresses),
 )
-places = st.integers(0, 4)
-steps = st.one_of(
-    st.tuples(st.just("ask"), places, requests),
-    st.tuples(st.just("ask"), places, requests),
-    st.tuples(st.just("again"), places, requests),
-    st.tuples(st.just("sync"), places, st.none()),
-    st.tuples(st.just("carry"), places, places),
-    st.tuples(st.just("carry"), places, places),
-    st.tuples(st.just("connect"), places, places),
-    st.tuples(st.just("cut"), places, places),
-    st.tuples(st.just("kill"), places, st.none()),
-    st.tuples(st.just("tick"), places, st.none()),
-    st.tuples(st.just("settle"), places, st.none()),
-)
 
 
-def play(cluster: SimCluster, script: list[tuple[str, int, object]]) -> dict[int, str]:
-    """Returns, for every request handed in, the node that took it."""
-    names = cluster.names
-    asked: dict[int, str] = {}
-    for word, place, what in script:
-        name = names[place % len(names)]
-        other = names[what % len(names)] if isinstance(what, int) else ""
-        match word:
-            case "ask":
-                asked[cluster.ask(name, what)] = name  # type: ignore[arg-type]
-            case "again":
-                identity = RequestId(b"repeated", 1 + len(str(what)) % 3)
-                cluster.ask(name, what, id=identity)  # type: ignore[arg-type]
-            case "sync":
-                cluster.sync(name)
-            case "carry" if other != name:
-                cluster.carry(name, other)
-            case "connect" if other != name:
-                cluster.connect(name, other)
-            case "cut" if other != name:
-                cluster.cut(name, other)
-            case "kill":
-                cluster.kill(name)
-            case "tick":
-                cluster.tick(name)
-            case "settle":
-                while cluster.nodes[name].batch is not None:
-                    cluster.sync(name)
-    return asked
+class Does(NamedTuple):
+    """A request, now and then under an id that another one has had."""
+
+    request: Request
+    id: RequestId | None
+
+
+ids = st.one_of(st.none(), st.none(), st.builds(RequestId, st.just(b"repeated"), st.integers(1, 3)))
+scripts = sim_scripts(st.builds(Does, requests, ids))
 
 
 def check_agreement(cluster: SimCluster) -> None:
@@ -143,41 +112,41 @@ def check_confirmed(cluster: SimCluster, asked: dict[int, str]) -> None:
                 assert all(covers(node.replica.clock, dot) for dot in outcome.dots)
 
 
-def run(
-    names: int, script: list[tuple[str, int, object]], rows: Callable[[], Rows] = MemoryRows
-) -> None:
+def run(names: int, script: list[Step[Does]], rows: Callable[[], Rows] = MemoryRows) -> None:
     cluster = SimCluster(NAMES[:names], rows)
-    asked = play(cluster, [("ask", 0, Create(Address(BOX))), ("settle", 0, None), *script])
+    cluster.ask("a", Create(Address(BOX)))
+    cluster.settle("a")
+    asked: dict[int, str] = {}
+
+    def act(name: str, does: Does) -> None:
+        asked[cluster.ask(name, does.request, id=does.id)] = name
+
+    play(cluster, script, act)
     cluster.heal()
     check_agreement(cluster)
     check_delivery(cluster)
     check_confirmed(cluster, asked)
 
 
-scripts = st.lists(steps, min_size=5, max_size=60)
 relaxed = settings(deadline=None, suppress_health_check=list(HealthCheck))
 
 
 @settings(relaxed, max_examples=60)
 @given(names=st.integers(2, 5), script=scripts)
-def test_all_nodes_agree_after_healing(names: int, script: list[tuple[str, int, object]]) -> None:
+def test_all_nodes_agree_after_healing(names: int, script: list[Step[Does]]) -> None:
     run(names, script)
 
 
 @pytest.mark.slow
 @settings(relaxed, max_examples=1000)
 @given(names=st.integers(2, 5), script=scripts)
-def test_all_nodes_agree_after_healing_many_times(
-    names: int, script: list[tuple[str, int, object]]
-) -> None:
+def test_all_nodes_agree_after_healing_many_times(names: int, script: list[Step[Does]]) -> None:
     run(names, script)
 
 
 @settings(relaxed, max_examples=20)
 @given(names=st.integers(2, 3), script=scripts)
-def test_all_nodes_agree_with_the_state_in_sqlite(
-    names: int, script: list[tuple[str, int, object]]
-) -> None:
+def test_all_nodes_agree_with_the_state_in_sqlite(names: int, script: list[Step[Does]]) -> None:
     run(names, script, lambda: SqliteRows(":memory:"))
 
 
