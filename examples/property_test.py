@@ -12,8 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from samebox import DELETED, Address, Append, Blob, Create, Done, Expunge, Store
-from samebox.testing import SimCluster
-from sim.scripts import Step, play, scripts
+from samebox.testing import SimCluster, Step, play, scripts
 
 HOME, CHORES = Address("home"), Address("home", "INBOX")
 actions = st.sampled_from(["dishes", "laundry", "windows", "do", "sweep"])

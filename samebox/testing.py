@@ -7,6 +7,8 @@ other. `LocalCluster` starts nodes on this machine, with lines between them that
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from samebox.io.control_client import NodeGone as NodeGone
 from samebox.io.control_client import NodeRefused as NodeRefused
 from samebox.io.control_client import NotReachable as NotReachable
@@ -21,3 +23,20 @@ from samebox.io.local_cluster import until as until
 from samebox.io.steady_writer import SteadyWriter as SteadyWriter
 from sim import SimCluster as SimCluster
 from sim import SimNode as SimNode
+
+if TYPE_CHECKING:
+    from sim.scripts import Happening as Happening
+    from sim.scripts import Step as Step
+    from sim.scripts import play as play
+    from sim.scripts import scripts as scripts
+
+SCRIPTS = ("Happening", "Step", "play", "scripts")
+"""Loaded when first named: they need Hypothesis."""
+
+
+def __getattr__(name: str) -> object:
+    if name not in SCRIPTS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import sim.scripts
+
+    return getattr(sim.scripts, name)
