@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import TypeAlias
 
 from crdt.contexts import remember_context, widen
 from crdt.entries import (
@@ -30,7 +31,10 @@ from crdt.operations import (
     Operation,
 )
 from crdt.rows import Rows
-from crdt.tables import ALL, FOLDER, KEEP, EntryRow, Flag, Life
+from crdt.tables import ALL, FOLDER, KEEP, EntryRow, Flag, Life, NodeRow
+
+Mailbox: TypeAlias = tuple[bytes, NodeRow]
+"""A folder's id and row."""
 
 
 class EntryEffects:
@@ -41,7 +45,9 @@ class EntryEffects:
     def make(
         self, operation: Operation, body: EntryAppended | EntryCopied, *, hidden: bool
     ) -> list[bytes]:
-        folder = self._touched(operation, body.folder)
+        into = self._mailbox(operation, body.folder)
+        self._touch(operation, into)
+        folder = _id_of(into)
         stamp, id = stamp_key(operation), id_key(operation.dot)
         flags = _spelled(body.flags)
         keep = flags.pop(KEEP, None) is None
@@ -53,11 +59,11 @@ class EntryEffects:
         return [id]
 
     def move(self, operation: Operation, body: EntriesMoved, *, hidden: bool) -> list[bytes]:
-        ids = self._known(operation, body.entries)
-        if not ids:
-            return []
-        folder = self._touched(operation, body.folder)
-        self._live(ids, Life(stamp_key(operation), folder, False, hidden))
+        into = self._mailbox(operation, body.folder)
+        life = Life(stamp_key(operation), _id_of(into), False, hidden)
+        ids = self._live(operation, body.entries, life)
+        if ids:
+            self._touch(operation, into)
         return ids
 
     def store(self, operation: Operation, body: FlagsStored, *, hidden: bool) -> list[bytes]:
@@ -77,22 +83,24 @@ class EntryEffects:
                 put_entry(self._rows, id, row)
                 if dots:
                     changed.append(id)
-        undeleted = self._known(operation, body.undelete)
+        undeleted = self._live(operation, body.undelete, Life(stamp, None, True, hidden))
         if undeleted:
-            self._touched(operation, body.folder)
-            self._live(undeleted, Life(stamp, None, True, hidden))
+            self._touch(operation, self._mailbox(operation, body.folder))
         return changed + undeleted
 
-    def expunge(self, operation: Operation, body: EntriesExpunged) -> list[bytes]:
-        ids = self._known(operation, body.entries)
-        if ids:
-            key = remember_context(self._rows, operation)
-            for id in ids:
-                row, before = self._begin(id)
-                if key not in row.expunges:
-                    row.expunges.append(key)
-                    self._end(id, row, before)
-        return []
+    def expunge(self, operation: Operation, body: EntriesExpunged) -> None:
+        key = id_key(operation.dot)
+        remembered = False
+        for id, row in self._rows_of(operation, body.entries):
+            if not remembered:
+                remember_context(self._rows, operation)
+                remembered = True
+            if key not in row.expunges:
+                before = self._standing(row)
+                row.expunges.append(key)
+                put_entry(self._rows, id, row)
+                if before is not None and all(saw(operation, dot) for dot in before.lives):
+                    self._relocate(before, None)
 
     def hide(self, stamp: bytes, ids: Iterable[bytes], *, hidden: bool) -> None:
         """The operation with this stamp becomes an alias, or is none any more."""
@@ -134,16 +142,19 @@ class EntryEffects:
 
     # Targets
 
-    def _touched(self, operation: Operation, folder: Dot) -> bytes:
-        """The folder, touched; NOWHERE if it is unknown or no folder."""
+    def _mailbox(self, operation: Operation, folder: Dot) -> Mailbox | None:
+        """None if it is unknown, or no folder."""
         id = id_key(folder)
         row = known_node(self._rows, operation, id)
-        if row is None or row.kind != FOLDER:
-            return NOWHERE
-        touch(self._rows, operation, id)
-        if row.deletes or row.twins:
-            self._dirty.add(id)
-        return id
+        return None if row is None or row.kind != FOLDER else (id, row)
+
+    def _touch(self, operation: Operation, mailbox: Mailbox | None) -> None:
+        """A folder that nothing ever deleted shows as before."""
+        if mailbox is not None:
+            id, row = mailbox
+            touch(self._rows, operation, id)
+            if row.deletes or row.twins:
+                self._dirty.add(id)
 
     def _rows_of(
         self, operation: Operation, entries: Iterable[Dot]
@@ -154,17 +165,18 @@ class EntryEffects:
             if row is not None:
                 yield id, row
 
-    def _known(self, operation: Operation, entries: Iterable[Dot]) -> list[bytes]:
-        """Without repetition."""
-        return list(dict.fromkeys(id for id, _ in self._rows_of(operation, entries)))
-
     # Life
 
-    def _live(self, ids: Iterable[bytes], life: Life) -> None:
-        for id in ids:
-            row, before = self._begin(id)
-            row.life.append(life)
-            self._end(id, row, before)
+    def _live(self, operation: Operation, entries: Iterable[Dot], life: Life) -> list[bytes]:
+        """Returns the ids to which `life` was added, each once."""
+        ids: list[bytes] = []
+        for id, row in self._rows_of(operation, entries):
+            if row.life[-1].stamp != life.stamp:
+                before = self._standing(row)
+                row.life.append(life)
+                self._end(id, row, before)
+                ids.append(id)
+        return ids
 
     def _begin(self, id: bytes) -> tuple[EntryRow, Standing | None]:
         row = entry_row(self._rows, id)
@@ -211,6 +223,10 @@ class _Removal:
 
     def _concerns(self, flag: str) -> bool:
         return self._flags[0] == ALL or flag_key(flag) in self._flags
+
+
+def _id_of(mailbox: Mailbox | None) -> bytes:
+    return NOWHERE if mailbox is None else mailbox[0]
 
 
 def _spelled(flags: Iterable[str]) -> dict[str, str]:

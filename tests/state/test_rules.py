@@ -291,3 +291,14 @@ def test_a_body_without_a_target_that_counts_has_no_effect() -> None:
     b.do(EntriesMoved((kept, box), kept))
     b.do(NodesDeleted(((box, -1), (inbox_of(box), 0))))
     assert shown([a, b]) == ""
+
+
+def test_r10_a_removed_deleted_mark_is_no_opinion_for_a_repeated_request_either() -> None:
+    a, b = with_box("ab")
+    inbox = inbox_of(a.look("mail").ids[0])
+    made = EntryAppended(inbox, blob_of("one"), (), 0)
+    twice(b, made)
+    one = twice(a, made)
+    meet([a, b])
+    a.do(FlagsStored(inbox, (one,), (), ("\\Deleted",), replace=True, undelete=()))
+    assert shown([a, b]) == "INBOX: one"
