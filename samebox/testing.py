@@ -25,18 +25,16 @@ from sim import SimCluster as SimCluster
 from sim import SimNode as SimNode
 
 if TYPE_CHECKING:
-    from sim.scripts import Happening as Happening
-    from sim.scripts import Step as Step
-    from sim.scripts import play as play
-    from sim.scripts import scripts as scripts
-
-SCRIPTS = ("Happening", "Step", "play", "scripts")
-"""Loaded when first named: they need Hypothesis."""
+    from sim import Happening as Happening
+    from sim import Step as Step
+    from sim import play as play
+    from sim import scripts as scripts
 
 
 def __getattr__(name: str) -> object:
-    if name not in SCRIPTS:
+    """What makes scripts is loaded when it is first named: it needs Hypothesis."""
+    if name not in ("Happening", "Step", "play", "scripts"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    import sim.scripts
+    import sim
 
-    return getattr(sim.scripts, name)
+    return getattr(sim, name)

@@ -32,8 +32,8 @@ from crdt import (
 from samebox.events import Done, Refusal
 from samebox.io.sqlite_rows import SqliteRows
 from sim import SimCluster
-from sim.scripts import Step, play
-from sim.scripts import scripts as sim_scripts
+from sim.scripting import Step, play
+from sim.scripting import scripts as sim_scripts
 from tests.oracle import view
 
 NAMES = ["a", "b", "c", "d", "e"]
