@@ -171,7 +171,7 @@ class World:
             case Act.FILE:
                 return FileMade(parent.ids[0], name, blob_of(TEXTS[step.z % len(TEXTS)]))
             case Act.APPEND:
-                flags = (FLAGS[step.z % 8],) if step.z % 8 < len(FLAGS) else ()
+                flags = FLAGS[step.z % 8 :][: step.y % 3]
                 return EntryAppended(folder.ids[0], blob_of(text), flags, step.z)
             case Act.DELETE | Act.NAME | Act.PLACE:
                 return self._of_node(step, shown, name)
@@ -229,8 +229,10 @@ class World:
                 return EntriesMoved(ids, target.ids[0])
             case Act.MARK:
                 return FlagsStored(folder.ids[0], ids, (DELETED,), (), False, ())
-            case Act.UNMARK if marked:
-                return FlagsStored(folder.ids[0], marked, (), (DELETED,), False, marked)
+            case Act.UNMARK:  # also of what is not marked
+                ids = marked if marked and step.z % 3 else ids
+                undelete = tuple(dot for dot in ids if dot in marked)
+                return FlagsStored(folder.ids[0], ids, (), (DELETED,), False, undelete)
             case Act.FLAG:
                 add, remove = ((), flags) if step.y % 2 else (flags, ())
                 return FlagsStored(folder.ids[0], ids, add, remove, False, ())
@@ -302,7 +304,7 @@ class World:
             lambda: FileWritten(some(), blob),
             lambda: EntriesExpunged(some(entries)),
             lambda: NodesRenamed(some(), one(), random.choice((None, name))),
-            lambda: NodesRenamed(some(), random.choice((None, one())), name),
+            lambda: NodesRenamed(some(), random.choice((None, one())), random.choice((None, name))),
             lambda: NodesDeleted(
                 tuple((dot, random.randrange(-1, place)) for place, dot in enumerate(some()))
             ),

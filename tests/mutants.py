@@ -26,7 +26,10 @@ class Mutant(NamedTuple):
 def planted(mutant: Mutant) -> Iterator[None]:
     source = inspect.getsource(mutant.module)
     found = source.count(mutant.old)
-    assert found == 1, f"{mutant.mistake}: expected its source once, found it {found} times"
+    assert found == 1, (
+        f"{mutant.mistake}: expected once in {mutant.module.__name__}, found {found} times: "
+        f"{mutant.old!r}; the source has changed, so write this mistake anew"
+    )
     changed = dict(_code_in(compile(source.replace(mutant.old, mutant.new), "mutant", "exec")))
     functions = dict(_functions_of(mutant.module))
     kept = {name: function.__code__ for name, function in functions.items()}

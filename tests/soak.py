@@ -17,7 +17,7 @@ from tests.histories import World
 from tests.pairs import ACTIONS, base
 from tests.scripts import Script, random_script, shrink
 
-LENGTHS = (10, 30, 50, 50, 80, 120)
+LENGTHS = (10, 20, 30, 30, 50, 50, 50, 80, 80, 120, 300)
 REPORT_SECONDS = 30
 
 

@@ -81,8 +81,11 @@ MUTANTS = [
     ),
     Mutant(
         "R4", "a move takes the mark away", entry_effects,
-        "Life(stamp_key(operation), folder, False, hidden)",
-        "Life(stamp_key(operation), folder, True, hidden)",
+        "False, hidden)", "True, hidden)",
+    ),
+    Mutant(
+        "R4", "-\\Deleted of a repeated append marks it", entry_effects,
+        "remove.pop(KEEP, None)", "pass",
     ),
     Mutant(
         "R5", "-f removes what it has not seen", entry_effects,

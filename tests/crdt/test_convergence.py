@@ -13,7 +13,7 @@ from tests.crdt.implementations import ROWS
 from tests.histories import World
 from tests.scripts import Script, random_script, scripts
 
-QUICK_HISTORIES = 60
+QUICK_HISTORIES = 40
 SLOW_HISTORIES = 2000
 LENGTH = 50
 

@@ -39,7 +39,7 @@ from tests.oracle.history import History, concurrent
 from tests.oracle.names import key_of
 from tests.scripts import Script, random_script, scripts
 
-HISTORIES = 60
+HISTORIES = 40
 LENGTH = 40
 
 

@@ -14,7 +14,7 @@ from tests.histories import World
 from tests.oracle.history import History
 from tests.scripts import random_script
 
-HISTORIES = 40
+HISTORIES = 25
 LENGTH = 60
 
 
