@@ -117,6 +117,18 @@ def scripts(draw: st.DrawFn, *, length_max: int = 40, honest: bool = False) -> S
     return Script(sites, draw(st.sampled_from(STARTS)), draw(st.booleans()), honest, tuple(steps))
 
 
+def spelled(script: Script) -> str:
+    """As Python source, to be kept."""
+    steps = "".join(
+        f"        Step(Act.{step.act.name}, {step.site}, {step.x}, {step.y}, {step.z}),\n"
+        for step in script.steps
+    )
+    return (
+        f"Script(\n    {script.sites}, Start.{script.start.name}, {script.fold}, {script.honest},"
+        f"\n    (\n{steps}    ),\n)"
+    )
+
+
 def shrink(script: Script, fails: Callable[[Script], bool]) -> Script:
     """A script that still fails, from which no single step and no run of steps can be left out."""
     assert fails(script)

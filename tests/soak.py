@@ -15,7 +15,7 @@ from random import Random, SystemRandom
 from tests.crdt.agreement import Tried, check_history
 from tests.histories import World
 from tests.pairs import ACTIONS, base
-from tests.scripts import Script, random_script, shrink
+from tests.scripts import Script, random_script, shrink, spelled
 
 LENGTHS = (10, 20, 30, 30, 50, 50, 50, 80, 80, 120, 300)
 REPORT_SECONDS = 30
@@ -34,10 +34,10 @@ def show_failure(seed: int, script: Script) -> None:
     traceback.print_exc()
     print(f"seed {seed} fails", file=sys.stderr)
     if not fails(script):
-        print(f"only in the order of delivery of that seed: {script}", file=sys.stderr)
+        print(f"in its own order of delivery alone: {spelled(script)}", file=sys.stderr)
         return
     small = shrink(script, fails)
-    print(f"script: {small!r}", file=sys.stderr)
+    print(spelled(small), file=sys.stderr)
     for operation in World(small).operations():
         print(operation, file=sys.stderr)
 

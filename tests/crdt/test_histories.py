@@ -7,13 +7,19 @@ from random import Random
 from hypothesis import given
 
 from tests.histories import World, causal_order
-from tests.scripts import Act, Script, random_script, scripts, shrink
+from tests.scripts import Act, Script, Start, Step, random_script, scripts, shrink, spelled
 from tests.site import Site, actor_named
 
 
 @given(scripts())
 def test_a_script_means_one_history(script: Script) -> None:
     assert World(script).operations() == World(script).operations()
+
+
+def test_a_script_is_spelled_as_what_it_is() -> None:
+    script = random_script(Random(3), 20)
+    names = {"Script": Script, "Start": Start, "Step": Step, "Act": Act}
+    assert eval(spelled(script), names) == script
 
 
 def test_every_order_is_causal_and_whole() -> None:
