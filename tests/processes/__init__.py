@@ -1,0 +1,1 @@
+"""What is claimed of a running cluster, shown with real processes, disks and connections."""
