@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from random import Random
+from unicodedata import normalize
 
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from crdt import FileMade, FolderMade, MemoryRows
 from tests import oracle
 from tests.crdt.agreement import check_history
-from tests.crdt.implementations import ROWS
+from tests.crdt.implementations import ROWS, state_of
 from tests.histories import World
 from tests.scripts import Script, random_script, scripts
+from tests.site import all_of, blob_of
+from tests.user import users
 
 QUICK_HISTORIES = 40
 SLOW_HISTORIES = 2000
@@ -40,6 +45,27 @@ def test_views_and_digests_agree_after_many_random_histories() -> None:
 @given(scripts())
 def test_views_and_digests_agree_after_any_script(script: Script) -> None:
     check_history(script, Random(0), "memory")
+
+
+NAME = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=3)
+SPELLINGS = st.builds(lambda name, spell: spell(name), NAME, st.sampled_from(
+    [str, str.upper, str.lower, str.title, lambda n: normalize("NFD", n), lambda n: f"{n}.a"]
+))  # fmt: skip
+
+
+@given(st.lists(SPELLINGS, min_size=2, max_size=5), NAME, st.booleans(), st.booleans())
+def test_names_of_every_script_compare_alike(
+    names: list[str], name: str, fold: bool, files: bool
+) -> None:
+    first, *others = users("abcdef")
+    box = first.create_box("mail", fold=fold)
+    for user, spelled in zip(others, [name, name.upper(), name.swapcase(), *names], strict=False):
+        user.sees(first)
+        user.do(FileMade(box, spelled, blob_of("x")) if files else FolderMade(box, spelled))
+    for user, spelled in zip(others, names, strict=False):
+        user.do(FolderMade(box, spelled))
+    operations = all_of([first, *others])
+    assert state_of(operations, MemoryRows()).view() == oracle.view(operations)
 
 
 def test_the_oracle_asks_for_the_set_not_for_the_order() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from random import Random
 
 from msgspec.structs import replace
@@ -10,8 +10,9 @@ from msgspec.structs import replace
 from crdt import Address, Dot, MemoryRows, NodeView, State, View, digest_of
 from tests import oracle
 from tests.crdt.implementations import state_of
-from tests.histories import World
+from tests.histories import Shown, World, delete_of
 from tests.oracle.history import History
+from tests.oracle.names import EMPTY
 from tests.scripts import random_script
 
 HISTORIES = 25
@@ -80,3 +81,40 @@ def test_messages_of_a_mailbox_whole_in_pages_and_one_by_one() -> None:
 def test_the_digest_is_that_of_the_view() -> None:
     for state, view, _ in states():
         assert state.digest() == digest_of(view)
+
+
+def test_what_a_delete_has_to_list() -> None:
+    for seed in range(HISTORIES):
+        site = World(random_script(Random(seed), LENGTH)).sites[0]
+        state, shown = state_of(site.delivered, MemoryRows()), Shown(site)
+        for node in shown.changeable:
+            expected = delete_of(node, shown.memory).nodes
+            assert _parents(state.subtree(node.ids)) == _parents(expected)
+
+
+def _parents(listed: Sequence[tuple[Dot, int]]) -> dict[Dot, Dot | None]:
+    """Each node with its parent inside the delete; parents come first."""
+    assert all(parent < place for place, (_, parent) in enumerate(listed))
+    return {dot: None if parent < 0 else listed[parent][0] for dot, parent in listed}
+
+
+def test_what_was_made_of_a_request() -> None:
+    for seed in range(HISTORIES):
+        operations = World(random_script(Random(seed), LENGTH)).operations()
+        state = state_of(operations, MemoryRows())
+        first: dict[tuple[bytes, int], dict[int, Dot]] = {}
+        for operation in operations:  # by stamp
+            if operation.issue is not None:
+                client, number, part, _ = operation.issue
+                first.setdefault((client, number), {}).setdefault(part, operation.dot)
+        for request, parts in first.items():
+            found = [(issued.part, issued.dot) for issued in state.issued(*request)]
+            assert found == sorted(parts.items())
+
+
+def test_every_blob_that_shows_is_among_those_that_are_held() -> None:
+    for state, view, _ in states():
+        held = {blob for blob, _ in state.blobs()} | {EMPTY}
+        for _, node in addressed(view):
+            assert {entry.blob for entry in node.entries} <= held
+            assert node.blob is None or node.blob in held
