@@ -11,7 +11,7 @@ from crdt import MemoryRows, Operation, Rows, State, View
 from tests import oracle
 from tests.crdt.implementations import ROWS, state_of
 from tests.histories import World, causal_order
-from tests.pairs import Doing, delivery_orders, happen, relations
+from tests.pairs import Doing, Relation, delivery_orders, happen, relations
 from tests.scripts import Script
 from tests.site import all_of
 from tests.user import Refused, User
@@ -77,7 +77,10 @@ class Tried:
         self.scenarios = self.refused = self.orders = self.operations = 0
 
     def every_relation(self, doings: Sequence[Doing]) -> None:
-        for relation in relations(len(doings)):
+        self.each(doings, relations(len(doings)))
+
+    def each(self, doings: Sequence[Doing], chosen: Sequence[Relation]) -> None:
+        for relation in chosen:
             try:
                 acting = happen(self.three, doings, relation)
             except Refused:
