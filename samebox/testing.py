@@ -20,6 +20,7 @@ from samebox.io.local_cluster import LocalNode as LocalNode
 from samebox.io.local_cluster import command as command
 from samebox.io.local_cluster import environment as environment
 from samebox.io.local_cluster import free_ports as free_ports
+from samebox.io.local_cluster import local_node_list as local_node_list
 from samebox.io.local_cluster import until as until
 from samebox.io.steady_writer import SteadyWriter as SteadyWriter
 from sim import SimCluster as SimCluster

@@ -6,28 +6,18 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-import outcome
 import pytest
 import trio
 import trio.testing
 
-from certs import make_certificates
 from samebox import Address, Create, Done, Outcome, open_node
 from samebox.io import shard as running
-from samebox.io.disk_thread import DiskThread
-from samebox.testing import free_ports
+from samebox.io.disk_thread import DiskThread, Ended
+from samebox.testing import local_node_list
 
 NO_TICK_S = 3600.0
 WAIT_S = 20.0
 """For an answer that comes at once, on a busy machine."""
-
-
-def node_list(folder: Path) -> Path:
-    make_certificates(folder / "certs", "example.org", {"a": []})
-    path = folder / "nodes.yaml"
-    port = free_ports(["a"])["a"]
-    path.write_text(f'cluster: example.org\nnodes: {{a: {{address: "127.0.0.1:{port}"}}}}\n')
-    return path
 
 
 async def test_a_request_made_while_a_batch_is_written_needs_no_tick(
@@ -35,7 +25,7 @@ async def test_a_request_made_while_a_batch_is_written_needs_no_tick(
 ) -> None:
     monkeypatch.setattr(running, "TICK_S", NO_TICK_S)
     at_disk, go_on = threading.Event(), threading.Event()
-    async with open_node(node_list(tmp_path), "a") as node:
+    async with open_node(local_node_list(tmp_path, ["a"]), "a") as node:
         shard = node.shard_of("mail/alice")
         answers: dict[str, Outcome] = {}
 
@@ -65,7 +55,7 @@ def hold_first_job(
     """The next job handed to the disk says that it has begun, and waits."""
     submit = disk.submit
 
-    def held(job: Callable[[], object], done: Callable[[outcome.Outcome[object]], object]) -> None:
+    def held(job: Callable[[], object], done: Ended) -> None:
         monkeypatch.setattr(disk, "submit", submit)
 
         def later() -> object:

@@ -178,12 +178,8 @@ class LocalCluster:
 
     def node_list(self, of: str) -> str:
         """What node `of` is given: its own port, and the lines to its peers."""
-        ports = {name: self.lines.port(of, name) for name in self.names if name != of}
-        ports[of] = self.ports[of]
-        nodes = "".join(
-            f'  {name}: {{address: "{LOOPBACK}:{ports[name]}"}}\n' for name in self.names
-        )
-        return f"cluster: {CLUSTER}\nnodes:\n{nodes}copies: {self._copies}\n"
+        lines = {name: self.lines.port(of, name) for name in self.names if name != of}
+        return node_list_text({**self.ports, **lines}, copies=self._copies)
 
     def talk(self, name: str, *, timeout_s: float = 30.0) -> Conversation:
         return self.nodes[name].talk(timeout_s=timeout_s)
@@ -307,6 +303,19 @@ def command(*words: str) -> list[str]:
 def environment() -> dict[str, str]:
     """A process started with it imports from where this one does."""
     return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+
+
+def local_node_list(folder: Path, names: Sequence[str] = ("a", "b", "c")) -> Path:
+    """A node list for nodes on this machine, with certificates and free ports, in `folder`."""
+    make_certificates(folder / "certs", CLUSTER, {name: [] for name in names})
+    path = folder / "nodes.yaml"
+    path.write_text(node_list_text(free_ports(names)))
+    return path
+
+
+def node_list_text(ports: Mapping[str, int], *, copies: int = 1) -> str:
+    nodes = "".join(f'  {name}: {{address: "{LOOPBACK}:{port}"}}\n' for name, port in ports.items())
+    return f"cluster: {CLUSTER}\nnodes:\n{nodes}copies: {copies}\n"
 
 
 def free_ports(names: Sequence[str]) -> dict[str, int]:
