@@ -39,6 +39,10 @@ class NodeStopped(SameboxError):
     """The node cannot go on: the disk failed in a way after which nothing it says is certain."""
 
 
+class CannotListen(SameboxError):
+    """The address that the node list gives is not to be had on this machine."""
+
+
 class Node:
     """Made by open_node. `channel` takes calls for any shard, at most CALLS_MAX at a time."""
 
@@ -155,7 +159,11 @@ async def _start(
     addresses = {node: entry.address for node, entry in config.nodes.items()}
     links = {shard.name: Links(shard, addresses, lambda: contexts) for shard in shards.values()}
     own = addresses[name]
-    listeners = await trio.open_tcp_listeners(own.port, host=own.host)
+    try:
+        listeners = await trio.open_tcp_listeners(own.port, host=own.host)
+    except OSError as error:
+        text = f"cannot listen at {own}: {error.strerror or error}; is another program there?"
+        raise CannotListen(f"node {name}: {text} See `address` in the node list") from error
     acceptor = Acceptor(
         contexts, partial(_local_of, links), partial(_converse, links), partial(_report, log)
     )
