@@ -122,6 +122,17 @@ def test_a_write_that_was_not_answered_is_repeated_under_its_id(tmp_path: Path) 
         assert '"a1b2c3d4:3"' in done.stdout
 
 
+def test_an_import_whose_node_dies_says_that_it_may_be_run_again(tmp_path: Path) -> None:
+    def die(program: socket.socket) -> None:
+        program.sendall(HELLO)
+        program.recv(1)
+
+    (tmp_path / "m").write_text("From me Fri Feb 13 23:31:30 2009\n\nx\n")
+    with Odd(tmp_path, die) as path:
+        done = CliRunner().invoke(main, ["import", str(tmp_path / "m"), "b", "--socket", str(path)])
+    assert done.exit_code == 4 and "adds nothing twice" in done.stderr
+
+
 def test_a_node_that_cuts_the_program_off_while_it_writes_is_heard(tmp_path: Path) -> None:
     def refuse(program: socket.socket) -> None:
         program.sendall(HELLO)

@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 
 from crdt import Append
 from samebox.__main__ import main
-from samebox.io.commands.showing import age_words, escaped, size_words, when
+from samebox.io.commands.showing import age_words, escaped, say, size_words, when
 from tests.cli.fake import Running, running
 
 ID = "a1b2c3d4:4"
@@ -263,6 +263,15 @@ def test_every_command_explains_itself_with_an_example() -> None:
 )
 def test_a_name_cannot_move_the_cursor_or_turn_the_line_round(text: str, shown: str) -> None:
     assert escaped(text) == shown
+
+
+def test_a_terminal_gets_names_escaped_and_a_pipe_gets_them_whole(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    say("a\u202eb")
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    say("a\u202eb")
+    assert capsys.readouterr().out == "a\u202eb\na\\u202eb\n"
 
 
 def test_sizes_ages_and_odd_dates_have_words() -> None:

@@ -28,6 +28,7 @@ from samebox.io.commands.mail_sources import Source, sources
 from samebox.io.commands.options import (
     ADDRESS,
     DeadlinePassed,
+    NotReached,
     Refused,
     Site,
     as_json,
@@ -37,7 +38,7 @@ from samebox.io.commands.options import (
 )
 from samebox.io.commands.progress import progress
 from samebox.io.commands.showing import plural, say, say_json
-from samebox.io.control_client import Connection, NodeRefused
+from samebox.io.control_client import Connection, NodeGone, NodeRefused
 from samebox.io.mailboxes import Incoming
 from samebox.mail import MailError, import_client
 
@@ -93,6 +94,11 @@ def import_(
                 under_way.run(source)
             except (MailError, OSError) as error:
                 raise Refused(f"stopped in {source.path}: {error}") from None
+            except NodeGone as error:
+                raise NotReached(
+                    f"{error} after {plural(under_way.tally.imported, 'answer')}; import again "
+                    "once a node runs: it goes on from there and adds nothing twice"
+                ) from None
     tell(under_way.tally, json=json)
 
 

@@ -18,7 +18,7 @@ from samebox.io.commands.options import (
     at_node,
     connected,
 )
-from samebox.io.commands.showing import escaped, plural, safe, say, say_json, size_words, when
+from samebox.io.commands.showing import escaped, plural, say, say_json, size_words, when
 from samebox.io.control_client import Connection
 
 
@@ -117,7 +117,7 @@ def show_node(where: Address, listed: Listed, *, json: bool) -> None:
             conflict=None if node.conflict is None else str(node.conflict),
         )
     else:
-        say(f"{node.kind:<6}  {amount(listed):>15}  {safe(str(where))}{remark(node)}")
+        say(f"{node.kind:<6}  {amount(listed):>15}  {where}{remark(node)}")
 
 
 def amount(listed: Listed) -> str:
@@ -149,7 +149,7 @@ def show_entry(entry: EntryView, *, json: bool) -> None:
         )
     else:
         size = size_words(entry.blob.size)
-        flags = safe(" ".join(entry.flags))
+        flags = " ".join(entry.flags)
         say(f"{spelling.shown_entry(entry.id):<16}  {when(entry.date_ms)}  {size:>9}  {flags}")
 
 

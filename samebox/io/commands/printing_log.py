@@ -13,7 +13,7 @@ from crdt import Actor, Blob, Dot, Head, Malformed, Operation, Record, first_hea
 from samebox.io.commands.options import (
     Refused,
 )
-from samebox.io.commands.showing import safe, say
+from samebox.io.commands.showing import say
 from storage import StorageError, describe
 from storage.io import FileDisk
 
@@ -35,7 +35,7 @@ def log(*, directory: Path, records: bool) -> None:
             for number, line in enumerate(lines_of(folder, records=records)):
                 if number == 0:
                     say(f"{folder}:")
-                say(safe(line))
+                say(line)
     except StorageError as error:
         raise Refused(str(error)) from None
 

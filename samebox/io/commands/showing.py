@@ -14,18 +14,14 @@ JOINERS = "\u200c\u200d"
 """Format characters that scripts and emoji need, and that move nothing."""
 
 
-def say(text: str) -> None:
-    click.echo(text)
+def say(line: str) -> None:
+    """On a terminal, what would move the cursor or turn the line round is escaped; elsewhere the
+    line goes as it is."""
+    click.echo(escaped(line) if sys.stdout.isatty() else line)
 
 
 def say_json(**shape: object) -> None:
     click.echo(json.dumps(shape, ensure_ascii=True, separators=(", ", ": ")))
-
-
-def safe(text: str) -> str:
-    """A name as it may be printed: on a terminal, what would move the cursor or turn the line
-    round is escaped; elsewhere the name stays as it is."""
-    return escaped(text) if sys.stdout.isatty() else text
 
 
 def escaped(text: str) -> str:

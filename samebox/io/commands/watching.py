@@ -17,7 +17,7 @@ from samebox.io.commands.options import (
     at_node,
     connected,
 )
-from samebox.io.commands.showing import safe, say, say_json, when
+from samebox.io.commands.showing import say, say_json, when
 
 
 @click.command()
@@ -76,4 +76,4 @@ def show_change(shard: str, change: Change, *, json: bool) -> None:
         return
     where = "(not shown)" if change.box is None else str(Address(change.box, change.path or ""))
     words = [when(change.time_ms), change.kind, where, *entries, *change.flags, change.text]
-    say("  ".join(safe(word) for word in words if word))
+    say("  ".join(word for word in words if word))
