@@ -114,8 +114,11 @@ async def test_requests_reach_the_shard_in_the_order_of_the_calls(tmp_path: Path
     async with serving(tmp_path) as served, served.talk() as talk:
         await with_work(talk)
         served.node.main.gate = trio.Event()
-        for number in range(1, CALLS_MAX + 1):
-            await talk.say(append(number), b"x")
+        numbers = range(1, CALLS_MAX + 1)
+        calls = [frame(Call(n, append(n))) + frame(Piece(b"x", last=True)) for n in numbers]
+        await talk.stream.send_all(b"".join(calls))
+        while len(served.node.main.asked) < CALLS_MAX + 2:
+            await trio.lowlevel.checkpoint()
         served.node.main.gate.set()
         replies = [await talk.reply() for _ in range(CALLS_MAX)]
         assert all(isinstance(reply.body, Answered) for reply in replies)
