@@ -126,24 +126,26 @@ class Reader:
         raise Damaged(f"{actor.hex()[:8]}:{first} is not where the index says")
 
     def _records(self, segment: Segment) -> Iterator[Record]:
-        """All records of a segment; at the end of a sealed one, checked against its index."""
-        count = 0
+        """All records that a segment has now; at the end of a sealed one, checked by its index.
+
+        A tail may grow or be sealed while it is read: it is judged by what it was at the start.
+        """
+        count, expected, is_tail = 0, segment.records, segment.state is State.TAIL
         last: dict[bytes, Record] = {}
         try:
             for records in records_of_segment(self._disk, segment):
                 count += len(records)
                 last.update((record.actor, record) for record in records)
                 yield from records
-            self._check_whole(segment, count, last)
+            if segment.state is not State.DAMAGED and count != expected:
+                raise Damaged(f"expected {expected} records, found {count}")
+            if not is_tail:
+                self._check_index(segment, last)
         except (Damaged, DiskReadFailed) as error:
             raise self._condemned(segment, error) from error
 
-    def _check_whole(self, segment: Segment, count: int, last: Mapping[bytes, Record]) -> None:
-        if segment.state is State.DAMAGED:
-            return
-        if count != segment.records:
-            raise Damaged(f"expected {segment.records} records, found {count}")
-        if segment.trailer is None:
+    def _check_index(self, segment: Segment, last: Mapping[bytes, Record]) -> None:
+        if segment.state is State.DAMAGED or segment.trailer is None:
             return
         for actor, part in read_index(self._disk, segment.name, segment.trailer).actors.items():
             found = last.get(actor)

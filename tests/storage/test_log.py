@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import islice
+
 import pytest
 
 from crdt import Record, first_chain
@@ -224,3 +226,20 @@ def test_a_snapshot_stands_for_what_lies_before_the_first_segment() -> None:
         start={m.actor: m.last for m in held},
     )
     assert (recovery.missing, log.clock()) == ((), {ANN: 40, BOB: 40})
+
+
+@pytest.mark.parametrize("limits", [SMALL, LogLimits()])
+@pytest.mark.parametrize("taken", range(0, 80, 7))
+def test_a_replay_may_go_on_while_the_log_grows(limits: LogLimits, taken: int) -> None:
+    """Also where the tail that is being read grows, or is sealed, behind the reader."""
+    log = restarted(MemoryDisk(), limits=limits)
+    for batch in BATCHES[:5]:
+        append(log, batch)
+    before = replayed(log)
+    replay = log.replay()
+    found = list(islice(replay, taken))
+    for batch in BATCHES[5:]:
+        append(log, batch)
+    assert (found + list(replay))[: len(before)] == before
+    assert log.size().damaged_segments == 0
+    assert replayed(log) == [record for batch in BATCHES for record in batch]
