@@ -88,7 +88,7 @@ class Effects:
             case FileMade() as body:
                 return self._nodes.make_file(operation, body, hidden=hidden)
             case FileWritten() as body:
-                return self._nodes.write(operation, body, hidden=hidden)
+                self._nodes.write(operation, body)
             case NodesRenamed() as body:
                 return self._nodes.rename(operation, body, hidden=hidden)
             case NodesDeleted() as body:
@@ -115,8 +115,6 @@ class Effects:
         """What removes has nothing to hide; what makes is hidden as a twin."""
         if one.kind == KINDS[NodesRenamed]:
             self._nodes.hide_rename(one.stamp, one.targets, hidden=hidden)
-        elif one.kind == KINDS[FileWritten]:
-            self._nodes.hide_content(id_in(one.stamp), one.targets, hidden=hidden)
         elif one.kind in (KINDS[EntriesMoved], KINDS[FlagsStored]):
             self._entries.hide(one.stamp, one.targets, hidden=hidden)
 

@@ -69,15 +69,18 @@ class Moves:
         for stamp, move in later:
             move.done = []
             if not move.hidden:
-                for node in move.nodes:
-                    self._move(stamp, acting(self._rows, node)[0], move)
+                self._move(stamp, move)
             value = MOVE.encode(move)
             if value != self._rows.get(MOVES, stamp):
                 self._rows.put(MOVES, stamp, value)
         self._write()
 
-    def _move(self, stamp: bytes, id: bytes, move: Move) -> None:
-        if not self._is_below(move.parent, id):
+    def _move(self, stamp: bytes, move: Move) -> None:
+        """All of its nodes or none: those that show as one stay together."""
+        ids = [acting(self._rows, node)[0] for node in move.nodes]
+        if any(self._is_below(move.parent, id) for id in ids):
+            return
+        for id in ids:
             move.done.append(Undo(id, *self._place(id)))
             self._tree[id] = Place(move.parent, stamp)
 

@@ -1,6 +1,7 @@
 """The effects of makings, renames and writes on nodes. Each returns where it added its dot.
 
-`hidden`: the operation is an alias (R10). What it adds is kept and does not count; it touches.
+`hidden`: the operation is an alias (R10). What it adds is kept and does not count, but for
+contents; it touches.
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ class NodeEffects:
         id, parent = id_key(operation.dot), self._touched_parent(operation, body.parent)
         self._make(id, _made(FILE, stamp_key(operation), parent, body.name), hidden=hidden)
         touch(self._rows, operation, id)
-        self._add_content(operation, id, body.blob, hidden=hidden)
+        self._add_content(operation, id, body.blob)
         return [id]
 
     def _make(self, id: bytes, row: NodeRow, *, hidden: bool) -> None:
@@ -152,14 +153,13 @@ class NodeEffects:
 
     # Contents
 
-    def write(self, operation: Operation, body: FileWritten, *, hidden: bool) -> list[bytes]:
+    def write(self, operation: Operation, body: FileWritten) -> None:
         ids = self._changeable(operation, body.nodes)
         ids = [id for id in ids if existing(self._rows, id).kind == FILE]
         for id in ids:
             self._touch(operation, id)
             self._overwrite(operation, id)
-            self._add_content(operation, id, body.blob, hidden=hidden)
-        return ids
+            self._add_content(operation, id, body.blob)
 
     def _overwrite(self, operation: Operation, id: bytes) -> None:
         """What it has seen goes, of this id; of twins too, but these may change: so the context
@@ -172,18 +172,9 @@ class NodeEffects:
                 self._rows.remove(CONTENTS, key)
                 self._rows.put(OVERWRITTEN, key, value)
 
-    def _add_content(self, operation: Operation, id: bytes, blob: Blob, *, hidden: bool) -> None:
-        content = Content(stamp_key(operation), blob, hidden)
+    def _add_content(self, operation: Operation, id: bytes, blob: Blob) -> None:
+        content = Content(stamp_key(operation), blob)
         self._rows.put(CONTENTS, id + id_key(operation.dot), CONTENT.encode(content))
-
-    def hide_content(self, dot: bytes, ids: Iterable[bytes], *, hidden: bool) -> None:
-        for id in ids:
-            value = self._rows.get(CONTENTS, id + dot)
-            if value is not None:
-                content = CONTENT.decode(value)
-                content.hidden = hidden
-                self._rows.put(CONTENTS, id + dot, CONTENT.encode(content))
-                self._dirty.add(id)
 
 
 def _made(kind: int, stamp: bytes, parent: bytes, name: str, *, fold: bool = False) -> NodeRow:

@@ -55,5 +55,4 @@ class NodeTwins:
             row.twins = list(family) if len(family) > 1 else []
             row.place, row.placed = row.parent, b""
             put_node(self._rows, id, row)
-            self._effects.hide_content(id, [id], hidden=id != family[0])
             self._dirty.add(id)

@@ -154,7 +154,7 @@ def shown_contents(rows: Rows, node: Node) -> dict[Blob, bytes]:
         for row_key, value in rows.scan(CONTENTS, id, stop_of(id)):
             content, dot = CONTENT.decode(value), row_key[ID_BYTES:]
             removed = within(written, dot) or any(within(seen, dot) for seen in deletes)
-            if not content.hidden and not removed:
+            if not removed:
                 shown[content.blob] = max(content.stamp, shown.get(content.blob, b""))
     return shown
 

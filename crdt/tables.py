@@ -100,7 +100,7 @@ class Undo(Struct, array_like=True):
 
 
 class Move(Struct, array_like=True):
-    """A rename that carries a parent (R7); `done` are the nodes for which it was not ignored."""
+    """A rename that carries a parent (R7); `done` is empty where it is ignored."""
 
     nodes: list[bytes]
     parent: bytes
@@ -111,7 +111,6 @@ class Move(Struct, array_like=True):
 class Content(Struct, array_like=True):
     stamp: bytes
     blob: Blob
-    hidden: bool
 
 
 class Life(Struct, array_like=True, gc=False):

@@ -132,8 +132,19 @@ MUTANTS = [
     ),
     Mutant(
         "R7", "a cycle is seen one step deep only", remembered,
-        "not self.below(parent.id, node.id)",
-        "node.id not in (parent.id, parent.parent)",
+        "any(self.below(parent.id, node.id) for node in nodes)",
+        "any(node.id in (parent.id, parent.parent) for node in nodes)",
+    ),
+    Mutant(
+        "R7", "nodes that show as one are torn apart", remembered,
+        "if parent is not None and not closes:",
+        "if parent is not None and not self.below(parent.id, node.id):",
+    ),
+    Mutant(
+        "R10", "a repeated write adds no content", remembered,
+        "            file.content[operation.dot] = (operation.stamp, body.blob)",
+        "            if operation.dot not in self.history.stands_for:\n"
+        "                file.content[operation.dot] = (operation.stamp, body.blob)",
     ),
     Mutant(
         "R7", "an ignored move does not name either", remembered,

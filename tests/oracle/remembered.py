@@ -112,8 +112,10 @@ class Memory:
         if parent is not None:
             parent.touch.add(operation.dot)
         real = self.history.stands_for.get(operation.dot)
-        if real is not None:  # R10: an alias touches what it stands for, and adds nothing
+        if real is not None:  # R10: an alias touches what it stands for, and adds content alone
             self.nodes[real].touch.add(operation.dot)
+            if isinstance(operation.body, FileMade):
+                self.nodes[real].content[operation.dot] = (operation.stamp, operation.body.blob)
             return
         place = ROOT if kind is Kind.BOX else parent.id if parent is not None else None
         node = Node(operation.dot, kind, operation.stamp, name, place, touch={operation.dot})
@@ -145,6 +147,7 @@ class Memory:
         nodes = self.nodes_of(operation, body.nodes, Kind.FOLDER, Kind.FILE)
         self.renames.append((operation, {node.id for node in nodes}))
         parent = self.node(operation, body.parent, Kind.BOX, Kind.FOLDER)
+        closes = parent is not None and any(self.below(parent.id, node.id) for node in nodes)
         for node in nodes:
             node.touch.add(operation.dot)
             if parent is not None:
@@ -153,7 +156,7 @@ class Memory:
                 continue
             if body.name is not None:
                 node.name, node.named_by = body.name, operation.dot
-            if parent is not None and not self.below(parent.id, node.id):
+            if parent is not None and not closes:
                 node.parent, node.placed_by = parent.id, operation.dot
 
     def delete(self, operation: Operation, body: NodesDeleted) -> None:
@@ -178,8 +181,7 @@ class Memory:
             file.touch.add(operation.dot)
             for dot in [dot for dot in file.content if operation.saw(dot)]:
                 del file.content[dot]
-            if operation.dot not in self.history.stands_for:
-                file.content[operation.dot] = (operation.stamp, body.blob)
+            file.content[operation.dot] = (operation.stamp, body.blob)
 
     def store(self, operation: Operation, body: FlagsStored) -> None:
         removed = set(map(flag_key, body.remove))

@@ -249,13 +249,35 @@ def test_r10_a_kind_that_differs_ends_the_likeness() -> None:
     assert shown([a, b, c]) == "A ×2\nf = x"
 
 
-def test_r10_a_file_that_was_made_twice_has_the_content_of_the_acting_making() -> None:
+def test_r10_a_file_that_was_made_twice_keeps_both_contents() -> None:
+    """Honest repetitions have the same; whoever breaks that rule loses nothing by it."""
     a, b = with_box("ab")
     box = a.look("mail").ids[0]
     made = twice(b, FileMade(box, "f", blob_of("of b")))
     twice(a, FileMade(box, "f", blob_of("of a")))
-    assert shown([a, b]) == "f = of a"
+    assert shown([a, b]) == "f = of b\nf~… = of a (copy)"
     assert a.knows(made)
+
+
+def test_r10_a_making_that_was_repeated_beside_a_delete_keeps_the_file_whole() -> None:
+    a, b = with_box("ab")
+    box = a.look("mail").ids[0]
+    twice(a, FileMade(box, "f", blob_of("text")))
+    a.delete("mail/f")
+    twice(b, FileMade(box, "f", blob_of("text")))
+    assert shown([a, b]) == "f = text"
+
+
+def test_r7_nodes_that_show_as_one_stay_together_where_one_would_close_a_cycle() -> None:
+    """One of the two C is above A when the later rename puts both below it."""
+    a, b = with_box("ab")
+    for site in (a, b):
+        site.create("mail/C")
+    a.create("mail/A")
+    shown([a, b])
+    a.rename("mail/A", "mail/C/A")
+    b.rename("mail/C", "mail/A/C")
+    assert shown([a, b]) == "C ×2\n  A"
 
 
 def test_r11_the_inboxes_of_boxes_that_are_one_are_one() -> None:
