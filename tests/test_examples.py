@@ -79,3 +79,19 @@ def test_the_demonstration_ends_in_agreement(tmp_path: Path) -> None:
     assert re.search(
         r"^3 nodes agree: \d+ entries in \d+ mailboxes, digest [0-9a-f]{64}$", said, re.M
     )
+
+
+@pytest.mark.slow
+def test_the_demonstration_fails_where_something_did_not_end_as_it_has_to(tmp_path: Path) -> None:
+    other_end = "demo.MEETINGS = (demo.MEETINGS[0]._replace(ends=('nothing',)),)"
+    program = f"import sys; from examples import demo; {other_end}; sys.exit(demo.main())"
+    env = environment() | {"PYTHONPATH": str(EXAMPLES.parent)}
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=env, capture_output=True, text=True, timeout=RUN_S
+    )
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "Plans: expected ('nothing',), found" in done.stdout
+    assert "a| " in done.stdout
+    assert "nodes agree" not in done.stdout
+    for pid in re.findall(r"\(pid (\d+)\)", done.stdout):
+        assert not Path(f"/proc/{pid}").exists()

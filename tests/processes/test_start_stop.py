@@ -6,12 +6,20 @@ import resource
 import shutil
 import signal
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
 from samebox import Address
-from samebox.testing import ClusterFailed, LocalCluster, LocalNode, NodeRefused, SteadyWriter
+from samebox.testing import (
+    ClusterFailed,
+    LocalCluster,
+    LocalNode,
+    NodeRefused,
+    SteadyWriter,
+    until,
+)
 from tests.processes.account import assert_confirmed_once, make_mailbox, shown
 
 pytestmark = pytest.mark.slow
@@ -124,6 +132,40 @@ def test_an_older_copy_of_the_data_directory_loses_nothing(
     later = write(cluster, "b", target)
     cluster.agree()
     assert_confirmed_once(cluster, [earlier, between, later])
+
+
+def test_a_machine_that_was_set_back_and_wrote_alone_is_found_out(cluster: LocalCluster) -> None:
+    """One actor has two histories then. Those who hold the longer one take no more of it and say
+    so; what was confirmed stays where it was confirmed; the node goes on as another actor."""
+    target = make_mailbox(cluster, "Log")
+    earlier = write(cluster, "b", target)
+    backup = copy_away(cluster, "b")
+    between = write(cluster, "b", target)
+    cluster.agree()
+    before = actor_of(cluster, "b")
+    cluster.nodes["b"].stop()
+    overwrite(backup, cluster.nodes["b"].data)
+    cluster.cut("b")
+    cluster.start("b")
+    with cluster.talk("b") as b:
+        b.append(target, b"Subject: alone\n\n")
+
+    cluster.heal()
+    until(lambda: actor_of(cluster, "b") != before or None, 30, lambda: "a new actor of b")
+    until(lambda: stopped_at(cluster, before), 30, lambda: "a and c to stop the old actor of b")
+    for name in ("a", "c"):
+        log = cluster.nodes[name].log.read_text()
+        assert "WARNING" in log and before.hex()[:8] in log
+    assert_confirmed_once(cluster, [earlier])
+    assert_confirmed_once(cluster, [between], names="ac")
+    assert shown(cluster, "b", target)[sha256(b"Subject: alone\n\n").digest()] == 1
+    write(cluster, "a", target)
+    write(cluster, "b", target)
+
+
+def stopped_at(cluster: LocalCluster, actor: bytes) -> bool | None:
+    with cluster.talking("a", "c") as talks:
+        return all(actor in talk.status().status.stopped for talk in talks) or None
 
 
 def test_a_full_disk_refuses_writes_and_takes_them_again_when_there_is_room(
