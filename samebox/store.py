@@ -120,15 +120,19 @@ def open_store(
     packs, packs_recovery = Packs.open(
         disks.packs, cluster=cluster, shard=place.shard, entropy=around.entropy
     )
+    history, state = History(cluster, place.shard), State(around.rows())
+    for _ in rebuild(history, state, log.replay):
+        pass
     decision = continuity(
         identity, inode=disks.inode, second_copy=SecondCopy.NOT_CONFIGURED, recovery=recovery
     )
+    decision = _if_all_own_is_there(decision, history, log)
     identity, born_for = _next_identity(
         identity, decision, cluster, place, disks.inode, around.entropy
     )
     save_identity(disks.root, identity)
-    replica = _rebuilt(cluster, place, log, identity.actor, State(around.rows()), _holder(packs))
-    if replica.history.head(identity.actor).seq == 0:
+    replica = _core(place, log, identity.actor, history, state, _holder(packs))
+    if history.head(identity.actor).seq == 0:
         birth = Reborn(identity.actor, key, around.now_ms(), born_for or "first start")
     else:
         birth = None
@@ -139,17 +143,27 @@ def open_store(
     )
 
 
-def _rebuilt(
-    cluster: str,
+def _if_all_own_is_there(
+    decision: Continue | NewActor, history: History, log: Log
+) -> Continue | NewActor:
+    """Own records that wait for one of another actor which was lost are dots that were used: the
+    next one would be given twice."""
+    if isinstance(decision, Continue):
+        tip, seq = log.tips().get(decision.actor), history.head(decision.actor).seq
+        if tip is not None and tip.seq > seq:
+            waiting = f"own records {seq + 1} to {tip.seq} wait for others that are missing"
+            return NewActor((waiting,))
+    return decision
+
+
+def _core(
     place: Place,
     log: Log,
     actor: Actor,
+    history: History,
     state: State,
     holds: Callable[[Blob], bool],
 ) -> Replica:
-    history = History(cluster, place.shard)
-    for _ in rebuild(history, state, log.replay()):
-        pass
     held = log.tips()
     heads = {
         name: head.encode() for name, head in history.heads.items() if head.seq == held[name].seq

@@ -63,7 +63,7 @@ class SimNode:
             self.disk, cluster=CLUSTER, shard=SHARD, entropy=self._entropy
         )
         history, state = History(CLUSTER, SHARD), State(self._rows())
-        self.delivered = list(rebuild(history, state, self.log.replay()))
+        self.delivered = list(rebuild(history, state, self.log.replay))
         self.log.set_heads({actor: head.encode() for actor, head in history.heads.items()})
         own = [actor for actor, born in history.births.items() if born.node == self.name]
         place = Place(SHARD, self.name, self.members)

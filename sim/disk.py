@@ -11,9 +11,10 @@ writes them, and a power cut shows that they are gone. This is what Linux does.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 
+from sim.pages import Draw as Draw
+from sim.pages import PagedFile, Truncate, Write
 from storage import (
     DiskFull,
     DiskReadFailed,
@@ -22,9 +23,6 @@ from storage import (
     FileMissing,
     SyncFailed,
 )
-
-Draw = Callable[[int], int]
-"""`draw(n)` is one of 0 … n−1: a seeded random generator, or a constant."""
 
 
 def lose_all(choices: int) -> int:
@@ -37,72 +35,6 @@ def keep_all(choices: int) -> int:
 
 class PowerCut(Exception):
     """The machine lost power during the operation that was asked for by `crash_at`."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Write:
-    offset: int
-    data: bytes
-
-    def apply(self, content: bytearray) -> None:
-        if self.offset > len(content):
-            content.extend(bytes(self.offset - len(content)))
-        content[self.offset : self.offset + len(self.data)] = self.data
-
-    def survivor(self, draw: Draw) -> Iterator[_Write]:
-        match draw(6):
-            case 0:
-                pass
-            case 1:
-                yield self
-            case 2:
-                yield _Write(self.offset, self.data[: draw(len(self.data) + 1)])
-            case 3:
-                cut = draw(len(self.data) + 1)
-                yield _Write(self.offset + cut, self.data[cut:])
-            case 4:
-                first, second = sorted((draw(len(self.data) + 1), draw(len(self.data) + 1)))
-                yield _Write(self.offset, self.data[:first])
-                yield _Write(self.offset + second, self.data[second:])
-            case _:
-                yield _Write(self.offset, bytes(len(self.data)))
-
-
-@dataclass(frozen=True, slots=True)
-class _Truncate:
-    size: int
-
-    def apply(self, content: bytearray) -> None:
-        del content[self.size :]
-
-    def survivor(self, draw: Draw) -> Iterator[_Truncate]:
-        if draw(2):
-            yield self
-
-
-@dataclass(slots=True)
-class _File:
-    """`pending` leads from `durable` to what a sync would make durable."""
-
-    cache: bytearray = field(default_factory=bytearray)
-    durable: bytearray = field(default_factory=bytearray)
-    pending: list[_Write | _Truncate] = field(default_factory=list)
-
-    def change(self, change: _Write | _Truncate) -> None:
-        change.apply(self.cache)
-        self.pending.append(change)
-
-    def flush(self) -> None:
-        for change in self.pending:
-            change.apply(self.durable)
-        self.pending.clear()
-
-    def lose_power(self, draw: Draw) -> None:
-        for change in self.pending:
-            for survivor in change.survivor(draw):
-                survivor.apply(self.durable)
-        self.pending.clear()
-        self.cache = bytearray(self.durable)
 
 
 class SimulatedDisk:
@@ -121,18 +53,19 @@ class SimulatedDisk:
     def __init__(self) -> None:
         self.operations = 0
         self.crash_at: int | None = None
+        self.is_crashed = False
         self.capacity: int | None = None
         self.read_only_from: int | None = None
         self.failing_writes = 0
         self.failing_syncs = 0
         self.unreadable: set[tuple[str, int]] = set()
-        self._cached: dict[str, _File] = {}
-        self._durable: dict[str, _File] = {}
-        self._renamings: list[dict[str, _File | None]] = []
+        self._cached: dict[str, PagedFile] = {}
+        self._durable: dict[str, PagedFile] = {}
+        self._renamings: list[dict[str, PagedFile | None]] = []
 
     def end_process(self) -> None:
         """The process was killed; the cache, and what is pending, lives on."""
-        self.crash_at = None
+        self.crash_at, self.is_crashed = None, False
 
     def lose_power(self, draw: Draw) -> None:
         """From here on the disk is as it is found when the machine comes up again."""
@@ -143,14 +76,34 @@ class SimulatedDisk:
                 _apply_names(change, self._durable)
         self._renamings.clear()
         self._cached = dict(self._durable)
-        self.crash_at = None
+        self.crash_at, self.is_crashed = None, False
         self.failing_syncs = 0
+
+    @property
+    def is_failing(self) -> bool:
+        limits = self.capacity is not None or self.read_only_from is not None
+        return limits or bool(self.failing_writes or self.failing_syncs)
+
+    def heal(self) -> None:
+        """No more errors; damage that was done stays."""
+        self.capacity = self.read_only_from = None
+        self.failing_writes = self.failing_syncs = 0
+        self.unreadable.clear()
 
     def flip(self, name: str, offset: int, bits: int = 1) -> None:
         """Damage: the byte at `offset` comes back otherwise from now on."""
-        file = self._file(name)
-        file.cache[offset] ^= bits
-        file.durable[offset] ^= bits
+        self.overwrite(name, offset, bytes([self._file(name).cache[offset] ^ bits]))
+
+    def overwrite(self, name: str, offset: int, data: bytes) -> None:
+        """Damage: a write meant for another place, or an old content, is found here."""
+        self._file(name).overwrite(offset, data)
+
+    def used(self) -> int:
+        return sum(len(file.cache) for file in self._cached.values())
+
+    def unsynced(self, prefix: str) -> list[str]:
+        """The files of a directory whose bytes a power cut might take back."""
+        return [n for n, file in self._cached.items() if file.pending and n.startswith(prefix)]
 
     def names(self) -> list[str]:
         return sorted(self._cached)
@@ -162,13 +115,17 @@ class SimulatedDisk:
         for bad, at in self.unreadable:
             if bad == name and offset <= at < offset + length:
                 raise DiskReadFailed(f"{name}: input/output error at {at}")
+        return self.content(name, offset, length)
+
+    def content(self, name: str, offset: int, length: int) -> bytes:
+        """What the medium holds there, whether or not it gives it back."""
         return bytes(self._file(name).cache[offset : offset + length])
 
     def create(self, name: str) -> None:
         self._begin()
         if name in self._cached:
             raise DiskWriteFailed(f"{name}: exists already")
-        self._change_names({name: _File()})
+        self._change_names({name: PagedFile()})
 
     def write(self, name: str, offset: int, data: bytes) -> None:
         self._begin()
@@ -177,14 +134,14 @@ class SimulatedDisk:
             self.failing_writes -= 1
             raise DiskWriteFailed(f"{name}: input/output error")
         fitting = self._fitting(file, offset, len(data))
-        file.change(_Write(offset, data[:fitting]))
+        file.change(Write(offset, data[:fitting]))
         self._end()
         if fitting < len(data):
             raise DiskFull(f"{name}: no space left after {fitting} of {len(data)} bytes")
 
     def truncate(self, name: str, size: int) -> None:
         self._begin()
-        self._file(name).change(_Truncate(size))
+        self._file(name).change(Truncate(size))
         self._end()
 
     def sync(self, name: str) -> None:
@@ -206,15 +163,20 @@ class SimulatedDisk:
         self._file(name)
         self._change_names({name: None})
 
-    def sync_directory(self) -> None:
+    def sync_directory(self, prefix: str = "") -> None:
+        """Of the names that begin with `prefix` and have no "/" behind it."""
         self.operations += 1
         self._end()
         if self.failing_syncs:
             self.failing_syncs -= 1
             raise SyncFailed("the directory: input/output error")
+        later: list[dict[str, PagedFile | None]] = []
         for change in self._renamings:
-            _apply_names(change, self._durable)
-        self._renamings.clear()
+            if all(_is_in(prefix, name) for name in change):
+                _apply_names(change, self._durable)
+            else:
+                later.append(change)
+        self._renamings = later
 
     def close(self) -> None:
         pass
@@ -226,34 +188,80 @@ class SimulatedDisk:
 
     def _end(self) -> None:
         if self.operations == self.crash_at:
+            self.is_crashed = True
             raise PowerCut(f"operation {self.operations}")
 
-    def _change_names(self, change: dict[str, _File | None]) -> None:
+    def _change_names(self, change: dict[str, PagedFile | None]) -> None:
         _apply_names(change, self._cached)
         self._renamings.append(change)
         self._end()
 
-    def _fitting(self, file: _File, offset: int, length: int) -> int:
+    def _fitting(self, file: PagedFile, offset: int, length: int) -> int:
         if self.capacity is None:
             return length
-        used = sum(len(other.cache) for other in self._cached.values())
-        free = max(0, self.capacity - used)
+        free = max(0, self.capacity - self.used())
         return max(0, min(length, len(file.cache) + free - offset))
 
-    def _file(self, name: str) -> _File:
+    def _file(self, name: str) -> PagedFile:
         file = self._cached.get(name)
         if file is None:
             raise FileMissing(f"{name}: no such file")
         return file
 
-    def _all_files(self) -> Iterator[_File]:
+    def _all_files(self) -> Iterator[PagedFile]:
         yield from self._cached.values()
         yield from self._durable.values()
         for change in self._renamings:
             yield from (file for file in change.values() if file is not None)
 
 
-def _apply_names(change: dict[str, _File | None], names: dict[str, _File]) -> None:
+class Directory:
+    """Implements `storage.Disk`: the files of a disk whose names are `prefix` and a last part."""
+
+    def __init__(self, disk: SimulatedDisk, prefix: str) -> None:
+        self._disk = disk
+        self._prefix = prefix
+
+    def names(self) -> list[str]:
+        inside = (name for name in self._disk.names() if _is_in(self._prefix, name))
+        return [name[len(self._prefix) :] for name in inside]
+
+    def size(self, name: str) -> int:
+        return self._disk.size(self._prefix + name)
+
+    def read(self, name: str, offset: int, length: int) -> bytes:
+        return self._disk.read(self._prefix + name, offset, length)
+
+    def create(self, name: str) -> None:
+        self._disk.create(self._prefix + name)
+
+    def write(self, name: str, offset: int, data: bytes) -> None:
+        self._disk.write(self._prefix + name, offset, data)
+
+    def truncate(self, name: str, size: int) -> None:
+        self._disk.truncate(self._prefix + name, size)
+
+    def sync(self, name: str) -> None:
+        self._disk.sync(self._prefix + name)
+
+    def rename(self, old: str, new: str) -> None:
+        self._disk.rename(self._prefix + old, self._prefix + new)
+
+    def remove(self, name: str) -> None:
+        self._disk.remove(self._prefix + name)
+
+    def sync_directory(self) -> None:
+        self._disk.sync_directory(self._prefix)
+
+    def close(self) -> None:
+        self._disk.close()
+
+
+def _is_in(prefix: str, name: str) -> bool:
+    return name.startswith(prefix) and "/" not in name[len(prefix) :]
+
+
+def _apply_names(change: dict[str, PagedFile | None], names: dict[str, PagedFile]) -> None:
     for name, file in change.items():
         if file is None:
             names.pop(name, None)

@@ -1,0 +1,48 @@
+"""A machine: its disk, in three directories, and the power that can be cut."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+
+from samebox.store import Disks
+from sim.disk import Directory, SimulatedDisk
+from sim.pages import Draw
+
+ROOT, LOG, PACKS = "", "log/", "packs/"
+
+
+class Machine:
+    """What outlives a process. `inode` changes with the medium, as that of a directory does."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.disk = SimulatedDisk()
+        self.inode = 1
+
+    def disks(self) -> Disks:
+        disk = self.disk
+        directories = (Directory(disk, ROOT), Directory(disk, LOG), Directory(disk, PACKS))
+        return Disks(*directories, self.inode, f"/{self.name}")
+
+    def replace_disk(self, disk: SimulatedDisk) -> None:
+        """Another medium, empty or with what an older copy holds."""
+        self.disk = disk
+        self.inode += 1
+
+    def copy_of_disk(self) -> SimulatedDisk:
+        """What a backup takes while the node writes: what is durable at this instant."""
+        copy = deepcopy(self.disk)
+        copy.lose_power(lambda choices: 0)
+        copy.heal()
+        return copy
+
+    def cut_power(self, draw: Draw) -> None:
+        self.disk.lose_power(draw)
+
+    def remove(self, name: str) -> None:
+        """An operator takes a file away."""
+        self.disk.crash_at = None
+        directory = Directory(self.disk, ROOT)
+        if name in directory.names():
+            directory.remove(name)
+            directory.sync_directory()

@@ -1,0 +1,119 @@
+"""Starts of a shard on logs that were damaged, and mended again."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from itertools import count
+
+from comm import packed
+from crdt import Address, Create, MemoryRows, Record, Request, RequestId
+from samebox.events import Arrived, Asked, Event, Ready, Synced
+from samebox.making import Place
+from samebox.store import Store, Surroundings, open_store
+from sim.machine import Machine
+from storage import LogDamaged
+
+CLUSTER = "example.org"
+_numbers = count(1)
+
+
+def entropy(length: int) -> bytes:
+    return sha256(b"%d" % next(_numbers)).digest()[:length]
+
+
+def opened(machine: Machine) -> Store:
+    """As a supervisor does it: a start that finds damage is followed by another."""
+    around = Surroundings(entropy, lambda: 0, MemoryRows)
+    place = Place("main", machine.name, ("a", "b"))
+    try:
+        store = open_store(machine.disks(), around, cluster=CLUSTER, place=place, key=b"")
+    except LogDamaged:
+        store = open_store(machine.disks(), around, cluster=CLUSTER, place=place, key=b"")
+    if store.birth is not None:
+        step(store, store.birth)
+    return store
+
+
+def step(store: Store, *events: Event) -> Ready:
+    """A step, and all that its disk has to do after it."""
+    ready = store.replica.step(events)
+    while ready.append is not None:
+        store.append(ready.append)
+        ready = store.replica.step([Synced(ready.append.number)])
+    return ready
+
+
+def ask(store: Store, request: Request) -> None:
+    number = next(_numbers)
+    step(store, Asked(number, request, RequestId(b"a client", number)))
+
+
+def records_of(store: Store, actor: bytes) -> list[Record]:
+    return store.log.read(actor, 1, 1 << 30, max_bytes=1 << 20)
+
+
+def bring(store: Store, records: list[Record]) -> None:
+    for message in packed((record, ()) for record in records):
+        step(store, Arrived(1, message))
+
+
+def damage(machine: Machine, record: Record) -> None:
+    disk = machine.disk
+    for name in disk.names():
+        at = disk.content(name, 0, disk.size(name)).find(record.data)
+        if name.startswith("log/") and at >= 0:
+            disk.flip(name, at)
+            return
+    raise AssertionError("the record is in no file")
+
+
+def two_nodes() -> tuple[Machine, Store, list[Record]]:
+    """Node a holds three operations of b, and then two of its own that know of all three."""
+    other = opened(Machine("b"))
+    for name in ("x", "y", "z"):
+        ask(other, Create(Address(name)))
+    assert other.replica.actor is not None
+    theirs = records_of(other, other.replica.actor)
+    machine = Machine("a")
+    store = opened(machine)
+    bring(store, theirs)
+    ask(store, Create(Address("x", "Work")))
+    ask(store, Create(Address("y", "Work")))
+    store.close()
+    return machine, store, theirs
+
+
+def test_a_hole_that_was_filled_is_delivered_at_the_next_start_with_all_behind_it() -> None:
+    machine, store, theirs = two_nodes()
+    before, digest = dict(store.replica.clock), store.replica.state.digest()
+    damage(machine, theirs[1])
+    mended = opened(machine)
+    assert mended.replica.clock[theirs[0].actor] == 1, "the records behind the hole stay out"
+    bring(mended, theirs)
+    own = mended.replica.actor
+    assert own is not None
+    mended.close()
+    again = opened(machine).replica
+    assert again.clock == {**before, own: 1}
+    assert again.state.digest() == digest
+
+
+def test_own_records_that_wait_for_a_lost_one_of_another_actor_are_never_named_again() -> None:
+    machine, store, theirs = two_nodes()
+    old = store.replica.actor
+    damage(machine, theirs[1])
+    after = opened(machine)
+    assert old is not None and after.replica.clock[old] == 1, "own records 2 and 3 wait"
+    assert after.replica.actor not in (None, old)
+    ask(after, Create(Address("p")))
+    bring(after, theirs)
+    assert after.replica.clock[old] == 3
+    assert after.replica.state.find(Address("y", "Work")) is not None
+
+
+def test_a_birth_says_that_own_records_wait() -> None:
+    machine, _, theirs = two_nodes()
+    damage(machine, theirs[1])
+    reason = "own records 2 to 3 wait for others that are missing"
+    birth = opened(machine).birth
+    assert birth is not None and birth.reason == reason
