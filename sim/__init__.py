@@ -4,11 +4,11 @@ from typing import TYPE_CHECKING
 
 from sim.cluster import SimCluster as SimCluster
 from sim.cluster import SimNode as SimNode
-from sim.pages import Draw as Draw
 from sim.disk import PowerCut as PowerCut
 from sim.disk import SimulatedDisk as SimulatedDisk
 from sim.disk import keep_all as keep_all
 from sim.disk import lose_all as lose_all
+from sim.pages import Draw as Draw
 
 if TYPE_CHECKING:
     from sim.scripting import Happening as Happening

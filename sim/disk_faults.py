@@ -1,0 +1,208 @@
+"""What happens to disks and what lies on them."""
+
+from __future__ import annotations
+
+from sim.disk import SimulatedDisk
+from sim.fault import Fault, Setting
+from sim.host import Host
+from sim.world import MILLISECOND, SECOND
+
+
+def _troubled(setting: Setting) -> Host | None:
+    host = setting.any_running()
+    if host is not None:
+        setting.watch.disk_trouble(host.name)
+    return host
+
+
+def full(setting: Setting) -> str | None:
+    host = _troubled(setting)
+    if host is None:
+        return None
+    disk = host.machine.disk
+    disk.capacity = disk.used() + setting.world.between(0, 6000)
+    length = setting.world.between(SECOND, 15 * SECOND)
+
+    def free() -> None:
+        disk.capacity = None
+
+    setting.world.later(length, free)
+    return f"{host.name} for {length / SECOND:.1f} s"
+
+
+def read_only(setting: Setting) -> str | None:
+    host = _troubled(setting)
+    if host is None:
+        return None
+    disk = host.machine.disk
+    disk.read_only_from = disk.operations + setting.world.random.randrange(20)
+
+    def writable() -> None:
+        disk.read_only_from = None
+
+    setting.world.later(setting.world.between(SECOND, 15 * SECOND), writable)
+    return host.name
+
+
+def sync_error(setting: Setting) -> str | None:
+    """The next sync fails; what it was for reads well until the machine restarts."""
+    host = _troubled(setting)
+    if host is None:
+        return None
+    host.machine.disk.failing_syncs = setting.world.random.randrange(1, 3)
+    return host.name
+
+
+def write_error(setting: Setting) -> str | None:
+    host = _troubled(setting)
+    if host is None:
+        return None
+    host.machine.disk.failing_writes = 1
+    return host.name
+
+
+def slow(setting: Setting) -> str | None:
+    host = setting.any_running()
+    if host is None:
+        return None
+    host.slow_us = setting.world.between(20 * MILLISECOND, 10 * SECOND)
+    length = setting.world.between(SECOND, 20 * SECOND)
+
+    def quick() -> None:
+        setting.watch.disturbed(host.name, setting.world.now + host.slow_us)
+        host.slow_us = 0
+
+    setting.world.later(length, quick)
+    return f"{host.name} by {host.slow_us // MILLISECOND} ms for {length / SECOND:.1f} s"
+
+
+# --- Damage ------------------------------------------------------------------------------------
+
+
+def _place(setting: Setting, host: Host) -> tuple[str, int] | None:
+    """A byte of a file that holds something; mostly near the end, where the records are."""
+    disk = host.machine.disk
+    names = [name for name in disk.names() if disk.size(name)]
+    if not names:
+        return None
+    name = setting.world.random.choice(names)
+    size = disk.size(name)
+    if setting.world.random.randrange(4):
+        return name, size - 1 - setting.world.between(0, min(size, 3000) - 1)
+    return name, setting.world.random.randrange(size)
+
+
+def _damaged(setting: Setting) -> tuple[Host, str, int] | None:
+    """Media die alone: no second node's is damaged in the same world."""
+    suspects = list(setting.watch.suspect)
+    host = setting.hosts[suspects[0]] if suspects else setting.any_host()
+    place = _place(setting, host)
+    if place is None:
+        return None
+    setting.watch.medium_damaged(host.name)
+    return host, *place
+
+
+def bit_flip(setting: Setting) -> str | None:
+    found = _damaged(setting)
+    if found is None:
+        return None
+    host, name, at = found
+    host.machine.disk.flip(name, at, 1 << setting.world.random.randrange(8))
+    return f"{host.name} {name} at {at}"
+
+
+def misdirected(setting: Setting) -> str | None:
+    """A sector from elsewhere on the disk, or an old one, stands where another should."""
+    found = _damaged(setting)
+    if found is None:
+        return None
+    host, name, at = found
+    disk = host.machine.disk
+    start = at // 512 * 512
+    other = _place(setting, host)
+    data = bytes(512)
+    if other is not None and setting.world.random.randrange(3):
+        data = disk.content(other[0], other[1] // 512 * 512, 512)
+    disk.overwrite(name, start, data)
+    return f"{host.name} {name} at {start}"
+
+
+def unreadable(setting: Setting) -> str | None:
+    found = _damaged(setting)
+    if found is None:
+        return None
+    host, name, at = found
+    host.machine.disk.unreadable.add((name, at))
+    return f"{host.name} {name} at {at}"
+
+
+def stray_files(setting: Setting) -> str | None:
+    host = _troubled(setting)
+    if host is None:
+        return None
+    disk = host.machine.disk
+    drawn = setting.world.random.randrange(4)
+    names = ("log/log-0000000999.segment", "packs/pack-0000000999.pack", "log/lost+found", "x")
+    name = names[drawn]
+    if name in disk.names() or disk.crash_at is not None or disk.is_failing:
+        return None
+    disk.create(name)
+    disk.write(name, 0, bytes(setting.world.random.randrange(2) * 100))
+    disk.sync(name)
+    return f"{host.name} {name}"
+
+
+# --- Media lost and put back -------------------------------------------------------------------
+
+
+def _only_suspect(setting: Setting) -> Host | None:
+    suspects = list(setting.watch.suspect)
+    return setting.hosts[suspects[0]] if suspects else setting.any_host()
+
+
+def disk_lost(setting: Setting) -> str | None:
+    host = _only_suspect(setting)
+    if host is None:
+        return None
+    host.kill(setting.world.between(SECOND, 20 * SECOND))
+    setting.watch.medium_replaced(host.name)
+    host.machine.replace_disk(SimulatedDisk())
+    return host.name
+
+
+def backup(setting: Setting) -> str:
+    host = _only_suspect(setting) or setting.any_host()
+    setting.backups[host.name] = host.machine.copy_of_disk()
+    return host.name
+
+
+def restored(setting: Setting) -> str | None:
+    """The disk is put back as the last backup had it."""
+    names = list(setting.backups)
+    suspects = list(setting.watch.suspect)
+    names = [name for name in names if name in suspects] if suspects else names
+    if not names:
+        return None
+    name = setting.world.random.choice(names)
+    host = setting.hosts[name]
+    host.kill(setting.world.between(SECOND, 20 * SECOND))
+    setting.watch.medium_replaced(name)
+    host.machine.replace_disk(setting.backups.pop(name))
+    return name
+
+
+DISK_FAULTS = (
+    Fault("full disk", ("8", "9", "110"), 3, full),
+    Fault("read-only disk", ("14",), 2, read_only),
+    Fault("sync error", ("6", "7"), 3, sync_error),
+    Fault("write error", ("6",), 1, write_error),
+    Fault("slow disk", ("15",), 3, slow),
+    Fault("bit flip", ("4", "5", "17"), 4, bit_flip),
+    Fault("misdirected write", ("16",), 2, misdirected),
+    Fault("unreadable sector", ("10",), 2, unreadable),
+    Fault("stray files", ("21",), 1, stray_files),
+    Fault("disk lost", ("82",), 1, disk_lost),
+    Fault("backup", ("122",), 3, backup),
+    Fault("restored from a backup", ("80", "81"), 3, restored),
+)

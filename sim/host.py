@@ -1,0 +1,205 @@
+"""A node over all its lives: the machine that stays, the process that comes and goes.
+
+A process that died, or ended with a reason, is started again after a while, as a supervisor does
+it; so is one whose start was refused. What a message tells an operator to do, the host does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from msgspec import Struct
+
+from crdt import MemoryRows, Rows
+from samebox.events import Notice
+from samebox.making import Place
+from samebox.store import Surroundings, open_store
+from sim.disk import PowerCut
+from sim.machine import Machine
+from sim.network import Network
+from sim.shell import Shell
+from sim.watch import Watch
+from sim.world import MILLISECOND, SECOND, World
+from storage import Damaged, LogLimits, StorageError
+
+CLUSTER, SHARD = "example.org", "main"
+BEGINNING_MS = 1_700_000_000_000
+AGAIN_US = SECOND
+"""After a stop or a refused start, until the supervisor starts the node again."""
+
+
+class Habits(Struct, frozen=True):
+    """What differs between the worlds of two seeds without being a fault."""
+
+    segment_bytes: int
+    message_bytes: int
+    buffer_bytes: int
+    job_us: int
+
+
+class Host:
+    def __init__(
+        self,
+        world: World,
+        network: Network,
+        watch: Watch,
+        name: str,
+        habits: Habits,
+        rows: Callable[[], Rows] = MemoryRows,
+    ) -> None:
+        self.world = world
+        self.network = network
+        self.watch = watch
+        self.name = name
+        self.machine = Machine(name)
+        self.shell: Shell | None = None
+        self.message_bytes = habits.message_bytes
+        self.is_paused = False
+        self.is_deaf = False
+        self.slow_us = 0
+        self.clock_offset_ms = 0
+        self.starts = 0
+        self.refused_starts = 0
+        self._habits = habits
+        self._rows = rows
+        self._start_is_due = False
+
+    # --- Life ------------------------------------------------------------------------------------
+
+    @property
+    def is_up(self) -> bool:
+        return self.shell is not None
+
+    def start(self) -> None:
+        """A refused start is tried again later."""
+        if self.shell is not None:
+            return
+        self._start_is_due = False
+        self.network.is_off.pop(self.name, None)
+        around = Surroundings(
+            self.world.random.randbytes,
+            self.wall_clock_ms,
+            self._rows,
+            LogLimits(segment_bytes=self._habits.segment_bytes, recent_bytes=4096),
+        )
+        place = Place(SHARD, self.name, self.network.names)
+        try:
+            store = self.watch.opening(
+                self,
+                lambda: open_store(
+                    self.machine.disks(), around, cluster=CLUSTER, place=place, key=b""
+                ),
+            )
+        except StorageError as error:
+            self._refuse(error)
+        except PowerCut:
+            self.lose_power()
+        else:
+            self.starts += 1
+            self.refused_starts = 0
+            self.world.say(self.name, f"started, start {self.starts}")
+            self.shell = Shell(self, store)
+            for notice in store.notices:
+                self.note(notice)
+            self.watch.started(self.shell)
+            self.shell.begin()
+
+    def _refuse(self, error: StorageError) -> None:
+        self.refused_starts += 1
+        self.world.say(self.name, f"start refused: {type(error).__name__}: {error}")
+        self.watch.start_refused(self, error)
+        if isinstance(error, Damaged) and "identity" in str(error):
+            self.machine.remove("identity")
+        self.start_later(AGAIN_US)
+
+    def start_later(self, delay_us: int) -> None:
+        if not self._start_is_due:
+            self._start_is_due = True
+            self.world.later(delay_us, self._start_if_due)
+
+    def _start_if_due(self) -> None:
+        if self._start_is_due:
+            self.start()
+
+    def kill(self, again_us: int) -> None:
+        """The process ends at once; its system goes on, closes its connections, keeps its cache."""
+        if self.shell is not None:
+            self.world.say(self.name, "killed")
+            self.shell.do_part_of_a_job()
+            self.machine.disk.end_process()
+            self._end()
+        self.start_later(again_us)
+
+    def lose_power(self, again_us: int = AGAIN_US) -> None:
+        """The machine is off: peers hear nothing at all, and of unsynced writes any part stays."""
+        self.world.say(self.name, "power lost")
+        if self.shell is not None and not self.machine.disk.is_crashed:
+            self.shell.do_part_of_a_job()
+        self.machine.cut_power(self.world.random.randrange)
+        self.network.is_off[self.name] = None
+        for side in self.network.sides_of(self.name):
+            side.vanish()
+        self._end()
+        self.start_later(again_us)
+
+    def stop(self, reason: str, again_us: int = AGAIN_US) -> None:
+        """The process ends by itself and says why, as after SIGTERM."""
+        if self.shell is None:
+            return
+        self.world.say(self.name, f"stops: {reason}")
+        self.watch.stopped(self, reason)
+        try:
+            self.shell.store.close()
+        except StorageError as error:
+            self.world.say(self.name, f"could not close: {error}")
+        except PowerCut:
+            self.lose_power()
+            return
+        self._end()
+        self.start_later(again_us)
+
+    def _end(self) -> None:
+        shell, self.shell = self.shell, None
+        self.is_paused = False
+        self.network.unlisten(self.name)
+        if shell is not None:
+            shell.die()
+            self.watch.ended(shell)
+        for side in self.network.sides_of(self.name):
+            side.close()
+
+    def pause(self) -> None:
+        self.is_paused = self.shell is not None
+
+    def go_on(self) -> None:
+        self.is_paused = False
+        if self.shell is not None:
+            self.shell.go_on()
+
+    def listen_again(self) -> None:
+        """No longer deaf: take what has come meanwhile."""
+        self.is_deaf = False
+        if self.shell is not None:
+            self.shell.links.have_room()
+
+    def heal(self) -> None:
+        """No fault acts any more; damage that was done stays."""
+        self.machine.disk.heal()
+        self.watch.disturbed(self.name, self.world.now + self.slow_us)
+        self.slow_us = self.clock_offset_ms = 0
+        self.listen_again()
+        self.go_on()
+        self.start()
+
+    # --- What the process asks of its machine -----------------------------------------------------
+
+    def job_us(self) -> int:
+        """How long the next job of the disk takes."""
+        return self.world.between(50, self._habits.job_us) + self.slow_us
+
+    def wall_clock_ms(self) -> int:
+        return BEGINNING_MS + self.world.now // MILLISECOND + self.clock_offset_ms
+
+    def note(self, notice: Notice) -> None:
+        self.world.say(self.name, f"{'ALARM' if notice.alarm else 'note'}: {notice.text}")
+        self.watch.noted(self, notice)

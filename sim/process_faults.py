@@ -1,0 +1,92 @@
+"""What happens to processes and whole machines."""
+
+from __future__ import annotations
+
+from sim.fault import Fault, Setting
+from sim.world import MILLISECOND, SECOND
+
+
+def kill(setting: Setting) -> str | None:
+    host = setting.any_running()
+    if host is None:
+        return None
+    host.kill(setting.world.between(10 * MILLISECOND, 20 * SECOND))
+    return host.name
+
+
+def power_cut(setting: Setting) -> str | None:
+    host = setting.any_running()
+    if host is None:
+        return None
+    host.lose_power(setting.world.between(10 * MILLISECOND, 20 * SECOND))
+    return host.name
+
+
+def power_cut_at_work(setting: Setting) -> str | None:
+    """At one of the next things that its disk does, whatever that belongs to."""
+    host = setting.any_running()
+    if host is None:
+        return None
+    disk = host.machine.disk
+    disk.crash_at = disk.operations + setting.world.random.randrange(1, 30)
+    return f"{host.name}, operation {disk.crash_at}"
+
+
+def all_killed(setting: Setting) -> str:
+    for host in setting.hosts.values():
+        if setting.world.random.randrange(2):
+            host.lose_power(setting.world.between(10 * MILLISECOND, 5 * SECOND))
+        else:
+            host.kill(setting.world.between(10 * MILLISECOND, 5 * SECOND))
+    return "all"
+
+
+def stopped_and_started(setting: Setting) -> str | None:
+    host = setting.any_running()
+    if host is None:
+        return None
+    host.stop("asked to", setting.world.between(10 * MILLISECOND, 5 * SECOND))
+    return host.name
+
+
+def paused(setting: Setting) -> str | None:
+    host = setting.any_running()
+    if host is None:
+        return None
+    host.pause()
+    length = setting.world.between(100 * MILLISECOND, 40 * SECOND)
+
+    def go_on() -> None:
+        setting.watch.disturbed(host.name)
+        host.go_on()
+
+    setting.world.later(length, go_on)
+    return f"{host.name} for {length / SECOND:.1f} s"
+
+
+def wrong_clock(setting: Setting) -> str:
+    host = setting.any_host()
+    hour = 3_600_000
+    host.clock_offset_ms = setting.world.random.choice((-hour, hour, 10 * 365 * 24 * hour))
+    return f"{host.name} by {host.clock_offset_ms // 1000} s"
+
+
+def away_for_long(setting: Setting) -> str | None:
+    """Down until the end of the run, while the others go on."""
+    host = setting.any_running()
+    if host is None:
+        return None
+    host.lose_power(600 * SECOND)
+    return host.name
+
+
+PROCESS_FAULTS = (
+    Fault("kill", ("1", "2", "23"), 6, kill),
+    Fault("power cut", ("1", "2", "12", "13"), 6, power_cut),
+    Fault("power cut at an operation", ("1", "2", "3", "12", "13", "24"), 6, power_cut_at_work),
+    Fault("all killed", ("30", "53"), 1, all_killed),
+    Fault("stopped and started", ("24",), 2, stopped_and_started),
+    Fault("paused", ("25", "32", "36"), 3, paused),
+    Fault("wrong clock", ("33", "34"), 1, wrong_clock),
+    Fault("away for long", ("50",), 1, away_for_long),
+)

@@ -1,0 +1,123 @@
+"""One seed: a world is made of it, runs, is healed and judged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from random import Random
+
+from msgspec import Struct
+
+from crdt import MemoryRows, Rows
+from sim.fault import Fault, Setting
+from sim.faults import FAULTS, Fate
+from sim.host import Habits, Host
+from sim.network import Network
+from sim.verdict import Oracle, Verdict
+from sim.watch import Violation, Watch
+from sim.workload import Workload
+from sim.world import MILLISECOND, SECOND, Trace, World
+
+NAMES = ("a", "b", "c", "d", "e")
+
+
+class Options(Struct, frozen=True):
+    """`errands` and `nodes` are drawn where they are None."""
+
+    errands: int | None = None
+    nodes: int | None = None
+    faults: Sequence[Fault] = FAULTS
+    oracle: Oracle | None = None
+    rows: Callable[[], Rows] = MemoryRows
+
+
+class Account(Struct, frozen=True):
+    """What became of a seed. `struck` counts faults by name; `outcomes` replies by kind."""
+
+    seed: int
+    trace: str
+    simulated_us: int
+    rest_us: int
+    operations: int
+    struck: dict[str, int]
+    outcomes: dict[str, int]
+    starts: int
+    violation: str | None
+
+
+def run_seed(
+    seed: int, options: Options | None = None, sink: Callable[[str], None] | None = None
+) -> Account:
+    """Never raises Violation: it stands in the account."""
+    options = options or Options()
+    trace = Trace(sink)
+    world = World(Random(seed), trace)
+    names = NAMES[: options.nodes or _nodes(world)]
+    habits = _habits(world)
+    network = Network(world, names, buffer_bytes=habits.buffer_bytes)
+    watch = Watch(world, names)
+    hosts = {name: Host(world, network, watch, name, habits, options.rows) for name in names}
+    fate = Fate(Setting(world, network, hosts, watch, {}), options.faults)
+    work = Workload(world, hosts, errands=options.errands or world.between(20, 250))
+    verdict = Verdict(world, hosts, watch)
+    rest_us = 0
+    violation = None
+    try:
+        _live(world, hosts, fate, work)
+        _heal(network, hosts, work)
+        rest_us = verdict.come_to_rest()
+        digest = verdict.judge(options.oracle)
+        trace.add(f"digest {digest.hex()}")
+    except Violation as found:
+        violation = str(found)
+        trace.add(violation)
+    return Account(
+        seed,
+        trace.value(),
+        world.now,
+        rest_us,
+        len(watch.operations),
+        _counted(fate),
+        watch.outcomes,
+        sum(host.starts for host in hosts.values()),
+        violation,
+    )
+
+
+def _nodes(world: World) -> int:
+    return world.random.choice((2, 3, 3, 3, 3, 4, 5))
+
+
+def _habits(world: World) -> Habits:
+    return Habits(
+        segment_bytes=world.random.choice((6_000, 10_000, 40_000, 32 << 20)),
+        message_bytes=world.random.choice((1, 300, 4096, 256 << 10)),
+        buffer_bytes=world.random.choice((2_000, 64 << 10, 1 << 20)),
+        job_us=world.random.choice((300, 3 * MILLISECOND, 50 * MILLISECOND)),
+    )
+
+
+def _live(world: World, hosts: dict[str, Host], fate: Fate, work: Workload) -> None:
+    duration_us = world.random.randrange(5 * SECOND, 40 * SECOND)
+    for host in hosts.values():
+        host.start()
+    world.run(SECOND // 2)
+    work.begin(duration_us)
+    fate.begin(duration_us)
+    world.run(world.now + duration_us)
+
+
+def _heal(network: Network, hosts: dict[str, Host], work: Workload) -> None:
+    network.world.say("!", "all is healed")
+    work.is_over = True
+    network.mend_all()
+    for path in network.paths.values():
+        path.latency_us, path.jitter_us, path.is_dribbling = 200, 300, False
+    for host in hosts.values():
+        host.heal()
+
+
+def _counted(fate: Fate) -> dict[str, int]:
+    counted: dict[str, int] = {}
+    for struck in fate.struck:
+        counted[struck.fault.name] = counted.get(struck.fault.name, 0) + 1
+    return counted

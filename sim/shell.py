@@ -1,0 +1,267 @@
+"""The process of a node: what drives the core as samebox.io.shard does, in simulated time.
+
+A loop that gives the core what waits, a disk that does one job after the other, a clock that
+ticks. Where the real shell decides anything, both use the same pure code from samebox/.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeAlias
+
+from crdt import Blob, Clock, Request, RequestId
+from samebox.events import (
+    Abandoned,
+    AppendFailed,
+    Asked,
+    Batch,
+    BlobStored,
+    Carried,
+    Failure,
+    Outcome,
+    Ready,
+    Synced,
+    Tick,
+    WaitAsked,
+    WorkEvent,
+)
+from samebox.incoming import Incoming
+from samebox.replica import Replica
+from samebox.store import Store
+from samebox.supply import RecentRecords
+from sim.disk import PowerCut
+from sim.links import Links
+from sim.pulls import Pulls
+from sim.world import MILLISECOND, Action
+from storage import DiskFull, DiskReadOnly, StorageError
+
+if TYPE_CHECKING:
+    from sim.host import Host
+
+TICK_US = 250 * MILLISECOND
+
+Job: TypeAlias = Callable[[], object]
+Ended: TypeAlias = Callable[[object], None]
+"""Takes what a job returned, or the StorageError that it raised."""
+Answer: TypeAlias = Callable[[Outcome], None]
+
+
+class Shell:
+    """Alive until `die`. While its host is paused, everything waits."""
+
+    def __init__(self, host: Host, store: Store) -> None:
+        self.host = host
+        self.world = host.world
+        self.watch = host.watch
+        self.name = host.name
+        self.store = store
+        self.replica: Replica = store.replica
+        self.incoming = Incoming()
+        self.recent = RecentRecords()
+        self.links = Links(self)
+        self.pulls = Pulls(self)
+        self.is_alive = True
+        self._held: list[Action] = []
+        self._stirred = False
+        self._jobs: deque[tuple[Job, Ended]] = deque()
+        self._answers: dict[int, Answer] = {}
+        self._token = 0
+
+    def begin(self) -> None:
+        if self.store.birth is not None:
+            self.bring(self.store.birth)
+        self.links.begin()
+        self.later(self.world.between(0, TICK_US), self._tick)
+
+    # --- Time ----------------------------------------------------------------------------------
+
+    def later(self, delay_us: int, action: Action) -> None:
+        """Unless the process has died by then; a paused one does it when it goes on."""
+        self.world.later(delay_us, lambda: self.now(action))
+
+    def now(self, action: Action) -> None:
+        if not self.is_alive:
+            return
+        if self.host.is_paused:
+            self._held.append(action)
+        else:
+            action()
+
+    def go_on(self) -> None:
+        """The pause is over: what was held happens at once."""
+        held, self._held = self._held, []
+        for action in held:
+            self.now(action)
+
+    def _tick(self) -> None:
+        self.incoming.tell(Tick())
+        self.stir()
+        self.later(TICK_US, self._tick)
+
+    # --- The loop around the core ----------------------------------------------------------------
+
+    def tell(self, event: object) -> None:
+        self.incoming.tell(event)  # type: ignore[arg-type]
+        self.stir()
+
+    def bring(self, event: WorkEvent) -> None:
+        """Where there is room for it; a birth, at the start, always finds some."""
+        self.incoming.bring(event)
+        self.stir()
+
+    def stir(self) -> None:
+        if not self._stirred:
+            self._stirred = True
+            self.later(self.world.random.randrange(20, 200), self._turn)
+
+    def _turn(self) -> None:
+        self._stirred = False
+        busy = self.replica.is_busy
+        events = self.incoming.take(busy=busy)
+        if events:
+            self._do(self.watch.step(self, events))
+        if not busy:
+            self.links.have_room()
+        if self.incoming.has_work and not self.replica.is_busy:
+            self.stir()
+
+    def _do(self, ready: Ready) -> None:
+        if ready.append is not None:
+            self._append(ready.append)
+        for token, outcome in ready.replies:
+            answer = self._answers.pop(token, None)
+            if answer is not None:
+                answer(outcome)
+        for link, message in ready.send:
+            self.links.put(link, message)
+        for blob in ready.fetch:
+            self.pulls.want(blob)
+        for notice in ready.notices:
+            self.host.note(notice)
+
+    def _append(self, batch: Batch) -> None:
+        def ended(result: object) -> None:
+            match result:
+                case DiskFull() | DiskReadOnly():
+                    self.world.say(self.name, f"batch {batch.number} refused: {result}")
+                    self.tell(AppendFailed(batch.number, str(result)))
+                case StorageError():
+                    self.fail(result)
+                case _:
+                    self.recent.add(batch.records)
+                    self.watch.appended(self, batch)
+                    self.tell(Synced(batch.number))
+
+        self.submit(lambda: self.store.append(batch), ended)
+
+    # --- The disk --------------------------------------------------------------------------------
+
+    def submit(self, job: Job, ended: Ended) -> None:
+        """One job after the other; the work itself is done at the end of its time."""
+        self._jobs.append((job, ended))
+        if len(self._jobs) == 1:
+            self._begin_job()
+
+    def _begin_job(self) -> None:
+        self.world.later(self.host.job_us(), self._finish_job)
+
+    def _finish_job(self) -> None:
+        """The system goes on with what it was asked while the process is paused."""
+        if not self.is_alive:
+            return
+        job, ended = self._jobs[0]
+        result: object
+        try:
+            result = job()
+        except StorageError as error:
+            result = error
+        except PowerCut:
+            self.host.lose_power()
+            return
+        self._jobs.popleft()
+        if self._jobs:
+            self._begin_job()
+        self.now(lambda: ended(result))
+
+    def do_part_of_a_job(self) -> None:
+        """The process dies inside what its disk is doing, or just behind it."""
+        if not self._jobs:
+            return
+        disk = self.host.machine.disk
+        disk.crash_at = disk.operations + 1 + self.world.random.randrange(12)
+        try:
+            self._jobs[0][0]()
+        except (PowerCut, StorageError) as end:
+            self.world.say(self.name, f"died inside a disk job: {end}")
+        disk.crash_at = None
+
+    def fail(self, error: StorageError) -> None:
+        """The disk can no longer be trusted: end with the reason."""
+        self.host.stop(f"{type(error).__name__}: {error}")
+
+    def die(self) -> None:
+        self.is_alive = False
+
+    # --- For callers -----------------------------------------------------------------------------
+
+    def ask(
+        self,
+        request: Request,
+        answer: Answer,
+        *,
+        id: RequestId,
+        copies: int,
+        within_us: int | None,
+        carried: tuple[Carried, ...],
+    ) -> None:
+        token = self._expect(answer)
+        time_ms = self.host.wall_clock_ms()
+        event = Asked(token, request, id, carried, copies, "", time_ms)
+        if self.incoming.is_full_for(event):
+            self._answers.pop(token)
+            answer(Failure("too much is waiting"))
+            return
+        self.watch.asked(self, event)
+        self.bring(event)
+        self._give_up_later(token, within_us)
+
+    def wait(self, clock: Clock, answer: Answer, *, copies: int, within_us: int | None) -> None:
+        token = self._expect(answer)
+        self.tell(WaitAsked(token, clock, copies))
+        self._give_up_later(token, within_us)
+
+    def store_first(self, carried: Carried, then: Action) -> None:
+        """Contents that are too long to travel beside an operation go to the packs before it."""
+
+        def ended(result: object) -> None:
+            match result:
+                case DiskFull() | DiskReadOnly():
+                    self.world.say(self.name, f"contents refused: {result}")
+                case StorageError():
+                    self.fail(result)
+                case _:
+                    then()
+
+        self.submit(lambda: self.store.packs.put(carried.hash, carried.data), ended)
+
+    def blob_stored(self, blob: Blob) -> None:
+        self.tell(BlobStored(blob.hash))
+
+    def _expect(self, answer: Answer) -> int:
+        self._token += 1
+        self._answers[self._token] = answer
+        return self._token
+
+    def _give_up_later(self, token: int, within_us: int | None) -> None:
+        def give_up() -> None:
+            if token not in self._answers:
+                return
+            if self.incoming.withdraw(token):
+                self.watch.withdrawn(self, token)
+                self._answers.pop(token)(Failure("the deadline passed before it was taken"))
+            else:
+                self.tell(Abandoned(token))
+
+        if within_us is not None:
+            self.later(within_us, give_up)

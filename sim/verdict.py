@@ -1,0 +1,166 @@
+"""What is demanded once the faults are over: all come to rest, agree, and find it all again.
+
+O1  no acknowledged operation is lost, unless every medium that its receipt names was
+O3  after healing, all replicas converge within a bound
+O4, O5  all show what the meaning of the operations says, no more and no less
+8   a crash after that changes nothing
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import TypeAlias
+
+from crdt import Blob, Dot, Operation, View, covers
+from sim.host import Host
+from sim.shell import Shell
+from sim.watch import Violation, Watch
+from sim.world import MILLISECOND, SECOND, World
+from storage import StorageError
+
+CONVERGENCE_US = 180 * SECOND
+"""A start again, the longest back-off (30 s), silence (20 s) and a dial in vain (10 s), thrice."""
+LOOK_US = 250 * MILLISECOND
+
+Oracle: TypeAlias = Callable[[Iterable[Operation]], View]
+"""The view that a set of operations has, by the letter of docs/semantics.md."""
+
+
+class Verdict:
+    def __init__(self, world: World, hosts: Mapping[str, Host], watch: Watch) -> None:
+        self._world = world
+        self._hosts = hosts
+        self._watch = watch
+
+    def shells(self) -> list[Shell]:
+        return [host.shell for host in self._hosts.values() if host.shell is not None]
+
+    # --- O3 --------------------------------------------------------------------------------------
+
+    def come_to_rest(self) -> int:
+        """Go on until all agree; how long that took, in microseconds."""
+        began = self._world.now
+        while not self._is_at_rest():
+            if self._world.now - began > CONVERGENCE_US:
+                raise Violation(self._world, "O3", self._odd_one(), self._difference())
+            self._world.run(self._world.now + LOOK_US)
+        return self._world.now - began
+
+    def _is_at_rest(self) -> bool:
+        shells = self.shells()
+        if len(shells) < len(self._hosts) or any(shell.replica.is_busy for shell in shells):
+            return False
+        clocks = [shell.replica.clock for shell in shells]
+        return all(clock == clocks[0] for clock in clocks) and not self._lacking(shells)
+
+    def _lacking(self, shells: list[Shell]) -> list[str]:
+        """Blobs that one node lacks and another one could give."""
+        return [
+            f"{shell.name} lacks {blob.hash.hex()[:8]}"
+            for shell in shells
+            for blob in shell.replica.missing.blobs()
+            if any(other.store.packs.has(blob.hash) for other in shells)
+        ]
+
+    def _odd_one(self) -> str:
+        down = [host.name for host in self._hosts.values() if not host.is_up]
+        return down[0] if down else "all"
+
+    def _difference(self) -> str:
+        clocks = {
+            shell.name: {actor.hex()[:8]: seq for actor, seq in sorted(shell.replica.clock.items())}
+            for shell in self.shells()
+        }
+        lacking = self._lacking(self.shells())
+        links = {shell.name: shell.links.connected() for shell in self.shells()}
+        return f"no rest: clocks {clocks}, links {links}, {lacking}"
+
+    # --- the whole --------------------------------------------------------------------------------
+
+    def judge(self, oracle: Oracle | None) -> bytes:
+        """Raises Violation; returns the digest of what all of them show."""
+        self._world.run(self._world.now + SECOND)
+        self._check_all_answered()
+        digest = self._agreed_digest()
+        self._check_confirmed()
+        self._check_blobs()
+        if oracle is not None:
+            self._check_meaning(oracle)
+        self._check_restart(digest)
+        return digest
+
+    def _check_all_answered(self) -> None:
+        for shell in self.shells():
+            for waiting in self._watch.unanswered(shell):
+                if waiting.asked.copies == 1:
+                    text = f"request {waiting.asked.id} of {waiting.at_us / SECOND} s hangs"
+                    raise Violation(self._world, "O6", shell.name, text)
+
+    def _agreed_digest(self) -> bytes:
+        shells = self.shells()
+        digests = {shell.name: shell.replica.state.digest() for shell in shells}
+        first = next(iter(digests.values()))
+        for name, digest in digests.items():
+            if digest != first:
+                raise Violation(self._world, "O3", name, "equal clocks, different views")
+        return first
+
+    def _check_confirmed(self) -> None:
+        clock = self.shells()[0].replica.clock
+        for told in self._watch.confirmed:
+            for dot in told.dots:
+                excused = all(node in self._watch.suspect for node in told.nodes)
+                if not covers(clock, dot) and not excused:
+                    text = f"{dot} was confirmed as held by {', '.join(told.nodes)}; it is gone"
+                    raise Violation(self._world, "O1", told.node, text)
+
+    def _check_blobs(self) -> None:
+        for shell in self.shells():
+            missing = {blob.hash for blob in shell.replica.missing.blobs()}
+            for blob, user in shell.replica.state.blobs():
+                if blob.hash not in missing:
+                    self._check_blob(shell, blob, user)
+                elif not self._watch.suspect:
+                    text = f"the blob of {user} is nowhere"
+                    raise Violation(self._world, "O1", shell.name, text)
+
+    def _check_blob(self, shell: Shell, blob: Blob, user: Dot) -> None:
+        try:
+            shell.store.packs.get(blob.hash)
+        except StorageError as error:
+            if shell.name not in self._watch.suspect:
+                text = f"the blob of {user} is said to be here: {error}"
+                raise Violation(self._world, "5", shell.name, text) from error
+
+    def _check_meaning(self, oracle: Oracle) -> None:
+        shell = self.shells()[0]
+        clock = shell.replica.clock
+        held = [
+            operation for dot, operation in self._watch.operations.items() if covers(clock, dot)
+        ]
+        if len(held) != sum(clock.values()):
+            raise Violation(self._world, "6", shell.name, "operations that no node delivered")
+        if shell.replica.state.view() != oracle(held):
+            text = "the view is not what the operations mean"
+            raise Violation(self._world, "O4, O5", shell.name, text)
+
+    def _check_restart(self, digest: bytes) -> None:
+        """Power fails everywhere, and every node finds on its own disk all that it held."""
+        names = list(self._hosts)
+        for one in names:
+            for other in names:
+                if one != other:
+                    self._hosts[one].network.cut(one, other)
+        clock = dict(self.shells()[0].replica.clock)
+        for host in self._hosts.values():
+            host.lose_power()
+        for host in self._hosts.values():
+            self._world.run(self._world.now + 10 * SECOND, lambda host=host: host.is_up)  # type: ignore[misc]
+            if host.shell is None:
+                raise Violation(self._world, "8", host.name, "does not start again")
+            if host.name in self._watch.suspect:
+                continue
+            if host.shell.replica.clock != clock:
+                raise Violation(self._world, "8", host.name, "the clock of a restart is another")
+            if host.shell.replica.state.digest() != digest:
+                raise Violation(self._world, "8", host.name, "the view of a restart is another")
