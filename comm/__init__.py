@@ -58,5 +58,6 @@ from comm.messages import Welcome as Welcome
 from comm.messages import decode as decode
 from comm.messages import encode as encode
 from comm.messages import packed as packed
+from comm.progress import WINDOW_RECORDS as WINDOW_RECORDS
 from comm.progress import Progress as Progress
 from comm.progress import Range as Range

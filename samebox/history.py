@@ -12,7 +12,7 @@ from hashlib import sha256
 
 from msgspec import Struct
 
-from comm import CHAIN_PREFIX_BYTES, Delivery, Offered, Records, Snapshot, Want
+from comm import CHAIN_PREFIX_BYTES, WAITING_MAX, Delivery, Offered, Records, Snapshot, Want
 from crdt import (
     Actor,
     Born,
@@ -48,12 +48,16 @@ class Item(Struct, frozen=True, gc=False):
 
 
 class Poison(Exception):
-    """An operation of `actor` that cannot be taken. The actor stops before it."""
+    """An operation of `actor` that cannot be taken. The actor stops before it.
 
-    def __init__(self, actor: Actor, reason: str) -> None:
+    `is_fork`: it belongs to another history of the actor than the one that is here.
+    """
+
+    def __init__(self, actor: Actor, reason: str, *, is_fork: bool = False) -> None:
         super().__init__(reason)
         self.actor = actor
         self.reason = reason
+        self.is_fork = is_fork
 
 
 class Mark(Struct, frozen=True):
@@ -67,13 +71,13 @@ class Mark(Struct, frozen=True):
 
 
 class History:
-    def __init__(self, cluster: str, shard: str) -> None:
+    def __init__(self, cluster: str, shard: str, *, waiting_max: int = WAITING_MAX) -> None:
         self._cluster = cluster
         self._shard = shard
         self._heads: dict[Actor, Head] = {}
         self._received: dict[Actor, Head] = {}
         self._lamports = Lamports()
-        self._delivery: Delivery[Item] = Delivery({})
+        self._delivery: Delivery[Item] = Delivery({}, waiting_max=waiting_max)
         self.births: dict[Actor, Born] = {}
         self.stopped: dict[Actor, str] = {}
         self.lamport = 0
@@ -176,7 +180,8 @@ class History:
             items.append(Item(operation, record, head, carried))
         if items and head.chain[:CHAIN_PREFIX_BYTES] != records.chain:
             name = f"{records.actor.hex()[:8]}:{head.seq}"
-            raise Poison(records.actor, f"the history up to {name} is not the one its chain names")
+            text = f"what came is of another history of it, up to {name}"
+            raise Poison(records.actor, text, is_fork=True)
         return items
 
     def _admit(self, item: Item) -> Item:

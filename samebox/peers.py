@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from msgspec import Struct
 
-from comm import MISSING_MAX, Ack, Progress, Range, Want
+from comm import MISSING_MAX, WINDOW_RECORDS, Ack, Progress, Range, Want
 from crdt import Actor, Dot
 from samebox.confirmations import Holding
 from samebox.events import LinkUp
@@ -22,9 +22,12 @@ class Link(Struct):
 
 
 class Peers:
-    def __init__(self, node: str, members: Sequence[str]) -> None:
+    def __init__(
+        self, node: str, members: Sequence[str], *, window_records: int = WINDOW_RECORDS
+    ) -> None:
         self._holdings = {name: Holding(name, {}) for name in members if name != node}
         self._links: dict[int, Link] = {}
+        self._window_records = window_records
         self._turn = 0
 
     @property
@@ -36,12 +39,15 @@ class Peers:
         return list(self._holdings.values())
 
     def up(self, event: LinkUp, own: Actor | None) -> None:
-        progress = Progress([] if own is None else [own], event.clock)
-        for dot in event.forked:
-            progress.exclude(dot.actor)
+        """Of an actor whose history forked, the peer is sent this node's: that tells it, too."""
+        eager = [] if own is None else [own]
+        progress = Progress(eager, event.clock, window_records=self._window_records)
         self._links[event.link] = Link(event.peer, progress)
         holding = self._holdings[event.peer]
-        holding.clock = dict(event.clock)
+        holding.clock = {}
+        for dot in event.forked:
+            holding.fork(dot.actor)
+        holding.learn(event.clock.items())
         holding.missing, holding.more = event.missing, event.more_missing
 
     def down(self, link: int) -> None:
@@ -52,10 +58,14 @@ class Peers:
             return
         self._links[link].progress.acknowledged(ack.clock)
         holding = self._holdings[self._links[link].peer]
-        for actor, seq in ack.clock:
-            holding.clock[actor] = max(seq, holding.clock.get(actor, 0))
+        holding.learn(ack.clock)
         holding.missing = tuple(Dot(*dot) for dot in ack.missing)
         holding.more = ack.more_missing
+
+    def forked(self, link: int, actor: Actor) -> None:
+        """The peer at `link` has sent records of another history of `actor`."""
+        if link in self._links:
+            self._holdings[self._links[link].peer].fork(actor)
 
     def own(self, actor: Actor) -> None:
         """Operations of `actor` are this node's: they are sent at once."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from comm import WINDOW_RECORDS
 from crdt import Actor, Blob, Head, Operation, State, includes
 from samebox.confirmations import Confirmations, Waiting
 from samebox.events import (
@@ -55,12 +56,14 @@ class Replica:
         state: State,
         actor: Actor | None,
         holds_blob: Callable[[Blob], bool],
+        *,
+        window_records: int = WINDOW_RECORDS,
     ) -> None:
         self.place = place
         self.history = history
         self.state = state
         self.actor = actor
-        self.peers = Peers(place.node, place.members)
+        self.peers = Peers(place.node, place.members, window_records=window_records)
         self.missing = Missing()
         self._holds_blob = holds_blob
         self._confirmations = Confirmations()
@@ -212,8 +215,10 @@ class Replica:
         self, work: list[WorkEvent], event: WorkEvent, poison: Poison
     ) -> list[WorkEvent]:
         match event:
-            case Arrived():
+            case Arrived(link):
                 self._stop(poison.actor, poison.reason)
+                if poison.is_fork:
+                    self.peers.forked(link, poison.actor)
                 return work
             case Asked(token):
                 self._out.replies.append((token, Failure(poison.reason)))

@@ -14,6 +14,7 @@ from msgspec import Struct
 from crdt import ACTOR_BYTES, HASH_BYTES, Actor, Blob, Rows, State
 from samebox.events import Batch, Notice, Reborn
 from samebox.history import History
+from samebox.limits import Limits
 from samebox.making import Place
 from samebox.recovery import rebuild
 from samebox.replica import Replica
@@ -25,7 +26,6 @@ from storage import (
     DiskReadFailed,
     Identity,
     Log,
-    LogLimits,
     LogSize,
     NewActor,
     Packs,
@@ -57,7 +57,7 @@ class Surroundings(Struct, frozen=True):
     entropy: Callable[[int], bytes]
     now_ms: Callable[[], int]
     rows: Callable[[], Rows]
-    limits: LogLimits = LogLimits()
+    limits: Limits = Limits()
 
 
 class Store(Struct):
@@ -115,12 +115,21 @@ def open_store(
     if identity is not None:
         check_identity(identity, cluster=cluster, node=place.node, shard=place.shard, where=where)
     log, recovery = Log.open(
-        disks.log, cluster=cluster, shard=place.shard, entropy=around.entropy, limits=around.limits
+        disks.log,
+        cluster=cluster,
+        shard=place.shard,
+        entropy=around.entropy,
+        limits=around.limits.log,
     )
     packs, packs_recovery = Packs.open(
-        disks.packs, cluster=cluster, shard=place.shard, entropy=around.entropy
+        disks.packs,
+        cluster=cluster,
+        shard=place.shard,
+        entropy=around.entropy,
+        pack_bytes_max=around.limits.pack_bytes_max,
     )
-    history, state = History(cluster, place.shard), State(around.rows())
+    history = History(cluster, place.shard, waiting_max=around.limits.waiting_max)
+    state = State(around.rows())
     for _ in rebuild(history, state, log.replay):
         pass
     decision = continuity(
@@ -131,7 +140,15 @@ def open_store(
         identity, decision, cluster, place, disks.inode, around.entropy
     )
     save_identity(disks.root, identity)
-    replica = _core(place, log, identity.actor, history, state, _holder(packs))
+    own = _own(place, log, identity.actor, history)
+    replica = Replica(
+        place,
+        history,
+        state,
+        own,
+        _holder(packs),
+        window_records=around.limits.window_records,
+    )
     if history.head(identity.actor).seq == 0:
         birth = Reborn(identity.actor, key, around.now_ms(), born_for or "first start")
     else:
@@ -156,21 +173,14 @@ def _if_all_own_is_there(
     return decision
 
 
-def _core(
-    place: Place,
-    log: Log,
-    actor: Actor,
-    history: History,
-    state: State,
-    holds: Callable[[Blob], bool],
-) -> Replica:
+def _own(place: Place, log: Log, actor: Actor, history: History) -> Actor | None:
+    """Who wrote here as last; on the way, the log learns what decodes the next records."""
     held = log.tips()
     heads = {
         name: head.encode() for name, head in history.heads.items() if head.seq == held[name].seq
     }
     log.set_heads(heads)
-    own = actor if history.head(actor).seq else _last_own(history, place.node)
-    return Replica(place, history, state, own, holds)
+    return actor if history.head(actor).seq else _last_own(history, place.node)
 
 
 def _last_own(history: History, node: str) -> Actor | None:

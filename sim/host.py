@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from crdt import MemoryRows, Rows
 from samebox.events import Notice
+from samebox.limits import Limits
 from samebox.making import Place
 from samebox.store import Surroundings, open_store
 from sim.disk import PowerCut
@@ -20,7 +21,7 @@ from sim.network import Network
 from sim.shell import Shell
 from sim.watch import Watch
 from sim.world import MILLISECOND, SECOND, World
-from storage import Damaged, LogLimits, StorageError
+from storage import Damaged, StorageError
 
 CLUSTER, SHARD = "example.org", "main"
 BEGINNING_MS = 1_700_000_000_000
@@ -31,7 +32,7 @@ AGAIN_US = SECOND
 class Habits(Struct, frozen=True):
     """What differs between the worlds of two seeds without being a fault."""
 
-    segment_bytes: int
+    limits: Limits
     message_bytes: int
     buffer_bytes: int
     job_us: int
@@ -80,7 +81,7 @@ class Host:
             self.world.random.randbytes,
             self.wall_clock_ms,
             self._rows,
-            LogLimits(segment_bytes=self._habits.segment_bytes, recent_bytes=4096),
+            self._habits.limits,
         )
         place = Place(SHARD, self.name, self.network.names)
         try:

@@ -8,6 +8,7 @@ from random import Random
 from msgspec import Struct
 
 from crdt import MemoryRows, Rows
+from samebox.limits import Limits
 from sim.fault import Fault, Setting
 from sim.faults import FAULTS, Fate
 from sim.host import Habits, Host
@@ -16,6 +17,7 @@ from sim.verdict import Oracle, Verdict
 from sim.watch import Violation, Watch
 from sim.workload import Workload
 from sim.world import MILLISECOND, SECOND, Trace, World
+from storage import LogLimits
 
 NAMES = ("a", "b", "c", "d", "e")
 
@@ -88,8 +90,18 @@ def _nodes(world: World) -> int:
 
 
 def _habits(world: World) -> Habits:
-    return Habits(
+    log = LogLimits(
         segment_bytes=world.random.choice((6_000, 10_000, 40_000, 32 << 20)),
+        recent_bytes=world.random.choice((0, 4096, 8 << 20)),
+    )
+    limits = Limits(
+        log=log,
+        pack_bytes_max=world.random.choice((5_000, 20_000, 64 << 20)),
+        waiting_max=world.random.choice((2, 10, 1 << 16)),
+        window_records=world.random.choice((1, 5, 1 << 14)),
+    )
+    return Habits(
+        limits=limits,
         message_bytes=world.random.choice((1, 300, 4096, 256 << 10)),
         buffer_bytes=world.random.choice((2_000, 64 << 10, 1 << 20)),
         job_us=world.random.choice((300, 3 * MILLISECOND, 50 * MILLISECOND)),

@@ -37,6 +37,7 @@ from storage.log import LogSize as LogSize
 from storage.memory import MemoryDisk as MemoryDisk
 from storage.pack_files import BLOB_BYTES_MAX as BLOB_BYTES_MAX
 from storage.pack_opening import PacksRecovery as PacksRecovery
+from storage.packs import PACK_BYTES_MAX as PACK_BYTES_MAX
 from storage.packs import Packs as Packs
 from storage.packs import PacksSize as PacksSize
 from storage.reading import HeadBefore as HeadBefore
