@@ -65,12 +65,13 @@ from crdt.requests import RequestId as RequestId
 from crdt.requests import Store as Store
 from crdt.rows import Rows as Rows
 from crdt.rows import StateLost as StateLost
+from crdt.short_ids import Malformed as Malformed
 from crdt.state import IssuedPart as IssuedPart
 from crdt.state import State as State
 from crdt.view import EntryView as EntryView
 from crdt.view import Kind as Kind
+from crdt.view import Located as Located
 from crdt.view import NodeView as NodeView
 from crdt.view import View as View
 from crdt.wire import CHUNK_BYTES as CHUNK_BYTES
 from crdt.wire import HASH_BYTES as HASH_BYTES
-from crdt.wire import Malformed as Malformed

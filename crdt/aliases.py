@@ -7,6 +7,7 @@ the second one arrives.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from struct import Struct
 
 from crdt.keys import id_in, saw, stamp_key
 from crdt.operations import (
@@ -29,6 +30,7 @@ from crdt.operations import (
 from crdt.tables import Issued
 
 ACTS = -1
+_PART = Struct(">QQ")
 
 KINDS: Mapping[type, int] = {
     kind: number
@@ -54,13 +56,8 @@ NODE_KINDS = tuple(KINDS[kind] for kind in (BoxMade, FolderMade, FileMade))
 ENTRY_KINDS = tuple(KINDS[kind] for kind in (EntryAppended, EntryCopied))
 
 
-def issue_key(issue: Issue) -> bytes:
-    return request_key(issue.client, issue.number) + issue.part.to_bytes(8, "big")
-
-
-def request_key(client: bytes, number: int) -> bytes:
-    """What the keys of all parts of a request begin with."""
-    return client + number.to_bytes(8, "big")
+def part_key(client: bytes, number: int, part: int) -> bytes:
+    return client + _PART.pack(number, part)
 
 
 def issued(operation: Operation, issue: Issue, earlier: Sequence[Issued]) -> Issued:

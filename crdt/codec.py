@@ -12,7 +12,7 @@ and not applied.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TypeAlias
+from typing import Any, Generic, TypeAlias, TypeVar
 
 import msgspec
 from msgspec import Raw, Struct
@@ -20,18 +20,23 @@ from msgspec import Raw, Struct
 from crdt.ids import ACTOR_BYTES, Actor, Dot
 from crdt.operations import Blob, Body, Issue, Operation, Unknown
 from crdt.records import RECORD_BYTES_MAX, Record, first_chain, next_chain
-from crdt.wire import KIND_BY_NUMBER, KINDS, WITH_BLOB, Malformed, Table
+from crdt.short_ids import Malformed, Table
+from crdt.wire import KIND_BY_NUMBER, KINDS, WITH_BLOB
 
 CLIENT_BYTES = 8
 DIGEST_BYTES = 4
 LAMPORT_MAX = 1 << 62
+NUMBER_END = 1 << 63
 PRINCIPAL_BYTES_MAX = 255
 EXTENSIONS_MAX = 16
+EIGHT_ITEMS = 0x98
+"""How MessagePack begins an array of eight."""
 
 Others: TypeAlias = Mapping[Actor, int]
+WireBody = TypeVar("WireBody")
 
 
-class WireRecord(Struct, array_like=True):
+class WireRecord(Struct, Generic[WireBody], array_like=True, gc=False):
     kind: int
     lamport: int
     time: int
@@ -39,8 +44,13 @@ class WireRecord(Struct, array_like=True):
     box: tuple[int, int] | None
     issue: list[int | bytes]
     principal: str
-    body: Raw
+    body: WireBody
     extensions: dict[int, bytes] = {}
+
+
+def _record_of(wire: type[Struct]) -> type[WireRecord[Any]]:
+    """What a record with such a body decodes as."""
+    return WireRecord[wire]  # type: ignore[valid-type]
 
 
 class Head(Struct, frozen=True, gc=False):
@@ -81,7 +91,16 @@ class Draft(Struct, frozen=True, gc=False):
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode_head = msgspec.msgpack.Decoder(Head).decode
-_decode_record = msgspec.msgpack.Decoder(WireRecord).decode
+_decode_any = msgspec.msgpack.Decoder(WireRecord[Raw]).decode
+_decode_body = {
+    kind.number: msgspec.msgpack.Decoder(kind.wire).decode for kind in KIND_BY_NUMBER.values()
+}
+_decode_known = {
+    bytes((EIGHT_ITEMS, kind.number)): msgspec.msgpack.Decoder(_record_of(kind.wire)).decode
+    for kind in KIND_BY_NUMBER.values()
+}
+"""By how a record of that kind without extensions begins: then all of it is read in one go."""
+_WITHOUT_BLOB = frozenset(start for start in _decode_known if start[1] not in WITH_BLOB)
 
 
 def first_head(cluster: str, shard: str, actor: Actor) -> Head:
@@ -93,7 +112,7 @@ def write(head: Head, draft: Draft) -> tuple[Operation, Record, Head]:
     kind = KINDS[type(draft.body)]
     changes, flat = _changes(head, draft.others)
     others = {**head.others, **dict(changes)} if changes else head.others
-    table = _table(head, others)
+    table = Table(head.actor, head.seq, others)
     wire = (
         kind.number,
         draft.lamport - head.lamport,
@@ -137,27 +156,24 @@ def read(head: Head, data: bytes) -> tuple[Operation, Record, Head]:
 
 
 def blob_in(data: bytes) -> Blob | None:
-    """The blob that a record names, without reading the rest of it.
-
-    `data` is the record of an operation that was read before.
-    """
-    wire = _decode_record(data)
-    decoder = WITH_BLOB.get(wire.kind)
-    return None if decoder is None else Blob(*decoder.decode(wire.body).blob)
+    """The blob that a record names. `data` is the record of an operation that was read before."""
+    if data[:2] in _WITHOUT_BLOB:
+        return None
+    wire, body = _decoded(data)
+    return None if body is None or wire.kind not in WITH_BLOB else Blob(*body.blob)
 
 
 def _read(head: Head, data: bytes) -> tuple[Operation, Record, Head]:
-    wire = _decode_record(data)
+    wire, wire_body = _decoded(data)
     changes = _growth(head, wire.changes) if wire.changes else ()
     others = {**head.others, **dict(changes)} if changes else head.others
-    table = _table(head, others)
-    kind = KIND_BY_NUMBER.get(wire.kind)
+    table = Table(head.actor, head.seq, others)
     _check(head, wire)
     body: Body
-    if kind is None or any(number % 2 for number in wire.extensions):
+    if wire_body is None:
         body = Unknown(wire.kind)
     else:
-        body = kind.unpack(bytes(wire.body), table)
+        body = KIND_BY_NUMBER[wire.kind].unpack(wire_body, table)
     operation = Operation(
         Dot(head.actor, head.seq + 1),
         head.lamport + wire.lamport,
@@ -171,6 +187,19 @@ def _read(head: Head, data: bytes) -> tuple[Operation, Record, Head]:
         wire.extensions,
     )
     return operation, *_advance(head, operation, others, data)
+
+
+def _decoded(data: bytes) -> tuple[WireRecord[Any], Any]:
+    """A record, and its body where this version understands it."""
+    known = _decode_known.get(data[:2])
+    if known is not None:
+        wire = known(data)
+        return wire, wire.body
+    wire = _decode_any(data)
+    decode = _decode_body.get(wire.kind)
+    if decode is None or any(number % 2 for number in wire.extensions):
+        return wire, None
+    return wire, decode(wire.body)
 
 
 def _advance(
@@ -189,12 +218,6 @@ def _advance(
         head.number if issue is None else issue.number,
     )
     return Record(head.actor, after.seq, chain, data), after
-
-
-def _table(head: Head, others: dict[Actor, int]) -> Table:
-    actors = (head.actor, *others)
-    context = {**others, head.actor: head.seq}
-    return Table(actors, context, {actor: place for place, actor in enumerate(actors)})
 
 
 def _changes(head: Head, others: Others) -> tuple[tuple[tuple[Actor, int], ...], list[int | bytes]]:
@@ -233,10 +256,10 @@ def _growth(head: Head, flat: list[int | bytes]) -> tuple[tuple[Actor, int], ...
     return tuple(changes.items())
 
 
-def _check(head: Head, wire: WireRecord) -> None:
+def _check(head: Head, wire: WireRecord[Any]) -> None:
     if wire.lamport < 1 or head.lamport + wire.lamport > LAMPORT_MAX:
         raise Malformed(f"a Lamport time grows by at least 1 up to 2^62, found {wire.lamport}")
-    if len(wire.principal.encode()) > PRINCIPAL_BYTES_MAX:
+    if wire.principal and len(wire.principal.encode()) > PRINCIPAL_BYTES_MAX:
         raise Malformed(f"a principal has at most {PRINCIPAL_BYTES_MAX} bytes")
     if len(wire.extensions) > EXTENSIONS_MAX:
         raise Malformed(f"an operation has at most {EXTENSIONS_MAX} extensions")
@@ -251,16 +274,16 @@ def _issue_parts(head: Head, issue: Issue | None) -> tuple[int | bytes, ...]:
 
 
 def _issue(head: Head, parts: list[int | bytes]) -> Issue | None:
+    if not parts:
+        return None
     match parts:
-        case []:
-            return None
-        case [int(step), int(part), bytes(digest)]:
-            issue = Issue(head.client, head.number + step, part, digest)
-        case [bytes(client), int(number), int(part), bytes(digest)]:
-            issue = Issue(client, number, part, digest)
+        case [int() as step, int() as part, bytes() as digest]:
+            client, number = head.client, head.number + step
+        case [bytes() as client, int() as number, int() as part, bytes() as digest]:
+            pass
         case _:
             raise Malformed(f"an issue has 3 or 4 parts, found {parts!r}")
-    sized = len(issue.client) == CLIENT_BYTES and len(issue.digest) == DIGEST_BYTES
-    if not sized or min(issue.number, issue.part) < 0 or issue.number >= 1 << 63:
+    sized = len(client) == CLIENT_BYTES and len(digest) == DIGEST_BYTES
+    if not sized or number < 0 or part < 0 or number >= NUMBER_END:
         raise Malformed(f"an issue is 8 bytes, two counts and 4 bytes, found {parts!r}")
-    return issue
+    return Issue(client, number, part, digest)

@@ -11,8 +11,8 @@ from crdt.aliases import (
     KINDS,
     NODE_KINDS,
     families,
-    issue_key,
     issued,
+    part_key,
     stands_for,
 )
 from crdt.deletes import delete_nodes
@@ -33,6 +33,7 @@ from crdt.operations import (
     FileWritten,
     FlagsStored,
     FolderMade,
+    Issue,
     NodesDeleted,
     NodesRenamed,
     Operation,
@@ -59,16 +60,20 @@ class Effects:
         if operation.issue is None:
             self._add(operation, hidden=False)
         else:
-            key = issue_key(operation.issue)
-            value = self._rows.get(ISSUES, key)
-            issues = [] if value is None else ISSUED.decode(value)
-            issues.append(issued(operation, operation.issue, issues))
-            if len(issues) == 1:
-                issues[0].targets = self._add(operation, hidden=False)
-            else:
-                self._join(operation, issues)
-            self._rows.put(ISSUES, key, ISSUED.encode(issues))
+            self._add_issued(operation, operation.issue)
         self._dirty.settle()
+
+    def _add_issued(self, operation: Operation, issue: Issue) -> None:
+        key = part_key(issue.client, issue.number, issue.part)
+        value = self._rows.get(ISSUES, key)
+        issues = [] if value is None else ISSUED.decode(value)
+        own = issued(operation, issue, issues)
+        issues.append(own)
+        if value is None:
+            own.targets = self._add(operation, hidden=False)
+        else:
+            self._join(operation, issues)
+        self._rows.put(ISSUES, key, ISSUED.encode(issues))
 
     def _add(self, operation: Operation, *, hidden: bool) -> list[bytes]:
         """The effect of one operation by itself: returns where its dot was added."""

@@ -76,6 +76,11 @@ def lives(family: Sequence[EntryRow]) -> list[Life]:
 
 def standing(rows: Rows, family: Sequence[EntryRow]) -> Standing | None:
     """None for what is homeless, and for what an expunge took (R2)."""
+    if len(family) == 1 and len(family[0].life) == 1 and not family[0].expunges:
+        making = family[0].life[0]  # as with most entries
+        if making.hidden or not making.folder:
+            return None
+        return Standing(making.folder, making.stamp, (id_in(making.stamp),))
     alive = lives(family)
     moves = [life for life in alive if life.folder is not None]
     if not moves:
@@ -155,6 +160,12 @@ def _is_removed(removed: Mapping[str, Clock], key: str, flag: Flag) -> bool:
     return any(within(removed.get(by, {}), id_in(flag.stamp)) for by in (key, ALL))
 
 
+def is_kept(family: Sequence[EntryRow]) -> bool:
+    """Whether it shows without \\Deleted (R4)."""
+    removed = removed_of(family).get(KEEP, {}) if len(family) > 1 else {}
+    return _is_kept(family, removed)
+
+
 def _is_kept(family: Sequence[EntryRow], removed: Clock) -> bool:
     for row in family:
         for life in row.life:
@@ -202,6 +213,8 @@ def has_survivor(rows: Rows, folders: Sequence[bytes], deletes: Sequence[Clock])
 
 
 def outlives(family: Sequence[EntryRow], deletes: Sequence[Clock]) -> bool:
+    if not deletes:
+        return True
     alive = lives(family)
     return all(any(not within(seen, id_in(life.stamp)) for life in alive) for seen in deletes)
 

@@ -67,26 +67,28 @@ class EntryEffects:
         return ids
 
     def store(self, operation: Operation, body: FlagsStored, *, hidden: bool) -> list[bytes]:
-        add = _spelled(body.add)
-        remove = _spelled(body.remove)
-        remove.pop(KEEP, None)
-        mark = add.pop(KEEP, None) is not None
         stamp = stamp_key(operation)
+        add = _spelled(body.add)
+        mark = add.pop(KEEP, None) is not None
         dots = [Flag(flag, stamp, hidden) for flag in add.values()]
+        removal = _removal(operation, body, mark=mark)
         changed: list[bytes] = []
-        if add or mark or remove or body.replace:
-            removal = _Removal(operation, [ALL] if body.replace else list(remove), mark)
+        if dots or removal is not None:
             for id, row in self._rows_of(operation, body.entries):
-                removal.take(row)
+                if removal is not None:
+                    removal.take(row)
                 if not (row.flags and row.flags[-1].stamp == stamp):
                     row.flags += dots
                 put_entry(self._rows, id, row)
-                if dots:
-                    changed.append(id)
-        undeleted = self._live(operation, body.undelete, Life(stamp, None, True, hidden))
-        if undeleted:
-            self._touch(operation, self._mailbox(operation, body.folder))
-        return changed + undeleted
+                changed.append(id)
+        if not dots:
+            changed.clear()
+        if body.undelete:
+            undeleted = self._live(operation, body.undelete, Life(stamp, None, True, hidden))
+            if undeleted:
+                self._touch(operation, self._mailbox(operation, body.folder))
+            changed += undeleted
+        return changed
 
     def expunge(self, operation: Operation, body: EntriesExpunged) -> None:
         key = id_key(operation.dot)
@@ -200,7 +202,7 @@ class EntryEffects:
 class _Removal:
     """What a FlagsStored removes from each entry: flags by key (or ALL), and with `mark`, keeps."""
 
-    def __init__(self, operation: Operation, flags: list[str], mark: bool) -> None:  # noqa: FBT001
+    def __init__(self, operation: Operation, flags: list[str], *, mark: bool) -> None:
         self._operation = operation
         self._flags = flags
         self._mark = mark
@@ -227,6 +229,15 @@ class _Removal:
 
 def _id_of(mailbox: Mailbox | None) -> bytes:
     return NOWHERE if mailbox is None else mailbox[0]
+
+
+def _removal(operation: Operation, body: FlagsStored, *, mark: bool) -> _Removal | None:
+    """None where nothing is removed. In `remove`, \\Deleted does nothing (R5)."""
+    remove = _spelled(body.remove)
+    remove.pop(KEEP, None)
+    if not (remove or mark or body.replace):
+        return None
+    return _Removal(operation, [ALL] if body.replace else list(remove), mark=mark)
 
 
 def _spelled(flags: Iterable[str]) -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
-from typing import TypeAlias, TypeVar
+from typing import TypeVar
 
 from crdt.checks import blob, date, few_enough, flags
 from crdt.ids import ACTOR_BYTES, Dot
@@ -20,7 +20,7 @@ from crdt.operations import (
 from crdt.reading import Reading, mailbox
 from crdt.refusals import Code, Refused
 from crdt.requests import Address, Append, Copy, Expunge, Mode, Rename, Store
-from crdt.view import EntryView, NodeView
+from crdt.view import EntryView, Located, NodeView
 
 ENTRIES_PER_OPERATION = 20_000
 """At most 15 bytes an id, and a store may list each twice: 600 kB of an operation's 1 MiB."""
@@ -33,7 +33,6 @@ SEQ_END = 1 << 62
 NAMED_MAX = 5
 """Entries that one message names."""
 
-Found: TypeAlias = tuple[EntryView, Dot]
 T = TypeVar("T")
 
 
@@ -53,21 +52,28 @@ def copied(reading: Reading, request: Copy) -> tuple[Body, ...]:
     if request.entries is None:
         shown = reading.entries(source.ids)
     else:
-        shown = (view for view, _ in _named(reading, source, request.entries, request.source))
+        found = _named(reading, source, request.entries, request.source)
+        shown = (_view(reading, one.id) for one in found)
     views = _bounded(shown, COPIES_PER_REQUEST, request.source)
     for view in views:
         few_enough(view.flags, request.source)
     return tuple(EntryCopied(folder, v.id, v.blob, v.flags, v.date_ms) for v in views)
 
 
+def _view(reading: Reading, shown: Dot) -> EntryView:
+    found = reading.entry(shown)
+    assert found is not None, f"entry {shown} was found a moment ago"
+    return found[0]
+
+
 def moved(reading: Reading, request: Rename) -> tuple[Body, ...]:
     assert request.entries is not None
     source = mailbox(reading, request.source)
     goal = mailbox(reading, request.destination)
-    found = list(_named(reading, source, request.entries, request.source))
+    found = _named(reading, source, request.entries, request.source)
     if goal.ids == source.ids:
         return ()
-    return tuple(_moves((view.id for view, _ in found), goal.ids[0]))
+    return tuple(_moves((one.id for one in found), goal.ids[0]))
 
 
 def inbox_emptied(
@@ -86,70 +92,78 @@ def stored(reading: Reading, request: Store) -> tuple[Body, ...]:
     """One body for each folder id in which the entries lie."""
     node = mailbox(reading, request.target)
     given = flags(request.flags, request.target)
-    found: Iterable[Found]
     if request.entries is None:
-        found = ((view, folder) for folder in node.ids for view in reading.entries((folder,)))
+        found = _bounded(_all_of(reading, node), ENTRIES_PER_REQUEST, request.target)
     else:
         found = _named(reading, node, request.entries, request.target)
-    by_folder: dict[Dot, list[EntryView]] = {}
-    for view, folder in _bounded(found, ENTRIES_PER_REQUEST, request.target):
-        by_folder.setdefault(folder, []).append(view)
-    bodies = (
+    by_folder: dict[Dot, list[Located]] = {}
+    for one in found:
+        by_folder.setdefault(one.folder, []).append(one)
+    bodies = [
         _store(folder, part, given, request.mode)
-        for folder, views in by_folder.items()
-        for part in _parts(views)
-    )
+        for folder, inside in by_folder.items()
+        for part in _parts(inside)
+    ]
     return tuple(
         body for body in bodies if body.add or body.remove or body.replace or body.undelete
     )
 
 
-def _store(
-    folder: Dot, views: Sequence[EntryView], given: tuple[str, ...], mode: Mode
-) -> FlagsStored:
+def _all_of(reading: Reading, node: NodeView) -> Iterator[Located]:
+    for folder in node.ids:
+        for view in reading.entries((folder,)):
+            yield Located(view.id, folder, DELETED in view.flags)
+
+
+def _store(folder: Dot, part: Sequence[Located], given: tuple[str, ...], mode: Mode) -> FlagsStored:
     """R4: clearing a \\Deleted that is shown is an undelete; there is no other way to clear it."""
-    entries = tuple(view.id for view in views)
-    marked = tuple(view.id for view in views if DELETED in view.flags)
+    entries = tuple([one.id for one in part])
     match mode:
         case Mode.ADD:
             return FlagsStored(folder, entries, given, (), replace=False, undelete=())
         case Mode.REMOVE:
             others = tuple(flag for flag in given if flag != DELETED)
-            undelete = marked if DELETED in given else ()
+            undelete = _deleted(part) if DELETED in given else ()
             return FlagsStored(folder, entries, (), others, replace=False, undelete=undelete)
         case Mode.SET:
-            undelete = () if DELETED in given else marked
+            undelete = () if DELETED in given else _deleted(part)
             return FlagsStored(folder, entries, given, (), replace=True, undelete=undelete)
+
+
+def _deleted(part: Sequence[Located]) -> tuple[Dot, ...]:
+    return tuple(one.id for one in part if one.deleted)
 
 
 def expunged(reading: Reading, request: Expunge) -> tuple[Body, ...]:
     node = mailbox(reading, request.target)
+    found: Iterable[Dot]
     if request.entries is None:
-        views = (view for view in reading.entries(node.ids) if DELETED in view.flags)
+        found = (view.id for view in reading.entries(node.ids) if DELETED in view.flags)
     else:
-        views = (view for view, _ in _named(reading, node, request.entries, request.target))
-    ids = _bounded((view.id for view in views), ENTRIES_PER_REQUEST, request.target)
+        found = (one.id for one in _named(reading, node, request.entries, request.target))
+    ids = _bounded(found, ENTRIES_PER_REQUEST, request.target)
     return tuple(EntriesExpunged(part) for part in _parts(ids))
 
 
 def _named(
     reading: Reading, node: NodeView, entries: tuple[Dot, ...], address: Address
-) -> Iterator[Found]:
+) -> list[Located]:
     """The entries asked for, each once, in the order asked; all have to be shown in `node`."""
-    _bounded(entries, ENTRIES_PER_REQUEST, address)
-    found: dict[Dot, Found] = {}
+    if len(entries) > ENTRIES_PER_REQUEST:
+        raise _too_many(ENTRIES_PER_REQUEST, address)
+    found: dict[Dot, Located] = {}
     missing: list[Dot] = []
     for entry in entries:
-        shown = reading.entry(entry) if _may_be_made(entry) else None
-        if shown is None or shown[1] not in node.ids:
+        shown = reading.locate(entry) if _may_be_made(entry) else None
+        if shown is None or shown.folder not in node.ids:
             missing.append(entry)
         else:
-            found[shown[0].id] = shown
+            found[shown.id] = shown
     if missing:
         few = ", ".join(map(str, missing[:NAMED_MAX])) + (", …" if missing[NAMED_MAX:] else "")
         wanted = f"expected {len(entries)} entries, found {len(missing)} not there ({few})"
         raise Refused(Code.NO_SUCH_ENTRY, address, f"{wanted}; look with ls what is there")
-    return iter(found.values())
+    return list(found.values())
 
 
 def _may_be_made(entry: Dot) -> bool:
@@ -160,9 +174,13 @@ def _may_be_made(entry: Dot) -> bool:
 def _bounded(items: Iterable[T], maximum: int, address: Address) -> list[T]:
     few = list(islice(items, maximum + 1))
     if len(few) > maximum:
-        wanted = f"expected at most {maximum} entries in one request, found more"
-        raise Refused(Code.TOO_LARGE, address, f"{wanted}; name them in portions")
+        raise _too_many(maximum, address)
     return few
+
+
+def _too_many(maximum: int, address: Address) -> Refused:
+    wanted = f"expected at most {maximum} entries in one request, found more"
+    return Refused(Code.TOO_LARGE, address, f"{wanted}; name them in portions")
 
 
 def _parts(items: Iterable[T]) -> Iterator[tuple[T, ...]]:

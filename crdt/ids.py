@@ -71,4 +71,7 @@ def merge(left: Clock, right: Clock) -> dict[Actor, int]:
 
 def includes(greater: Clock, lesser: Clock) -> bool:
     """Whether every dot of `lesser` is in `greater`."""
-    return all(greater.get(actor, 0) >= seq for actor, seq in lesser.items())
+    for actor, seq in lesser.items():  # noqa: SIM110 - asked for every write: twice as fast
+        if greater.get(actor, 0) < seq:
+            return False
+    return True

@@ -10,6 +10,7 @@ from sortedcontainers import SortedList
 
 Undo: TypeAlias = tuple["_Table", bytes, bytes | None]
 
+NOT_OPEN = "a row changes inside a transaction alone: begin() first"
 CHUNK_FIRST = 8
 CHUNK_MAX = 512
 """Keys that a scan takes at a time: few at first, for most scans want one or two rows."""
@@ -78,25 +79,24 @@ class MemoryRows:
         return self._tables[table].values.get(key)
 
     def put(self, table: str, key: bytes, value: bytes) -> None:
-        undo = self._open()
+        undo = self._undo
+        assert undo is not None, NOT_OPEN
         found = self._tables[table]
-        before = found.values.get(key)
-        found.values[key] = value
+        values = found.values
+        before = values.get(key)
+        values[key] = value
         if before is None:
             found.appears(key)
         undo.append((found, key, before))
 
     def remove(self, table: str, key: bytes) -> None:
-        undo = self._open()
+        undo = self._undo
+        assert undo is not None, NOT_OPEN
         found = self._tables[table]
         before = found.values.pop(key, None)
         if before is not None:
             found.vanishes(key)
             undo.append((found, key, before))
-
-    def _open(self) -> list[Undo]:
-        assert self._undo is not None, "a row changes inside a transaction alone: begin() first"
-        return self._undo
 
     def scan(
         self, table: str, start: bytes, stop: bytes, *, reverse: bool = False
@@ -123,11 +123,12 @@ class MemoryRows:
         self._undo = []
 
     def commit(self) -> None:
-        self._open()
+        assert self._undo is not None, NOT_OPEN
         self._undo = None
 
     def rollback(self) -> None:
-        for table, key, before in reversed(self._open()):
+        assert self._undo is not None, NOT_OPEN
+        for table, key, before in reversed(self._undo):
             if before is not None:
                 if key not in table.values:
                     table.appears(key)

@@ -57,6 +57,11 @@ def flag_problem(flag: str) -> str | None:
         return "it is empty"
     if len(flag) > FLAG_BYTES_MAX:
         return f"it has {len(flag)} characters; at most {FLAG_BYTES_MAX}"
+    return _short_flag_problem(flag)
+
+
+@lru_cache(maxsize=4096)
+def _short_flag_problem(flag: str) -> str | None:
     if "\\" in flag:
         if flag_key(flag) in SYSTEM_FLAGS:
             return None

@@ -68,7 +68,7 @@ class FileMade(Struct, frozen=True, gc=False):
     blob: Blob
 
 
-class NodesDeleted(Struct, frozen=True):
+class NodesDeleted(Struct, frozen=True, gc=False):
     """Every node that the delete covers, parents first, each with its parent inside the delete.
 
     The parent is a position in `nodes`, or -1 for those that the user named.
@@ -94,7 +94,7 @@ class EntryCopied(Struct, frozen=True, gc=False):
     date_ms: int
 
 
-class NodesRenamed(Struct, frozen=True):
+class NodesRenamed(Struct, frozen=True, gc=False):
     """Two registers, either of which may be left alone (None)."""
 
     nodes: tuple[Dot, ...]
@@ -102,12 +102,12 @@ class NodesRenamed(Struct, frozen=True):
     name: str | None
 
 
-class EntriesMoved(Struct, frozen=True):
+class EntriesMoved(Struct, frozen=True, gc=False):
     entries: tuple[Dot, ...]
     folder: Dot
 
 
-class FlagsStored(Struct, frozen=True):
+class FlagsStored(Struct, frozen=True, gc=False):
     """`folder` is where the origin saw the entries; `undelete` those it showed as \\Deleted."""
 
     folder: Dot
@@ -118,16 +118,16 @@ class FlagsStored(Struct, frozen=True):
     undelete: tuple[Dot, ...]
 
 
-class FileWritten(Struct, frozen=True):
+class FileWritten(Struct, frozen=True, gc=False):
     nodes: tuple[Dot, ...]
     blob: Blob
 
 
-class EntriesExpunged(Struct, frozen=True):
+class EntriesExpunged(Struct, frozen=True, gc=False):
     entries: tuple[Dot, ...]
 
 
-class Unknown(Struct, frozen=True):
+class Unknown(Struct, frozen=True, gc=False):
     """A kind, or an extension that must be understood, of a later version: kept, not applied."""
 
     kind: int

@@ -20,7 +20,7 @@ from crdt.requests import Address, Append, Copy, Create, Delete, Expunge, Rename
 from crdt.view import Kind
 
 
-class Planned(Struct, frozen=True):
+class Planned(Struct, frozen=True, gc=False):
     """`bodies` may be empty: the request changes nothing, and that is success.
 
     `box` is the least id of the box where things change (of two, the destination's); None where

@@ -9,7 +9,7 @@ from crdt.checks import new_name, path_names
 from crdt.ids import Dot, is_inbox
 from crdt.refusals import Code, Refused
 from crdt.requests import Address
-from crdt.view import EntryView, Kind, NodeView
+from crdt.view import EntryView, Kind, Located, NodeView
 
 
 class Reading(Protocol):
@@ -29,6 +29,10 @@ class Reading(Protocol):
 
     def entry(self, id: Dot) -> tuple[EntryView, Dot] | None:
         """An entry that is shown, and the folder where it is."""
+        ...
+
+    def locate(self, id: Dot) -> Located | None:
+        """The same, as far as a request that names entries has to know it."""
         ...
 
     def subtree(self, ids: Sequence[Dot]) -> list[tuple[Dot, int]]:
@@ -73,9 +77,9 @@ def named(reading: Reading, address: Address) -> NodeView:
 
 
 def mailbox(reading: Reading, address: Address) -> NodeView:
-    box_shown(reading, address)
     node = reading.find(address)
     if node is None:
+        box_shown(reading, address)
         _nothing(address, Code.NO_SUCH_MAILBOX, "a mailbox")
     if node.kind is not Kind.FOLDER:
         remedy = "name a folder of it, such as INBOX" if node.kind is Kind.BOX else "name a folder"

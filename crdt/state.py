@@ -13,14 +13,16 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from crdt.aliases import request_key
+from crdt.aliases import part_key
 from crdt.digest import Digest
 from crdt.effects import Effects
 from crdt.entries import (
+    Standing,
     counted,
     entry_row,
     entry_rows,
     family_of,
+    is_kept,
     outlives,
     shown_flags,
     standing,
@@ -46,14 +48,14 @@ from crdt.tables import (
     EntryRow,
     seq_of,
 )
-from crdt.view import EntryView, NodeView, View
+from crdt.view import EntryView, Located, NodeView, View
 from crdt.watched import WatchedRows
 
 FIRST, LAST = b"", b"\xff" * (ACTOR_BYTES * 4)
 """Around every key of a table whose keys begin with an actor, or with an id."""
 
 FOUND_MAX = 10_000
-"""Addresses remembered: some megabytes."""
+"""Addresses and folders remembered: some megabytes."""
 
 
 class IssuedPart(NamedTuple):
@@ -65,13 +67,28 @@ class IssuedPart(NamedTuple):
     stamp: Stamp
 
 
+class _Folder(NamedTuple):
+    """A folder that is somewhere, and what the effective deletes of it have seen."""
+
+    id: Dot
+    deletes: list[dict[Actor, int]]
+
+
+class _Remembered:
+    """What was read of the tree, good while `tree_changes` is `at`."""
+
+    def __init__(self, at: int) -> None:
+        self.at = at
+        self.nodes: dict[Address, NodeView] = {}
+        self.folders: dict[bytes, _Folder | None] = {}
+
+
 class State:
     def __init__(self, rows: Rows) -> None:
         rows = self.rows = WatchedRows(rows)
         self._effects = Effects(rows)
         self._lookups = Lookups(rows)
-        self._found: dict[Address, NodeView] = {}
-        self._found_at = -1
+        self._remembered = _Remembered(rows.tree_changes)
 
     def clock(self) -> dict[Actor, int]:
         """Of the operations applied."""
@@ -123,13 +140,18 @@ class State:
 
         What was found is remembered until the tree changes: most requests change entries alone.
         """
-        if self._found_at != self.rows.tree_changes or len(self._found) >= FOUND_MAX:
-            self._found.clear()
-            self._found_at = self.rows.tree_changes
-        found = self._found.get(address) or self._lookups.find(address)
+        known = self._fresh().nodes
+        found = known.get(address) or self._lookups.find(address)
         if found is not None and not found.container:
-            self._found[address] = found
+            known[address] = found
         return found
+
+    def _fresh(self) -> _Remembered:
+        """What was read of the tree as it is now."""
+        known = self._remembered
+        if known.at != self.rows.tree_changes or len(known.nodes) + len(known.folders) > FOUND_MAX:
+            known = self._remembered = _Remembered(self.rows.tree_changes)
+        return known
 
     def node_children(self, ids: Sequence[Dot]) -> list[NodeView]:
         """What shows below nodes that are one, sorted by name."""
@@ -166,17 +188,41 @@ class State:
 
     def entry(self, id: Dot) -> tuple[EntryView, Dot] | None:
         """An entry that shows, and the folder where it is."""
+        found = self._shown(id)
+        if found is None:
+            return None
+        family, where, folder = found
+        return _entry_view(where.stamp, family), folder
+
+    def locate(self, id: Dot) -> Located | None:
+        """The same, as far as a request that names entries has to know it."""
+        found = self._shown(id)
+        if found is None:
+            return None
+        family, where, folder = found
+        return Located(dot_of(id_in(where.stamp)), folder, not is_kept(family))
+
+    def _shown(self, id: Dot) -> tuple[list[EntryRow], Standing, Dot] | None:
+        """The rows of an entry that shows, where the index has it, and its folder's id."""
         row = entry_row(self.rows, id_key(id))
         if row is None:
             return None
         family = entry_rows(self.rows, row)
         where = standing(self.rows, family)
-        path = None if where is None else path_up(self.rows, where.folder)
-        if where is None or path is None:
+        folder = None if where is None else self._folder_at(where.folder)
+        if where is None or folder is None or not outlives(family, folder.deletes):
             return None
-        if not outlives(family, effective_deletes(self.rows, path[0])):
-            return None
-        return _entry_view(where.stamp, family), dot_of(path[0].id)
+        return family, where, folder.id
+
+    def _folder_at(self, key: bytes) -> _Folder | None:
+        """None for what is homeless. Remembered until the tree changes."""
+        known = self._fresh().folders
+        if key not in known:
+            path = path_up(self.rows, key)
+            node = path[0] if path else None
+            deletes = [] if node is None else effective_deletes(self.rows, node)
+            known[key] = None if node is None else _Folder(dot_of(node.id), deletes)
+        return known[key]
 
     def count(self, ids: Sequence[Dot]) -> int:
         """How many entries show in the folders `ids`."""
@@ -224,14 +270,12 @@ class State:
     # Requests
 
     def issued(self, client: bytes, number: int) -> list[IssuedPart]:
-        """What was made of a request, in the order of its parts."""
-        prefix = request_key(client, number)
+        """What was made of a request, in the order of its parts: 0, 1, … without holes."""
         parts: list[IssuedPart] = []
-        for key, value in self.rows.scan(ISSUES, prefix, stop_of(prefix)):
+        while (value := self.rows.get(ISSUES, part_key(client, number, len(parts)))) is not None:
             least = min(ISSUED.decode(value), key=lambda one: one.stamp)
-            part = int.from_bytes(key[len(prefix) :], "big")
             dot = dot_of(id_in(least.stamp))
-            parts.append(IssuedPart(part, least.digest, dot, stamp_of(least.stamp)))
+            parts.append(IssuedPart(len(parts), least.digest, dot, stamp_of(least.stamp)))
         return parts
 
 

@@ -53,14 +53,14 @@ class Kind(Generic[Row]):
 _encode = msgspec.msgpack.Encoder().encode
 
 
-class Listing(Struct, array_like=True):
+class Listing(Struct, array_like=True, gc=False):
     """A delete that lists this node: `key` is its row in LISTED."""
 
     key: bytes
     cancelled: bool
 
 
-class NodeRow(Struct, array_like=True):
+class NodeRow(Struct, array_like=True, gc=False):
     """`parent`, `name`, `stamp`: of the making. Keys as in crdt.keys.
 
     `twins`: all ids of the same thing, by stamp; empty where there is one. In the row of the
@@ -86,12 +86,12 @@ class NodeRow(Struct, array_like=True):
     written: dict[Actor, int]
 
 
-class Renamed(Struct, array_like=True):
+class Renamed(Struct, array_like=True, gc=False):
     name: str | None
     hidden: bool
 
 
-class Undo(Struct, array_like=True):
+class Undo(Struct, array_like=True, gc=False):
     """A node that a rename moved, and where it was before."""
 
     node: bytes
@@ -99,7 +99,7 @@ class Undo(Struct, array_like=True):
     placed: bytes
 
 
-class Move(Struct, array_like=True):
+class Move(Struct, array_like=True, gc=False):
     """A rename that carries a parent (R7); `done` is empty where it is ignored."""
 
     nodes: list[bytes]
@@ -108,7 +108,7 @@ class Move(Struct, array_like=True):
     done: list[Undo]
 
 
-class Content(Struct, array_like=True):
+class Content(Struct, array_like=True, gc=False):
     stamp: bytes
     blob: Blob
 
@@ -133,7 +133,7 @@ class Flag(Struct, array_like=True, gc=False):
     hidden: bool
 
 
-class EntryRow(Struct, array_like=True):
+class EntryRow(Struct, array_like=True, gc=False):
     """`life[0]` is the making. `expunges` are the ids of those that list this id.
 
     `crowded`: there is more than one operation with the issue of the making. What removes flags
@@ -155,7 +155,7 @@ ALL = ""
 KEEP = "\\deleted"
 
 
-class Issued(Struct, array_like=True):
+class Issued(Struct, array_like=True, gc=False):
     """One operation of an issue: which earlier ones it did not see, and where it added its dot."""
 
     stamp: bytes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import NamedTuple
 
 from msgspec import Struct
 
@@ -23,6 +24,15 @@ class EntryView(Struct, frozen=True):
     blob: Blob
     date_ms: int
     flags: tuple[str, ...]
+
+
+class Located(NamedTuple):
+    """A message that is shown, by its id: the folder where it is, and whether it shows as
+    \\Deleted."""
+
+    id: Dot
+    folder: Dot
+    deleted: bool
 
 
 class NodeView(Struct, frozen=True):

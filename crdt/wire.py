@@ -1,22 +1,16 @@
 """Bodies as MessagePack arrays of short ids, and back.
 
-Inside a record an actor is a position in a table: 0 is the record's own actor, the others follow
-in the order in which that actor's contexts first named them. A dot is [position, seq]; a list of
-ids is a flat list of runs [position, first seq, count, …].
-
-Every id has to lie in the operation's context; what does not is ill-formed. So whether a target
-is known never depends on the order of delivery.
+What an actor is called in there stands in crdt.short_ids.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, TypeAlias
 
-import msgspec
 from msgspec import Struct
 
-from crdt.ids import ACTOR_BYTES, ROOT, Actor, Dot
+from crdt.ids import ACTOR_BYTES
 from crdt.names import box_problem, flag_problem, problem
 from crdt.operations import (
     Blob,
@@ -34,9 +28,8 @@ from crdt.operations import (
     NodesDeleted,
     NodesRenamed,
 )
+from crdt.short_ids import IDS_MAX, Malformed, ShortDot, Table
 
-IDS_MAX = 100_000
-"""Ids in one operation: a few bytes may name a long run, so the run is bounded, not the bytes."""
 FLAGS_MAX = 1_000
 """Flags in one operation."""
 NODE_NAME_BYTES_MAX = 63
@@ -44,93 +37,43 @@ CHUNK_BYTES = 1 << 20
 """A longer blob is a sequence of chunks of this size, and names the hash of their list."""
 HASH_BYTES = 32
 
-ShortDot: TypeAlias = tuple[int, int]
 WireBlob: TypeAlias = tuple[bytes, int, bytes | None]
 
 
-class Malformed(Exception):
-    """A record that no honest node writes. Its actor stops here; nothing else does."""
-
-
-class Table(NamedTuple):
-    """The actors that a record may name by position, with the context that ids must lie in."""
-
-    actors: Sequence[Actor]
-    context: Mapping[Actor, int]
-    positions: Mapping[Actor, int]
-
-    def short(self, dot: Dot) -> ShortDot:
-        if dot == ROOT:
-            return (0, 0)
-        return (self.positions[dot.actor], dot.seq)
-
-    def dot(self, short: ShortDot) -> Dot:
-        position, seq = short
-        if seq == 0 and position == 0:
-            return ROOT
-        if not 0 <= position < len(self.actors):
-            raise Malformed(f"actor {position} named, but the table has {len(self.actors)}")
-        actor = self.actors[position]
-        if seq == 0 or abs(seq) > self.context.get(actor, 0):
-            raise Malformed(f"id {actor.hex()[:8]}:{seq} is outside the operation's context")
-        return Dot(actor, seq)
-
-    def runs(self, dots: Iterable[Dot]) -> list[int]:
-        """Ids grouped by actor, as runs of consecutive seqs; the order of ids has no meaning."""
-        flat: list[int] = []
-        for position, seq in sorted(self.short(dot) for dot in dots):
-            if flat and flat[-3] == position and seq == flat[-2] + flat[-1]:
-                flat[-1] += 1
-            else:
-                flat += (position, seq, 1)
-        return flat
-
-    def dots(self, flat: Sequence[int]) -> tuple[Dot, ...]:
-        if len(flat) % 3 or any(count < 1 for count in flat[2::3]):
-            raise Malformed("a list of ids is not made of runs [actor, first, count]")
-        if sum(flat[2::3]) > IDS_MAX:
-            raise Malformed(f"{sum(flat[2::3])} ids in one operation; at most {IDS_MAX}")
-        return tuple(
-            self.dot((flat[i], flat[i + 1] + n))
-            for i in range(0, len(flat), 3)
-            for n in range(flat[i + 2])
-        )
-
-
-class WireBorn(Struct, array_like=True):
+class WireBorn(Struct, array_like=True, gc=False):
     node: str
     key: bytes
     previous: tuple[bytes, int, bytes] | None
 
 
-class WireNamed(Struct, array_like=True):
+class WireNamed(Struct, array_like=True, gc=False):
     parent: ShortDot
     name: str
 
 
-class WireFile(Struct, array_like=True):
+class WireFile(Struct, array_like=True, gc=False):
     parent: ShortDot
     name: str
     blob: WireBlob
 
 
-class WireBox(Struct, array_like=True):
+class WireBox(Struct, array_like=True, gc=False):
     name: str
     fold: bool
 
 
-class WireDelete(Struct, array_like=True):
+class WireDelete(Struct, array_like=True, gc=False):
     nodes: list[tuple[int, int, int]]
 
 
-class WireAppend(Struct, array_like=True):
+class WireAppend(Struct, array_like=True, gc=False):
     folder: ShortDot
     blob: WireBlob
     flags: tuple[str, ...]
     date_ms: int
 
 
-class WireCopy(Struct, array_like=True):
+class WireCopy(Struct, array_like=True, gc=False):
     folder: ShortDot
     source: ShortDot
     blob: WireBlob
@@ -138,18 +81,18 @@ class WireCopy(Struct, array_like=True):
     date_ms: int
 
 
-class WireRename(Struct, array_like=True):
+class WireRename(Struct, array_like=True, gc=False):
     nodes: tuple[ShortDot, ...]
     parent: ShortDot | None
     name: str | None
 
 
-class WireMove(Struct, array_like=True):
+class WireMove(Struct, array_like=True, gc=False):
     entries: list[int]
     folder: ShortDot
 
 
-class WireStore(Struct, array_like=True):
+class WireStore(Struct, array_like=True, gc=False):
     folder: ShortDot
     entries: list[int]
     add: tuple[str, ...]
@@ -158,31 +101,23 @@ class WireStore(Struct, array_like=True):
     undelete: list[int]
 
 
-class WireWrite(Struct, array_like=True):
+class WireWrite(Struct, array_like=True, gc=False):
     nodes: list[int]
     blob: WireBlob
 
 
-class WireExpunge(Struct, array_like=True):
+class WireExpunge(Struct, array_like=True, gc=False):
     entries: list[int]
 
 
 class Kind(NamedTuple):
-    """How one kind of body is packed: its number on the wire for ever, and the two directions."""
+    """How one kind of body is packed: its number on the wire for ever, how it is packed, what it
+    is decoded as, and what makes the body of that."""
 
     number: int
     pack: Callable[[Any, Table], object]
-    unpack: Callable[[bytes, Table], Body]
-
-
-def _kind(
-    number: int,
-    wire: type[Struct],
-    pack: Callable[[Any, Table], object],
-    unpack: Callable[[Any, Table], Body],
-) -> Kind:
-    decoder = msgspec.msgpack.Decoder(wire)
-    return Kind(number, pack, lambda raw, table: unpack(decoder.decode(raw), table))
+    wire: type[Struct]
+    unpack: Callable[[Any, Table], Body]
 
 
 def _blob(wire: WireBlob) -> Blob:
@@ -198,7 +133,9 @@ def _flags(flags: tuple[str, ...]) -> tuple[str, ...]:
     if len(flags) > FLAGS_MAX:
         raise Malformed(f"{len(flags)} flags in one operation; at most {FLAGS_MAX}")
     for flag in flags:
-        _sound(flag_problem(flag), "flag", flag)
+        trouble = flag_problem(flag)
+        if trouble is not None:
+            raise Malformed(f"flag {flag!r}: {trouble}")
     return flags
 
 
@@ -246,32 +183,31 @@ def _unpack_delete(wire: WireDelete, table: Table) -> NodesDeleted:
 
 
 KINDS: Mapping[type, Kind] = {
-    Born: _kind(1, WireBorn, lambda b, t: (b.node, b.key, b.previous), _unpack_born),
-    BoxMade: _kind(
-        2, WireBox, lambda b, t: (b.name, b.fold), lambda w, t: BoxMade(_box_name(w.name), w.fold)
+    Born: Kind(1, lambda b, t: (b.node, b.key, b.previous), WireBorn, _unpack_born),
+    BoxMade: Kind(
+        2, lambda b, t: (b.name, b.fold), WireBox, lambda w, t: BoxMade(_box_name(w.name), w.fold)
     ),
-    FolderMade: _kind(
+    FolderMade: Kind(
         3,
-        WireNamed,
         lambda b, t: (t.short(b.parent), b.name),
+        WireNamed,
         lambda w, t: FolderMade(t.dot(w.parent), _name(w.name)),
     ),
-    FileMade: _kind(
+    FileMade: Kind(
         4,
-        WireFile,
         lambda b, t: (t.short(b.parent), b.name, b.blob),
+        WireFile,
         lambda w, t: FileMade(t.dot(w.parent), _name(w.name), _blob(w.blob)),
     ),
-    NodesDeleted: _kind(5, WireDelete, _pack_delete, _unpack_delete),
-    EntryAppended: _kind(
+    NodesDeleted: Kind(5, _pack_delete, WireDelete, _unpack_delete),
+    EntryAppended: Kind(
         6,
-        WireAppend,
         lambda b, t: (t.short(b.folder), b.blob, b.flags, b.date_ms),
+        WireAppend,
         lambda w, t: EntryAppended(t.dot(w.folder), _blob(w.blob), _flags(w.flags), w.date_ms),
     ),
-    EntryCopied: _kind(
+    EntryCopied: Kind(
         7,
-        WireCopy,
         lambda b, t: (
             t.short(b.folder),
             t.short(b.source),
@@ -279,33 +215,33 @@ KINDS: Mapping[type, Kind] = {
             b.flags,
             b.date_ms,
         ),
+        WireCopy,
         lambda w, t: EntryCopied(
             t.dot(w.folder), t.dot(w.source), _blob(w.blob), _flags(w.flags), w.date_ms
         ),
     ),
-    NodesRenamed: _kind(
+    NodesRenamed: Kind(
         8,
-        WireRename,
         lambda b, t: (
             [t.short(node) for node in b.nodes],
             b.parent and t.short(b.parent),
             b.name,
         ),
+        WireRename,
         lambda w, t: NodesRenamed(
             tuple(t.dot(node) for node in w.nodes),
             None if w.parent is None else t.dot(w.parent),
             None if w.name is None else _name(w.name),
         ),
     ),
-    EntriesMoved: _kind(
+    EntriesMoved: Kind(
         9,
-        WireMove,
         lambda b, t: (t.runs(b.entries), t.short(b.folder)),
+        WireMove,
         lambda w, t: EntriesMoved(t.dots(w.entries), t.dot(w.folder)),
     ),
-    FlagsStored: _kind(
+    FlagsStored: Kind(
         10,
-        WireStore,
         lambda b, t: (
             t.short(b.folder),
             t.runs(b.entries),
@@ -314,6 +250,7 @@ KINDS: Mapping[type, Kind] = {
             b.replace,
             t.runs(b.undelete),
         ),
+        WireStore,
         lambda w, t: FlagsStored(
             t.dot(w.folder),
             t.dots(w.entries),
@@ -323,16 +260,16 @@ KINDS: Mapping[type, Kind] = {
             t.dots(w.undelete),
         ),
     ),
-    FileWritten: _kind(
+    FileWritten: Kind(
         11,
-        WireWrite,
         lambda b, t: (t.runs(b.nodes), b.blob),
+        WireWrite,
         lambda w, t: FileWritten(t.dots(w.nodes), _blob(w.blob)),
     ),
-    EntriesExpunged: _kind(
+    EntriesExpunged: Kind(
         12,
-        WireExpunge,
         lambda b, t: (t.runs(b.entries),),
+        WireExpunge,
         lambda w, t: EntriesExpunged(t.dots(w.entries)),
     ),
 }
@@ -341,10 +278,7 @@ assignment, 19 access rights. What is not listed here decodes as Unknown."""
 
 KIND_BY_NUMBER: Mapping[int, Kind] = {kind.number: kind for kind in KINDS.values()}
 
-WITH_BLOB: Mapping[int, msgspec.msgpack.Decoder[Any]] = {
-    KINDS[FileMade].number: msgspec.msgpack.Decoder(WireFile),
-    KINDS[EntryAppended].number: msgspec.msgpack.Decoder(WireAppend),
-    KINDS[EntryCopied].number: msgspec.msgpack.Decoder(WireCopy),
-    KINDS[FileWritten].number: msgspec.msgpack.Decoder(WireWrite),
-}
+WITH_BLOB = frozenset(
+    KINDS[kind].number for kind in (FileMade, EntryAppended, EntryCopied, FileWritten)
+)
 """The kinds whose body names a blob, in a field `blob`."""

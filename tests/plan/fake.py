@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 
 from crdt.ids import Dot, inbox_of
-from crdt.operations import Blob
+from crdt.operations import DELETED, Blob
 from crdt.requests import Address
-from crdt.view import EntryView, Kind, NodeView
+from crdt.view import EntryView, Kind, Located, NodeView
 
 ACTOR = b"a" * 16
 
@@ -86,6 +86,10 @@ class FakeReading:
 
     def entry(self, id: Dot) -> tuple[EntryView, Dot] | None:
         return next((found for found in self._entries() if found[0].id == id), None)
+
+    def locate(self, id: Dot) -> Located | None:
+        found = self.entry(id)
+        return None if found is None else Located(id, found[1], DELETED in found[0].flags)
 
     def subtree(self, ids: Sequence[Dot]) -> list[tuple[Dot, int]]:
         top = next(s for _, s in self._all() if s.ids == tuple(ids) and s.conflict is None)

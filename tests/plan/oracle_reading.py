@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from crdt import Address, Dot, EntryView, Kind, NodeView, Operation
+from crdt import DELETED, Address, Dot, EntryView, Kind, Located, NodeView, Operation
 from tests.histories import delete_of
 from tests.oracle.history import History
 from tests.oracle.names import boxes, key_of
@@ -49,6 +49,10 @@ class OracleReading:
         shown = (entry for view in self._views() for entry in view.entries)
         found = next((entry for entry in shown if entry.id == id), None)
         return None if found is None else (found, self._places[id])
+
+    def locate(self, id: Dot) -> Located | None:
+        found = self.entry(id)
+        return None if found is None else Located(id, found[1], DELETED in found[0].flags)
 
     def subtree(self, ids: Sequence[Dot]) -> list[tuple[Dot, int]]:
         views = (view for view in self._views() if view.conflict is None)
