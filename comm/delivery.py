@@ -66,10 +66,10 @@ class _Kept(NamedTuple, Generic[T]):
 
 class _Step(NamedTuple, Generic[T]):
     """What happened since the snapshot: `kept` joined the queue of `actor`, or was delivered
-    from it; where there is none, an item was delivered at once."""
+    from it."""
 
     actor: Actor
-    kept: _Kept[T] | None
+    kept: _Kept[T]
     delivered: bool
 
 
@@ -94,7 +94,8 @@ class Delivery(Generic[T]):
         self._awake: deque[Actor] = deque()
         self._heard: dict[Actor, int] = {}
         self._frozen: dict[Actor, None] = {}
-        self._steps: list[_Step[T]] | None = None
+        self._steps: list[_Step[T]] = []
+        self._marked: dict[Actor, int] | None = None
         self._snapshot = Snapshot(0)
 
     @property
@@ -141,9 +142,15 @@ class Delivery(Generic[T]):
         missing = self._missing(item)
         if missing is not None:
             return self._keep(item, size, missing)
-        self._note(_Step(actor, None, delivered=True))
         self._advance(actor)
         return Offered.DELIVER
+
+    def made(self, dot: Dot) -> None:
+        """An operation that was made here is delivered: its context is what was delivered."""
+        actor, seq = dot
+        assert seq == self.received(actor) + 1, f"{dot} is not the next of its actor"
+        assert actor not in self._frozen, f"nothing of the actor of {dot} is taken any more"
+        self._advance(actor)
 
     def ready(self) -> Iterator[T]:
         """What became deliverable, in causal order. Each is delivered as it is yielded; what an
@@ -188,15 +195,21 @@ class Delivery(Generic[T]):
     def snapshot(self) -> Snapshot:
         """Mark the present value, to return to. Only the latest snapshot can be restored; what
         happens after it is remembered until the next one."""
-        self._steps = []
+        self._steps.clear()
+        self._marked = dict(self._clock)
         self._snapshot = Snapshot(self._snapshot + 1)
         return self._snapshot
 
     def restore(self, snapshot: Snapshot) -> None:
         """Return to the value at `snapshot`; what was received since is wanted again."""
         assert snapshot == self._snapshot, "only the latest snapshot can be restored"
-        assert self._steps is not None
+        assert self._marked is not None, "there is no snapshot yet"
         received = {step.actor: self.received(step.actor) for step in self._steps}
+        for actor, seq in self._clock.items():
+            if seq != self._marked.get(actor, 0):
+                received[actor] = self.received(actor)
+        self._clock.clear()
+        self._clock.update(self._marked)
         while self._steps:
             self._undo(self._steps.pop())
         self._index()
@@ -258,9 +271,10 @@ class Delivery(Generic[T]):
     def _advance(self, actor: Actor) -> None:
         seq = self._clock.get(actor, 0) + 1
         self._clock[actor] = seq
-        for waiter in self._waiters.pop(Dot(actor, seq), ()):
-            del self._blocked[waiter]
-            self._awake.append(waiter)
+        if self._waiters:
+            for waiter in self._waiters.pop(Dot(actor, seq), ()):
+                del self._blocked[waiter]
+                self._awake.append(waiter)
 
     def _drop(self, actor: Actor) -> None:
         for kept in self._queues.pop(actor, ()):
@@ -276,16 +290,12 @@ class Delivery(Generic[T]):
     # --- Return to the snapshot --------------------------------------------------------------
 
     def _note(self, step: _Step[T]) -> None:
-        if self._steps is not None:
+        if self._marked is not None:
             self._steps.append(step)
 
     def _undo(self, step: _Step[T]) -> None:
         actor, kept, delivered = step
-        if delivered:
-            self._clock[actor] -= 1
-            if not self._clock[actor]:
-                del self._clock[actor]
-        if kept is None or actor in self._frozen:
+        if actor in self._frozen:
             return
         if delivered:
             self._queues.setdefault(actor, deque()).appendleft(kept)

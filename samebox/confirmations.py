@@ -32,6 +32,8 @@ class Holding(Struct):
         """Whether it holds all that `receipt` names, and the blobs of `dots` (of all, if none)."""
         if self.more or not includes(self.clock, receipt.clock):
             return False
+        if not self.missing:
+            return True
         if dots:
             return not any(dot in self.missing for dot in dots)
         return not any(covers(receipt.clock, dot) for dot in self.missing)
@@ -84,28 +86,31 @@ class Confirmations:
 
     def released(
         self, actor: Actor, clock: Mapping[Actor, int], members: list[Holding]
-    ) -> list[Waiting]:
-        """Those that need wait no more, given the own durable `clock` and the other members'."""
-        self._take_reached(actor, clock, members)
-        done = [
-            waiting
-            for waiting in self._general.values()
-            if includes(clock, waiting.receipt.clock)
-            and 1 + len(waiting.nodes(members)) >= waiting.copies
-        ]
-        for waiting in done:
-            del self._general[waiting.token], self._waits[waiting.token]
+    ) -> list[tuple[Waiting, list[str]]]:
+        """Those that need wait no more, given the own durable `clock` and the other members':
+        each with the names of the others that hold it."""
+        done: list[tuple[Waiting, list[str]]] = []
+        for waiting in [*self._general.values(), *self._reached(actor, clock, members)]:
+            nodes = waiting.nodes(members)
+            if len(nodes) + 1 >= waiting.copies and includes(clock, waiting.receipt.clock):
+                self._general.pop(waiting.token, None)
+                del self._waits[waiting.token]
+                done.append((waiting, nodes))
+            else:
+                self._general[waiting.token] = waiting
         return done
 
-    def _take_reached(
+    def _reached(
         self, actor: Actor, clock: Mapping[Actor, int], members: list[Holding]
-    ) -> None:
-        """Move from each queue's front what enough members have delivered."""
+    ) -> list[Waiting]:
+        """What enough members have delivered, from each queue's front."""
+        reached: list[Waiting] = []
         durable = clock.get(actor, 0)
         acknowledged = sorted((member.clock.get(actor, 0) for member in members), reverse=True)
         for copies, queue in self._queues.items():
-            reached = durable if copies <= 1 else min(durable, acknowledged[copies - 2])
-            while queue and queue[0][0] <= reached:
+            last = durable if copies <= 1 else min(durable, acknowledged[copies - 2])
+            while queue and queue[0][0] <= last:
                 waiting = self._waits.get(queue.popleft()[1])
                 if waiting is not None:
-                    self._general[waiting.token] = waiting
+                    reached.append(waiting)
+        return reached

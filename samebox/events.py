@@ -86,14 +86,14 @@ class LinkDown(Struct, frozen=True):
     link: int
 
 
-class Arrived(Struct, frozen=True):
+class Arrived(Struct, frozen=True, gc=False):
     """Operations from a peer, with the small blobs that travel beside them."""
 
     link: int
     records: Records
 
 
-class Acknowledged(Struct, frozen=True):
+class Acknowledged(Struct, frozen=True, gc=False):
     link: int
     ack: Ack
 
@@ -157,14 +157,14 @@ Event: TypeAlias = (
 # --- Outcomes: what a caller is told ---------------------------------------------------------
 
 
-class Receipt(Struct, frozen=True):
+class Receipt(Struct, frozen=True, gc=False):
     """Names what was done: any node that holds `clock` of `shard` shows it."""
 
     shard: str
     clock: Mapping[Actor, int]
 
 
-class Done(Struct, frozen=True):
+class Done(Struct, frozen=True, gc=False):
     """`dots` are the operations of the request; `nodes` the members known to hold them."""
 
     receipt: Receipt
@@ -172,7 +172,7 @@ class Done(Struct, frozen=True):
     nodes: tuple[str, ...]
 
 
-class Late(Struct, frozen=True):
+class Late(Struct, frozen=True, gc=False):
     """The deadline passed first. What `nodes` hold stays; nothing is undone."""
 
     receipt: Receipt
@@ -180,14 +180,14 @@ class Late(Struct, frozen=True):
     nodes: tuple[str, ...]
 
 
-class Refusal(Struct, frozen=True):
+class Refusal(Struct, frozen=True, gc=False):
     """The request cannot be done as asked; nothing has changed."""
 
     code: str
     message: str
 
 
-class Failure(Struct, frozen=True):
+class Failure(Struct, frozen=True, gc=False):
     """This node could not do it now (disk full, say); nothing has changed; try again later."""
 
     reason: str

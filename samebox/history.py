@@ -122,11 +122,9 @@ class History:
 
     def make(self, actor: Actor, draft: Draft) -> Item:
         """The next operation of `actor`, delivered at once: its context is what is here."""
-        operation, record, head = write(self.head(actor), draft)
-        item = Item(operation, record, head)
-        offered = self._delivery.offer(item, len(record.data))
-        assert offered is Offered.DELIVER, "an own operation depends only on what was delivered"
-        self._received[actor] = head
+        item = Item(*write(self.head(actor), draft))
+        self._delivery.made(item.operation.dot)
+        self._received[actor] = item.head
         self._advance(item)
         return item
 
@@ -135,18 +133,18 @@ class History:
 
         Raises Poison where a record is ill-formed; what was yielded before it stays good.
         """
-        actor = records.actor
+        actor, delivery = records.actor, self._delivery
         if actor in self.stopped:
             return
-        self._delivery.heard_of(actor, records.last)
+        delivery.heard_of(actor, records.last)
         for item in self._read(records):
-            offered = self._delivery.offer(item, len(item.record.data))
+            offered = delivery.offer(item, len(item.record.data))
             if offered is Offered.FULL:
                 return
             self._received[actor] = item.head
             if offered is Offered.DELIVER:
                 yield self._admit(item)
-                for released in self._delivery.ready():
+                for released in delivery.ready():
                     yield self._admit(released)
 
     def replay(self, record: Record) -> Iterator[Item]:
@@ -176,7 +174,7 @@ class History:
                 operation, record, head = read(head, data)
             except Malformed as error:
                 raise Poison(records.actor, f"record {seq}: {error}") from error
-            carried = tuple(Carried(sha256(blob).digest(), blob) for blob in blobs)
+            carried = tuple([Carried(sha256(blob).digest(), blob) for blob in blobs])
             items.append(Item(operation, record, head, carried))
         if items and head.chain[:CHAIN_PREFIX_BYTES] != records.chain:
             name = f"{records.actor.hex()[:8]}:{head.seq}"
@@ -187,8 +185,9 @@ class History:
     def _admit(self, item: Item) -> Item:
         operation = item.operation
         actor, seq = operation.dot
-        times = [self._lamports.at(*change) for change in operation.changes]
-        expected = 1 + max([self.head(actor).lamport, *times])
+        expected = 1 + self.head(actor).lamport
+        for change in operation.changes:
+            expected = max(expected, 1 + self._lamports.at(*change))
         if operation.lamport != expected:
             found = f"Lamport time {operation.lamport}, expected {expected}"
             raise Poison(actor, f"record {seq}: {found}")
@@ -202,6 +201,7 @@ class History:
         actor, seq = operation.dot
         self._heads[actor] = item.head
         self._lamports.add(actor, seq, operation.lamport)
-        self.lamport = max(self.lamport, operation.lamport)
+        if operation.lamport > self.lamport:
+            self.lamport = operation.lamport
         if isinstance(operation.body, Born):
             self.births[actor] = operation.body

@@ -75,23 +75,27 @@ class Incoming:
         runs = size = 0
         while self._work and len(taken) < TAKE_MAX and runs < TAKE_RUNS_MAX:
             event = self._work.popleft()
-            self._count(event, -1)
             taken.append(event)
-            runs += isinstance(event, Arrived)
-            size += _length(event)
+            if isinstance(event, Arrived):
+                runs += 1
+            size += self._count(event, -1)
             if size >= TAKE_BYTES_MAX:
                 break
         return taken
 
-    def _count(self, event: WorkEvent, step: int) -> None:
+    def _count(self, event: WorkEvent, step: int) -> int:
+        """Returns the bytes of contents that ride with a request."""
         if isinstance(event, Arrived):
             self._runs[event.link] += step
             if not self._runs[event.link]:
                 del self._runs[event.link]
-        else:
-            self._bytes += step * _length(event)
+            return 0
+        length = _length(event)
+        self._bytes += step * length
+        return length
 
 
 def _length(event: WorkEvent) -> int:
-    """Of the contents that ride with a request."""
-    return sum(len(blob.data) for blob in event.carried) if isinstance(event, Asked) else 0
+    if isinstance(event, Asked) and event.carried:
+        return sum(len(blob.data) for blob in event.carried)
+    return 0

@@ -45,6 +45,8 @@ from samebox.history import History, Item, Poison
 DIGEST_BYTES = 4
 """Enough to notice that another request was made under a used id."""
 
+WITH_BLOB = (EntryAppended, EntryCopied, FileMade, FileWritten)
+
 _encode = msgspec.msgpack.Encoder().encode
 
 
@@ -87,8 +89,9 @@ class Making:
         """An operation that causal delivery lets through."""
         self._others = None
         self._apply(item)
-        blob = blob_of(item.operation)
-        self.blobs += [carried for carried in item.carried if blob and carried.hash == blob.hash]
+        if item.carried:
+            blob = blob_of(item.operation)
+            self.blobs += [one for one in item.carried if blob and one.hash == blob.hash]
 
     def be_born(self, event: Reborn) -> None:
         previous = None
@@ -105,12 +108,12 @@ class Making:
         self.asked.append(asked)
         digest = sha256(_encode(asked.request)).digest()[:DIGEST_BYTES]
         issued = self._state.issued(*asked.id)
-        if any(part.digest != digest for part in issued):
+        if issued and any(part.digest != digest for part in issued):
             refusal = Refusal("id-reused", "another request was made under this id; take a new id")
             self.replies.append((asked.token, refusal))
             return
         try:
-            dots = tuple(part.dot for part in issued) or self._carry_out(asked, digest)
+            dots = tuple([part.dot for part in issued]) or self._carry_out(asked, digest)
         except Refused as refused:
             self.replies.append((asked.token, Refusal(refused.code, refused.message)))
             return
@@ -121,11 +124,13 @@ class Making:
         assert self.actor is not None, "a birth comes before every request"
         actor, first = self.actor, self._history.head(self.actor).seq + 1
         planned = plan(self._state, asked.request, lambda part: Dot(actor, first + part))
+        client, number = asked.id
+        dots: list[Dot] = []
         for part, body in enumerate(planned.bodies):
-            issue = Issue(*asked.id, part, digest)
-            self._make(body, planned.box, issue, asked.principal, asked.time_ms)
+            issue = Issue(client, number, part, digest)
+            dots.append(self._make(body, planned.box, issue, asked.principal, asked.time_ms))
         self.blobs += asked.carried
-        return tuple(Dot(actor, first + part) for part in range(len(planned.bodies)))
+        return tuple(dots)
 
     def _make(
         self,
@@ -134,16 +139,17 @@ class Making:
         issue: Issue | None = None,
         principal: str = "",
         time_ms: int = 0,
-    ) -> None:
-        assert self.actor is not None
+    ) -> Dot:
+        actor, history = self.actor, self._history
+        assert actor is not None
         if self._others is None:
-            clock = self._history.clock
-            self._others = {actor: seq for actor, seq in clock.items() if actor != self.actor}
-        lamport = self._history.lamport + 1
+            self._others = {other: seq for other, seq in history.clock.items() if other != actor}
+        lamport = history.lamport + 1
         draft = Draft(body, lamport, self._others, box, issue, principal, time_ms)
-        item = self._history.make(self.actor, draft)
+        item = history.make(actor, draft)
         self._others = item.head.others
         self._apply(item)
+        return item.operation.dot
 
     def _apply(self, item: Item) -> None:
         try:
@@ -160,17 +166,12 @@ class Making:
         if not dots:
             return Receipt(self.place.shard, dict(self._history.clock))
         clock: dict[Actor, int] = {}
-        for dot in dots:
-            clock[dot.actor] = max(dot.seq, clock.get(dot.actor, 0))
+        for actor, seq in dots:
+            clock[actor] = max(seq, clock.get(actor, 0))
         return Receipt(self.place.shard, clock)
 
 
 def blob_of(operation: Operation) -> Blob | None:
     """The blob that an operation names: its bytes have to be here for the copy to be whole."""
-    match operation.body:
-        case FileMade(blob=blob) | FileWritten(blob=blob):
-            return blob
-        case EntryAppended(blob=blob) | EntryCopied(blob=blob):
-            return blob
-        case _:
-            return None
+    body = operation.body
+    return body.blob if isinstance(body, WITH_BLOB) else None

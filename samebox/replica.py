@@ -251,8 +251,8 @@ class Replica:
         self._out.replies += making.replies
         self._out.notices += making.notices
         for waiting in making.waits:
-            own = max((dot.seq for dot in waiting.dots if dot.actor == self.actor), default=None)
-            self._confirmations.add(waiting, own)
+            own = [seq for actor, seq in waiting.dots if actor == self.actor]
+            self._confirmations.add(waiting, max(own) if own else None)
         self._release()
         self._after()
 
@@ -291,8 +291,8 @@ class Replica:
         if self.actor is None or not self._confirmations:
             return
         members = self.peers.holdings
-        for waiting in self._confirmations.released(self.actor, self._clock, members):
-            done = Done(waiting.receipt, waiting.dots, self._nodes(waiting))
+        for waiting, nodes in self._confirmations.released(self.actor, self._clock, members):
+            done = Done(waiting.receipt, waiting.dots, (self.place.node, *nodes))
             self._out.replies.append((waiting.token, done))
 
     def _nodes(self, waiting: Waiting) -> tuple[str, ...]:
