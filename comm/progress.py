@@ -74,7 +74,6 @@ class Progress:
         self._seen: Mapping[Actor, int] | None = None
         self._wants: dict[Actor, Range] = {}
         self._asked: dict[Actor, _Asked] = {}
-        self._excluded: dict[Actor, None] = {}
         self.missing: tuple[tuple[Actor, int], ...] = ()
         self.more_missing = False
 
@@ -133,10 +132,6 @@ class Progress:
         """This node writes as `actor` from now on."""
         self._eager[actor] = None
 
-    def exclude(self, actor: Actor) -> None:
-        """Send nothing more of `actor`: the two nodes hold different histories of it."""
-        self._excluded[actor] = None
-
     def next_ranges(self, clock: Mapping[Actor, int], *, forward: bool = False) -> list[Range]:
         """What to send now of all that is durable here, `clock`; it counts as sent.
 
@@ -178,8 +173,6 @@ class Progress:
                 del self._due[actor]
             elif actor not in lacking:
                 lacking[actor] = min(seq, clock.get(actor, 0))
-        for actor in self._excluded:
-            lacking.pop(actor, None)
         return lacking
 
     # --- What is sent --------------------------------------------------------------------------
@@ -188,7 +181,7 @@ class Progress:
         """Send from where the peer asked, once more if need be; what is over becomes due."""
         for actor, want in list(self._wants.items()):
             last = min(want.last, clock.get(actor, 0))
-            if actor in self._excluded or want.first > last:
+            if want.first > last:
                 continue
             del self._wants[actor]
             self._due[actor] = max(last, self._due.get(actor, 0))

@@ -8,7 +8,7 @@ arbitrary clock is looked at whenever something was acknowledged.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
 
@@ -27,6 +27,19 @@ class Holding(Struct):
     clock: dict[Actor, int]
     missing: tuple[Dot, ...] = ()
     more: bool = False
+    forked: list[Actor] = []
+
+    def learn(self, entries: Iterable[tuple[Actor, int]]) -> None:
+        """What the member says it holds. Of an actor of which it has another history, it holds
+        nothing that this node means."""
+        for actor, seq in entries:
+            if actor not in self.forked:
+                self.clock[actor] = max(seq, self.clock.get(actor, 0))
+
+    def fork(self, actor: Actor) -> None:
+        if actor not in self.forked:
+            self.forked.append(actor)
+            self.clock.pop(actor, None)
 
     def holds(self, receipt: Receipt, dots: tuple[Dot, ...]) -> bool:
         """Whether it holds all that `receipt` names, and the blobs of `dots` (of all, if none)."""

@@ -78,14 +78,6 @@ def test_a_new_actor_of_this_node_is_eager_too() -> None:
     assert progress.next_ranges({B: 1}) == [Range(B, 1, 1)]
 
 
-def test_an_excluded_actor_is_never_sent() -> None:
-    progress = started({})
-    progress.exclude(A)
-    progress.wanted(A, 1, 3)
-    assert progress.next_ranges({A: 3}, forward=True) == []
-    assert progress.next_ranges({A: 3}, forward=True) == []
-
-
 # --- Windows ----------------------------------------------------------------------------------
 
 
