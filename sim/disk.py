@@ -98,12 +98,20 @@ class SimulatedDisk:
         """Damage: a write meant for another place, or an old content, is found here."""
         self._file(name).overwrite(offset, data)
 
+    def forget(self, name: str) -> None:
+        """An operator took the file away, for good."""
+        self._cached.pop(name, None)
+        self._durable.pop(name, None)
+        for change in self._renamings:
+            change.pop(name, None)
+
     def used(self) -> int:
         return sum(len(file.cache) for file in self._cached.values())
 
-    def unsynced(self, prefix: str) -> list[str]:
-        """The files of a directory whose bytes a power cut might take back."""
-        return [n for n, file in self._cached.items() if file.pending and n.startswith(prefix)]
+    def unsynced(self, ending: str) -> list[str]:
+        """The last file whose name ends so, if a power cut might take back bytes of it."""
+        last = max((name for name in self._cached if name.endswith(ending)), default=None)
+        return [last] if last is not None and self._cached[last].pending else []
 
     def names(self) -> list[str]:
         return sorted(self._cached)

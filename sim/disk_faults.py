@@ -93,9 +93,7 @@ def _place(setting: Setting, host: Host) -> tuple[str, int] | None:
 
 
 def _damaged(setting: Setting) -> tuple[Host, str, int] | None:
-    """Media die alone: no second node's is damaged in the same world."""
-    suspects = list(setting.watch.suspect)
-    host = setting.hosts[suspects[0]] if suspects else setting.any_host()
+    host = setting.any_doomed()
     place = _place(setting, host)
     if place is None:
         return None
@@ -156,40 +154,51 @@ def stray_files(setting: Setting) -> str | None:
 # --- Media lost and put back -------------------------------------------------------------------
 
 
-def _only_suspect(setting: Setting) -> Host | None:
-    suspects = list(setting.watch.suspect)
-    return setting.hosts[suspects[0]] if suspects else setting.any_host()
-
-
 def disk_lost(setting: Setting) -> str | None:
-    host = _only_suspect(setting)
-    if host is None:
-        return None
+    host = setting.any_doomed()
     host.kill(setting.world.between(SECOND, 20 * SECOND))
     setting.watch.medium_replaced(host.name)
     host.machine.replace_disk(SimulatedDisk())
     return host.name
 
 
-def backup(setting: Setting) -> str:
-    host = _only_suspect(setting) or setting.any_host()
-    setting.backups[host.name] = host.machine.copy_of_disk()
+def restored(setting: Setting) -> str | None:
+    """Some time after a backup, its copy is put in the place of the disk."""
+    host, world = setting.any_doomed(), setting.world
+    copy = host.machine.copy_of_disk(world.random.randrange)
+
+    def restore() -> None:
+        if not world.is_hostile:
+            return
+        host.kill(world.between(10 * MILLISECOND, 10 * SECOND))
+        setting.watch.medium_replaced(host.name)
+        host.machine.replace_disk(copy)
+        world.say("!", f"{host.name} is put back")
+
+    if host.name not in setting.watch.suspect:
+        setting.watch.medium_damaged(host.name)
+    world.later(world.between(SECOND, 15 * SECOND), restore)
     return host.name
 
 
-def restored(setting: Setting) -> str | None:
-    """The disk is put back as the last backup had it."""
-    names = list(setting.backups)
-    suspects = list(setting.watch.suspect)
-    names = [name for name in names if name in suspects] if suspects else names
-    if not names:
-        return None
-    name = setting.world.random.choice(names)
-    host = setting.hosts[name]
-    host.kill(setting.world.between(SECOND, 20 * SECOND))
-    setting.watch.medium_replaced(name)
-    host.machine.replace_disk(setting.backups.pop(name))
-    return name
+def rolled_back(setting: Setting) -> str | None:
+    """A virtual machine goes on from an older snapshot, and nothing in it shows that. Nobody asks
+    it for anything until a peer has told it; what happens otherwise is a fork."""
+    host, world = setting.any_doomed(), setting.world
+    copy = host.machine.copy_of_disk(world.random.randrange)
+
+    def roll_back() -> None:
+        if not world.is_hostile:
+            return
+        host.kill(10 * MILLISECOND)
+        host.is_shunned = True
+        setting.watch.medium_replaced(host.name)
+        host.machine.disk = copy
+        world.say("!", f"{host.name} is rolled back")
+
+    setting.watch.medium_damaged(host.name)
+    world.later(world.between(SECOND, 15 * SECOND), roll_back)
+    return host.name
 
 
 DISK_FAULTS = (
@@ -203,6 +212,6 @@ DISK_FAULTS = (
     Fault("unreadable sector", ("10",), 2, unreadable),
     Fault("stray files", ("21",), 1, stray_files),
     Fault("disk lost", ("82",), 1, disk_lost),
-    Fault("backup", ("122",), 3, backup),
-    Fault("restored from a backup", ("80", "81"), 3, restored),
+    Fault("restored from a backup", ("80", "81", "122"), 2, restored),
+    Fault("rolled back", ("83",), 2, rolled_back),
 )

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 
 from msgspec import Struct
 
-from sim.disk import SimulatedDisk
 from sim.host import Host
 from sim.network import Network
 from sim.watch import Watch
@@ -14,13 +13,14 @@ from sim.world import World
 
 
 class Setting(Struct, frozen=True):
-    """`backups` are older copies of disks, by node."""
+    """`is_cruel` where several media are damaged."""
 
     world: World
     network: Network
     hosts: Mapping[str, Host]
     watch: Watch
-    backups: dict[str, SimulatedDisk]
+    clones: list[Host]
+    is_cruel: bool
 
     def any_name(self) -> str:
         return self.world.random.choice(tuple(self.hosts))
@@ -31,6 +31,13 @@ class Setting(Struct, frozen=True):
     def any_running(self) -> Host | None:
         running = [host for host in self.hosts.values() if host.is_up and not host.is_paused]
         return self.world.random.choice(running) if running else None
+
+    def any_doomed(self) -> Host:
+        """Whose medium may be damaged: media die alone, but in cruel worlds."""
+        suspects = [name for name in self.watch.suspect if name in self.hosts]
+        if self.is_cruel or not suspects:
+            return self.any_host()
+        return self.hosts[suspects[0]]
 
     def any_pair(self) -> tuple[str, str]:
         one, other = self.world.random.sample(tuple(self.hosts), 2)

@@ -10,12 +10,13 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
-from crdt import MemoryRows, Rows
+from crdt import Actor, Rows
 from samebox.events import Notice
 from samebox.limits import Limits
 from samebox.making import Place
 from samebox.store import Surroundings, open_store
 from sim.disk import PowerCut
+from sim.losable_rows import LosableRows
 from sim.machine import Machine
 from sim.network import Network
 from sim.shell import Shell
@@ -46,24 +47,31 @@ class Host:
         watch: Watch,
         name: str,
         habits: Habits,
-        rows: Callable[[], Rows] = MemoryRows,
+        rows: Callable[[], Rows] = LosableRows,
     ) -> None:
+        """`rows` makes the rows of the state, for every life again."""
         self.world = world
         self.network = network
         self.watch = watch
         self.name = name
+        self.node = network.nodes[name]
         self.machine = Machine(name)
         self.shell: Shell | None = None
         self.message_bytes = habits.message_bytes
         self.is_paused = False
         self.is_deaf = False
+        self.is_shunned = False
+        self.dies_in = 0
+        self.actor_at_start: Actor | None = None
         self.slow_us = 0
         self.clock_offset_ms = 0
         self.starts = 0
         self.refused_starts = 0
-        self._habits = habits
+        self.habits = habits
+        self.rows: Rows | None = None
         self._rows = rows
         self._start_is_due = False
+        self._is_retired = False
 
     # --- Life ------------------------------------------------------------------------------------
 
@@ -73,17 +81,17 @@ class Host:
 
     def start(self) -> None:
         """A refused start is tried again later."""
-        if self.shell is not None:
+        if self.shell is not None or self._is_retired:
             return
         self._start_is_due = False
         self.network.is_off.pop(self.name, None)
         around = Surroundings(
             self.world.random.randbytes,
             self.wall_clock_ms,
-            self._rows,
-            self._habits.limits,
+            self._make_rows,
+            self.habits.limits,
         )
-        place = Place(SHARD, self.name, self.network.names)
+        place = Place(SHARD, self.node, self.network.names)
         try:
             store = self.watch.opening(
                 self,
@@ -100,10 +108,15 @@ class Host:
             self.refused_starts = 0
             self.world.say(self.name, f"started, start {self.starts}")
             self.shell = Shell(self, store)
+            self.actor_at_start = store.replica.actor
             for notice in store.notices:
                 self.note(notice)
             self.watch.started(self.shell)
             self.shell.begin()
+
+    def _make_rows(self) -> Rows:
+        self.rows = self._rows()
+        return self.rows
 
     def _refuse(self, error: StorageError) -> None:
         self.refused_starts += 1
@@ -130,6 +143,13 @@ class Host:
             self.machine.disk.end_process()
             self._end()
         self.start_later(again_us)
+
+    def kill_at_work(self) -> None:
+        """In the middle of what it does: killed, or without power."""
+        if self.world.chance(2):
+            self.kill(AGAIN_US)
+        else:
+            self.lose_power()
 
     def lose_power(self, again_us: int = AGAIN_US) -> None:
         """The machine is off: peers hear nothing at all, and of unsynced writes any part stays."""
@@ -162,12 +182,18 @@ class Host:
     def _end(self) -> None:
         shell, self.shell = self.shell, None
         self.is_paused = False
+        self.dies_in = 0
         self.network.unlisten(self.name)
         if shell is not None:
             shell.die()
             self.watch.ended(shell)
         for side in self.network.sides_of(self.name):
             side.close()
+
+    def retire(self) -> None:
+        """Never to be started again."""
+        self.kill(AGAIN_US)
+        self._is_retired = True
 
     def pause(self) -> None:
         self.is_paused = self.shell is not None
@@ -196,7 +222,7 @@ class Host:
 
     def job_us(self) -> int:
         """How long the next job of the disk takes."""
-        return self.world.between(50, self._habits.job_us) + self.slow_us
+        return self.world.between(50, self.habits.job_us) + self.slow_us
 
     def wall_clock_ms(self) -> int:
         return BEGINNING_MS + self.world.now // MILLISECOND + self.clock_offset_ms

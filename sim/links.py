@@ -28,7 +28,7 @@ class Links:
     def __init__(self, shell: Shell) -> None:
         self.shell = shell
         self.standings: dict[str, Standing] = {}
-        self.talks: dict[Talk, None] = {}
+        self.waiting: dict[Talk, None] = {}
         self._outgoing: dict[int, tuple[Outgoing, Talk]] = {}
         self._backoffs: dict[str, Backoff] = {}
         self._until_down: dict[str, None] = {}
@@ -37,7 +37,7 @@ class Links:
     def begin(self) -> None:
         self.shell.host.network.listen(self.shell.name, self._accept)
         for peer in self.shell.store.place.members:
-            if peer != self.shell.name:
+            if peer != self.shell.node:
                 self._backoffs[peer] = Backoff(self.shell.world.random.random)
                 self._dial(peer)
 
@@ -73,14 +73,14 @@ class Links:
 
     def greeted(self, talk: Talk) -> None:
         """A handshake that this node began was completed."""
-        if talk.dialer == self.shell.name:
+        if talk.dialer == self.shell.node:
             self._backoffs[talk.peer].reset()
 
     def takes(self, talk: Talk) -> bool:
         standing = self.standings.get(talk.peer)
         if standing is None or standing.dialer == talk.dialer:
             return True
-        return keeps(self.shell.name, talk.peer, talk.dialer)
+        return keeps(self.shell.node, talk.peer, talk.dialer)
 
     def up(self, talk: Talk) -> int:
         """The number of the new link; it takes the place of an older one with the same peer."""
@@ -113,5 +113,6 @@ class Links:
 
     def have_room(self) -> None:
         """The core took work: who waited to bring more may try."""
-        for talk in list(self.talks):
+        waiting, self.waiting = self.waiting, {}
+        for talk in waiting:
             talk.read_on()

@@ -29,10 +29,10 @@ class Machine:
         self.disk = disk
         self.inode += 1
 
-    def copy_of_disk(self) -> SimulatedDisk:
-        """What a backup takes while the node writes: what is durable at this instant."""
+    def copy_of_disk(self, draw: Draw) -> SimulatedDisk:
+        """What a snapshot takes while the node writes, as a power cut would leave it."""
         copy = deepcopy(self.disk)
-        copy.lose_power(lambda choices: 0)
+        copy.lose_power(draw)
         copy.heal()
         return copy
 
@@ -41,8 +41,4 @@ class Machine:
 
     def remove(self, name: str) -> None:
         """An operator takes a file away."""
-        self.disk.crash_at = None
-        directory = Directory(self.disk, ROOT)
-        if name in directory.names():
-            directory.remove(name)
-            directory.sync_directory()
+        self.disk.forget(name)

@@ -136,10 +136,14 @@ class Side:
                 self.is_open = False
                 self.lost("the peer closed the connection")
                 return
-            self.other._outstanding -= len(piece)
+            self.other._taken(len(piece))
             self.receive(piece)
-        if self.other.is_open:
-            self.other.room()
+
+    def _taken(self, count: int) -> None:
+        was_full = not self.has_room
+        self._outstanding -= count
+        if was_full and self.has_room and self.is_open:
+            self.room()
 
     def give_up(self, reason: str) -> None:
         """This end is told that the connection is gone."""
@@ -149,16 +153,26 @@ class Side:
 
 
 class Network:
-    """Machines by name; `listen` tells where to dial them, `is_off` holds those without power."""
+    """Machines by name; `listen` tells where to dial them, `is_off` holds those without power,
+    `nodes` gives the node that the certificate on a machine names."""
 
     def __init__(self, world: World, names: Sequence[str], *, buffer_bytes: int) -> None:
         self.world = world
         self.names = tuple(names)
         self.paths = {(a, b): Path(a, b) for a in names for b in names if a != b}
+        self.nodes = {name: name for name in names}
         self.connections: list[tuple[Side, Side]] = []
         self.is_off: dict[str, None] = {}
         self._buffer_bytes = buffer_bytes
         self._listeners: dict[str, Callable[[Side], None]] = {}
+
+    def add_machine(self, name: str, node: str) -> None:
+        """One more, with the certificate of `node`."""
+        self.nodes[name] = node
+        for other in self.names:
+            if other != node:
+                self.paths[name, other] = Path(name, other)
+                self.paths[other, name] = Path(other, name)
 
     def listen(self, name: str, accept: Callable[[Side], None]) -> None:
         self._listeners[name] = accept

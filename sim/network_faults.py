@@ -55,7 +55,7 @@ def flapping(setting: Setting) -> str:
     def flap() -> None:
         nonlocal left
         left -= 1
-        if left:
+        if left and setting.world.is_hostile:
             _cut_for_a_while(setting, [(one, other), (other, one)], SECOND)
             for pair in setting.network.open_connections():
                 if {one, other} == {pair[0].owner, pair[0].peer} and setting.world.chance(2):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from sim.fault import Fault, Setting
+from sim.host import Host
+from sim.losable_rows import LosableRows
 from sim.world import MILLISECOND, SECOND
 
 
@@ -71,6 +73,43 @@ def wrong_clock(setting: Setting) -> str:
     return f"{host.name} by {host.clock_offset_ms // 1000} s"
 
 
+def killed_at_work(setting: Setting) -> str | None:
+    """Not at some time, but at one of the next things that it does."""
+    host = setting.any_running()
+    if host is None:
+        return None
+    host.dies_in = setting.world.random.randrange(1, 60)
+    return f"{host.name}, in {host.dies_in}"
+
+
+def state_lost(setting: Setting) -> str | None:
+    host = setting.any_running()
+    if host is None or not isinstance(host.rows, LosableRows):
+        return None
+    host.rows.fails_in = setting.world.random.randrange(1, 40)
+    setting.watch.disk_trouble(host.name)
+    return host.name
+
+
+def cloned(setting: Setting) -> str | None:
+    """A second process with the name, the certificate and a copy of the data of a node."""
+    host = setting.any_doomed()
+    if setting.clones:
+        return None
+    setting.watch.medium_damaged(host.name)
+    name = f"{host.name}'"
+    setting.network.add_machine(name, host.name)
+    setting.watch.add(name)
+    setting.watch.medium_damaged(name)
+    clone = Host(setting.world, setting.network, setting.watch, name, host.habits)
+    clone.machine.disk = host.machine.copy_of_disk(setting.world.random.randrange)
+    clone.machine.inode = 1000
+    setting.clones.append(clone)
+    clone.start()
+    setting.world.later(setting.world.between(SECOND, 20 * SECOND), clone.retire)
+    return host.name
+
+
 def away_for_long(setting: Setting) -> str | None:
     """Down until the end of the run, while the others go on."""
     host = setting.any_running()
@@ -88,5 +127,8 @@ PROCESS_FAULTS = (
     Fault("stopped and started", ("24",), 2, stopped_and_started),
     Fault("paused", ("25", "32", "36"), 3, paused),
     Fault("wrong clock", ("33", "34"), 1, wrong_clock),
+    Fault("killed at work", ("1", "2", "23", "28"), 6, killed_at_work),
+    Fault("state lost", ("13",), 1, state_lost),
+    Fault("cloned", ("64", "118"), 1, cloned),
     Fault("away for long", ("50",), 1, away_for_long),
 )

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from random import Random
 
 from msgspec import Struct
 
-from crdt import MemoryRows, Rows
+from crdt import Rows
 from samebox.limits import Limits
 from sim.fault import Fault, Setting
 from sim.faults import FAULTS, Fate
 from sim.host import Habits, Host
+from sim.losable_rows import LosableRows
 from sim.network import Network
 from sim.verdict import Oracle, Verdict
 from sim.watch import Violation, Watch
@@ -19,6 +21,7 @@ from sim.workload import Workload
 from sim.world import MILLISECOND, SECOND, Trace, World
 from storage import LogLimits
 
+CRUEL_ONE_IN = 4
 NAMES = ("a", "b", "c", "d", "e")
 
 
@@ -29,7 +32,7 @@ class Options(Struct, frozen=True):
     nodes: int | None = None
     faults: Sequence[Fault] = FAULTS
     oracle: Oracle | None = None
-    rows: Callable[[], Rows] = MemoryRows
+    rows: Callable[[], Rows] = LosableRows
 
 
 class Account(Struct, frozen=True):
@@ -58,14 +61,18 @@ def run_seed(
     network = Network(world, names, buffer_bytes=habits.buffer_bytes)
     watch = Watch(world, names)
     hosts = {name: Host(world, network, watch, name, habits, options.rows) for name in names}
-    fate = Fate(Setting(world, network, hosts, watch, {}), options.faults)
+    is_cruel = world.chance(CRUEL_ONE_IN)
+    fate = Fate(Setting(world, network, hosts, watch, [], is_cruel), options.faults)
     work = Workload(world, hosts, errands=options.errands or world.between(20, 250))
     verdict = Verdict(world, hosts, watch)
     rest_us = 0
     violation = None
     try:
+        if options.oracle is not None and world.chance(3):
+            check = partial(verdict.check_any_meaning, options.oracle)
+            world.later(world.random.randrange(SECOND, 30 * SECOND), check)
         _live(world, hosts, fate, work)
-        _heal(network, hosts, work)
+        _heal(fate.setting, work)
         rest_us = verdict.come_to_rest()
         digest = verdict.judge(options.oracle)
         trace.add(f"digest {digest.hex()}")
@@ -118,13 +125,17 @@ def _live(world: World, hosts: dict[str, Host], fate: Fate, work: Workload) -> N
     world.run(world.now + duration_us)
 
 
-def _heal(network: Network, hosts: dict[str, Host], work: Workload) -> None:
+def _heal(setting: Setting, work: Workload) -> None:
+    network = setting.network
     network.world.say("!", "all is healed")
+    network.world.is_hostile = False
     work.is_over = True
     network.mend_all()
     for path in network.paths.values():
         path.latency_us, path.jitter_us, path.is_dribbling = 200, 300, False
-    for host in hosts.values():
+    for clone in setting.clones:
+        clone.retire()
+    for host in setting.hosts.values():
         host.heal()
 
 

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
 
-from crdt import Blob, Clock, Request, RequestId
+from crdt import Blob, Clock, Request, RequestId, StateLost
 from samebox.events import (
     Abandoned,
     AppendFailed,
@@ -55,6 +55,7 @@ class Shell:
         self.world = host.world
         self.watch = host.watch
         self.name = host.name
+        self.node = host.node
         self.store = store
         self.replica: Replica = store.replica
         self.incoming = Incoming()
@@ -83,6 +84,11 @@ class Shell:
     def now(self, action: Action) -> None:
         if not self.is_alive:
             return
+        if self.host.dies_in:
+            self.host.dies_in -= 1
+            if not self.host.dies_in:
+                self.host.kill_at_work()
+                return
         if self.host.is_paused:
             self._held.append(action)
         else:
@@ -119,8 +125,12 @@ class Shell:
         self._stirred = False
         busy = self.replica.is_busy
         events = self.incoming.take(busy=busy)
-        if events:
-            self._do(self.watch.step(self, events))
+        try:
+            if events:
+                self._do(self.watch.step(self, events))
+        except StateLost as error:
+            self.host.stop(f"the state is lost: {error}")
+            return
         if not busy:
             self.links.have_room()
         if self.incoming.has_work and not self.replica.is_busy:

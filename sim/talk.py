@@ -70,8 +70,8 @@ class Talk:
     ) -> None:
         self.shell = shell
         self.side = side
-        self.peer = side.peer
-        self.dialer = shell.name if expected is not None else side.peer
+        self.peer = shell.host.network.nodes[side.peer]
+        self.dialer = shell.node if expected is not None else self.peer
         self.answer: Callable[[Message], None] | None = None
         self.is_over = False
         self._expected = expected
@@ -90,7 +90,6 @@ class Talk:
         self._is_fetching = False
         self._heard_at = shell.world.now
         self._pings = 0
-        shell.links.talks[self] = None
         side.receive = self._receive
         side.has_come = self._has_come
         side.lost = lambda reason: shell.now(lambda: self.end(reason))
@@ -131,6 +130,8 @@ class Talk:
             self.shell.watch.broke(self.shell, str(error))
             self.end(str(error))
         self.side.is_reading = not self._is_blocked and not self.shell.host.is_deaf
+        if not self.side.is_reading and not self.is_over:
+            self.shell.links.waiting[self] = None
         if self.side.is_reading and not self.is_over:
             self.side.read_on()
 
@@ -141,7 +142,7 @@ class Talk:
         if self.is_over:
             return
         self.is_over = True
-        self.shell.links.talks.pop(self, None)
+        self.shell.links.waiting.pop(self, None)
         self.side.close()
         if self._link is not None:
             self.shell.world.say(self.shell.name, f"link {self.peer} down: {reason}")

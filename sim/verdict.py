@@ -132,6 +132,16 @@ class Verdict:
                 text = f"the blob of {user} is said to be here: {error}"
                 raise Violation(self._world, "5", shell.name, text) from error
 
+    def check_any_meaning(self, oracle: Oracle) -> None:
+        """On the way: some node shows what it has delivered so far."""
+        idle = [shell for shell in self.shells() if not shell.replica.is_busy]
+        if idle:
+            shell = self._world.random.choice(idle)
+            clock = shell.replica.clock
+            held = [op for dot, op in self._watch.operations.items() if covers(clock, dot)]
+            if len(held) == sum(clock.values()) and shell.replica.state.view() != oracle(held):
+                raise Violation(self._world, "O4, O5", shell.name, "shows what nobody did")
+
     def _check_meaning(self, oracle: Oracle) -> None:
         shell = self.shells()[0]
         clock = shell.replica.clock

@@ -88,19 +88,25 @@ class Watch:
 
     def __init__(self, world: World, names: Sequence[str]) -> None:
         self.world = world
-        self.durable: dict[str, dict[Actor, int]] = {name: {} for name in names}
+        self.durable: dict[str, dict[Actor, int]] = {}
         self.chains: dict[Actor, list[bytes]] = {}
         self.operations: dict[Dot, Operation] = {}
         self.confirmed: list[Confirmed] = []
         self.suspect: dict[str, None] = {}
         self.troubled: dict[str, None] = {}
-        self.calm_since: dict[str, int] = dict.fromkeys(names, 0)
+        self.calm_since: dict[str, int] = {}
         self.outcomes: dict[str, int] = {}
         self._lives: dict[str, Life] = {}
-        self._alarms: dict[str, int] = dict.fromkeys(names, 0)
+        self._alarms: dict[str, int] = {}
+        for name in names:
+            self.add(name)
 
     def broken(self, promise: str, node: str, what: str) -> Violation:
         return Violation(self.world, promise, node, what)
+
+    def add(self, name: str) -> None:
+        self.durable[name] = {}
+        self.calm_since[name] = self._alarms[name] = 0
 
     # --- Faults tell what they spoil --------------------------------------------------------------
 
@@ -256,9 +262,9 @@ class Watch:
     def appended(self, shell: Shell, batch: Batch) -> None:
         """`append` has returned: all of it has to be durable, its blobs included."""
         disk = shell.host.machine.disk
-        unsynced = disk.unsynced("log/")
+        unsynced = disk.unsynced(".segment")
         if batch.blobs and shell.name not in self.troubled:
-            unsynced += disk.unsynced("packs/")
+            unsynced += disk.unsynced(".pack")
         if unsynced:
             text = f"batch {batch.number} is called synced, {', '.join(unsynced)} is not"
             raise self.broken("2", shell.name, text)

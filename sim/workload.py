@@ -64,9 +64,15 @@ class Workload:
         self._numbers = dict.fromkeys(self._clients, 0)
 
     def begin(self, duration_us: int) -> None:
+        random = self.world.random
         self._begin(Create(Address(BOXES[0])), at=self.names[0])
-        for _ in range(self.errands - 1):
-            self.world.later(self.world.random.randrange(duration_us), self._begin_any)
+        left = self.errands - 1
+        while left > 0:
+            together = min(left, random.randrange(2, 40) if self.world.chance(12) else 1)
+            at_us = random.randrange(duration_us)
+            for _ in range(together):
+                self.world.later(at_us + random.randrange(2 * MILLISECOND), self._begin_any)
+            left -= together
 
     # --- Errands ----------------------------------------------------------------------------------
 
@@ -78,7 +84,8 @@ class Workload:
     def _begin(self, drawn: Request, *, at: str) -> None:
         random = self.world.random
         client = random.choice(self._clients)
-        self._numbers[client] += 1
+        if not self.world.chance(100):  # else a client that has lost count
+            self._numbers[client] += 1
         number = self._numbers[client]
         request, carried = self._with_content(drawn, f"{client.hex()[:4]} {number}")
         copies = 1 if random.randrange(4) else 1 + random.randrange(len(self.names))
@@ -94,7 +101,7 @@ class Workload:
             return
         errand.tries += 1
         shell = self.hosts[at].shell
-        if shell is None or self.hosts[at].is_paused:
+        if shell is None or self.hosts[at].is_paused or self._is_shunned(self.hosts[at]):
             self._again(errand)
             return
         answered = False
@@ -110,6 +117,13 @@ class Workload:
 
         self.world.later(PATIENCE_US + (errand.within_us or 0), impatient)
         self._ask(shell, errand, answer)
+
+    def _is_shunned(self, host: Host) -> bool:
+        """Until it was told that it has lost its memory, and goes on as a new actor."""
+        if host.is_shunned and host.shell is not None:
+            replica = host.shell.replica
+            host.is_shunned = replica.is_busy or replica.actor == host.actor_at_start
+        return host.is_shunned
 
     def _ask(self, shell: Shell, errand: Errand, answer: object) -> None:
         def ask(carried: tuple[Carried, ...]) -> None:

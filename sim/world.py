@@ -35,13 +35,15 @@ class Trace:
 
 
 class World:
-    """`now` is in microseconds since the beginning; `step` counts what happened."""
+    """`now` is in microseconds since the beginning; `step` counts what happened. Once it is no
+    longer hostile, no fault strikes any more."""
 
     def __init__(self, random: Random, trace: Trace) -> None:
         self.random = random
         self.trace = trace
         self.now = 0
         self.step = 0
+        self.is_hostile = True
         self._order = 0
         self._queue: list[tuple[int, int, Action]] = []
 
