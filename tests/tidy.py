@@ -151,7 +151,11 @@ def pure_outside_io(tree: Tree) -> Iterator[str]:
                     f"{path}:{line}: imports {first}; move it into {top(path)}/io/ and hand "
                     "the value in (time, entropy and bytes are arguments)"
                 )
-            elif first in PRODUCT and "io" in (*module.split("."), *names) and path not in FRONT_DOORS:
+            elif (
+                first in PRODUCT
+                and "io" in (*module.split("."), *names)
+                and path not in FRONT_DOORS
+            ):
                 yield f"{path}:{line}: imports {module}; only a file in io/ may, hand the value in"
         for called in ast.walk(ast.parse(text, path)):
             if isinstance(called, ast.Call) and isinstance(called.func, ast.Name):
