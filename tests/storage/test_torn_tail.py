@@ -45,6 +45,8 @@ def test_a_tail_torn_at_every_length_is_cut_and_nothing_else(filler: bytes) -> N
     for end in range(BEGIN, END):
         disk = copy_of(whole)
         disk.files[name][end:] = filler
+        if disk.files[name].startswith(whole.files[name]):
+            continue  # the seed of the log is random: once in a while the filler is what was torn
         log, recovery = start(disk)
         size = end + len(filler) - BEGIN
         assert recovery.cut == (Cut(name, BEGIN, size) if size else None), end
