@@ -31,6 +31,7 @@ from crdt.operations import (
     Operation,
 )
 from crdt.rows import Rows
+from crdt.shadows import add_flags, any_flag, bring_back
 from crdt.tables import ALL, FOLDER, KEEP, EntryRow, Flag, Life, NodeRow
 
 Mailbox: TypeAlias = tuple[bytes, NodeRow]
@@ -76,9 +77,9 @@ class EntryEffects:
         if dots or removal is not None:
             for id, row in self._rows_of(operation, body.entries):
                 if removal is not None:
-                    removal.take(row)
+                    removal.take(self._rows, id, row)
                 if not (row.flags and row.flags[-1].stamp == stamp):
-                    row.flags += dots
+                    add_flags(self._rows, id, row, dots)
                 put_entry(self._rows, id, row)
                 changed.append(id)
         if not dots:
@@ -108,6 +109,7 @@ class EntryEffects:
         """The operation with this stamp becomes an alias, or is none any more."""
         for id in ids:
             row, before = self._begin(id)
+            bring_back(self._rows, id, row, any_flag)
             dots: Sequence[Life | Flag] = [*row.life, *row.flags]
             for dot in dots:
                 if dot.stamp == stamp:
@@ -127,6 +129,7 @@ class EntryEffects:
                 row = rows[id]
                 row.twins = list(family) if len(family) > 1 else []
                 row.crowded = True
+                bring_back(self._rows, id, row, any_flag)
                 self._hide_making(row, hidden=id != family[0])
                 put_entry(self._rows, id, row)
         for old in before.values():
@@ -207,8 +210,9 @@ class _Removal:
         self._flags = flags
         self._mark = mark
 
-    def take(self, row: EntryRow) -> None:
+    def take(self, rows: Rows, id: bytes, row: EntryRow) -> None:
         seen = self._operation
+        bring_back(rows, id, row, self._concerns)
         if self._flags and row.flags:
             row.flags = [
                 flag
@@ -224,7 +228,7 @@ class _Removal:
                 widen(row.removed.setdefault(flag, {}), seen.context())
 
     def _concerns(self, flag: str) -> bool:
-        return self._flags[0] == ALL or flag_key(flag) in self._flags
+        return ALL in self._flags or flag_key(flag) in self._flags
 
 
 def _id_of(mailbox: Mailbox | None) -> bytes:

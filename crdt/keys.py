@@ -15,6 +15,7 @@ from crdt.operations import Operation
 BIAS = 1 << 63
 ID_BYTES = 24
 LAMPORT_BYTES = 8
+STAMP_BYTES = LAMPORT_BYTES + ID_BYTES
 
 _ID = Struct(">16sQ")
 _STAMP = Struct(">Q16sQ")

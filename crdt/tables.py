@@ -31,6 +31,7 @@ CONTENTS = "contents"  # file, dot -> Content
 OVERWRITTEN = "overwritten"  # the same, of contents that a write removed (R9)
 
 ENTRIES = "entries"  # id -> EntryRow
+SHADOWED = "shadowed"  # entry, stamp, flag's key -> Flag: see crdt.shadows
 MAIL = "mail"  # folder, stamp of the entry: unless an expunge took it
 LIVES = "lives"  # folder, life dot, stamp of the entry: the same entries
 COUNTS = "counts"  # folder -> rows in MAIL
@@ -126,11 +127,13 @@ class Life(Struct, array_like=True, gc=False):
 
 
 class Flag(Struct, array_like=True, gc=False):
-    """One dot of a flag, as it was spelled."""
+    """One dot of a flag, as it was spelled. `under`: the stamps of the dots that it shadows, one
+    behind the other."""
 
     flag: str
     stamp: bytes
     hidden: bool
+    under: bytes = b""
 
 
 class EntryRow(Struct, array_like=True, gc=False):
@@ -170,6 +173,7 @@ RENAMED = Kind(Renamed)
 MOVE = Kind(Move)
 CONTENT = Kind(Content)
 ENTRY = Kind(EntryRow)
+FLAG = Kind(Flag)
 CONTEXT: Kind[dict[Actor, int]] = Kind(dict[Actor, int])
 ISSUED: Kind[list[Issued]] = Kind(list[Issued])
 
