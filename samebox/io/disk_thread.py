@@ -20,12 +20,16 @@ Ended = Callable[[outcome.Outcome[object]], None]
 
 
 class DiskThread:
-    """Open it with `async with`; at the end it finishes the jobs that it was given."""
+    """Open it with `async with`; at the end it finishes the jobs that it was given.
+
+    `failed` is told of what a job raised before whoever waits for it.
+    """
 
     def __init__(self, name: str) -> None:
         self._jobs: queue.SimpleQueue[tuple[Job, Ended] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name=f"disk-{name}", daemon=True)
         self._token: trio.lowlevel.TrioToken | None = None
+        self.failed: Callable[[BaseException], None] = lambda error: None
 
     async def __aenter__(self) -> DiskThread:
         self._token = trio.lowlevel.current_trio_token()
@@ -47,6 +51,8 @@ class DiskThread:
         waiting = True
 
         def ended(result: outcome.Outcome[object]) -> None:
+            if isinstance(result, outcome.Error):
+                self.failed(result.error)
             if waiting:
                 trio.lowlevel.reschedule(task, result)
 

@@ -41,7 +41,7 @@ from samebox.io.standing import Standings
 from samebox.io.store import Store
 from samebox.io.wanted_blobs import WantedBlobs
 from samebox.status import ShardStatus
-from storage import DiskFull, DiskReadOnly
+from storage import DiskFull, DiskReadOnly, LogDamaged
 
 T = TypeVar("T")
 CLIENT_BYTES = 8
@@ -121,6 +121,7 @@ class Shard:
         self._number = 0
         self._sizes = store.sizes()
         self._broken: BaseException | None = None
+        disk.failed = self._disk_failed
 
     # --- For callers -----------------------------------------------------------------------------
 
@@ -321,6 +322,13 @@ class Shard:
                     raise AssertionError(f"a job has no third outcome: {result!r}")
 
         self.disk.submit(lambda: self.store.append(batch), ended)
+
+    def _disk_failed(self, error: BaseException) -> None:
+        """A part of the log that was confirmed cannot be read back: the start says what is missing,
+        and peers bring it. Until then no peer would get past that place."""
+        if isinstance(error, LogDamaged):
+            self._broken = error
+            self._inbox.stir()
 
     def blob_stored(self, blob: Blob) -> None:
         """All pieces of `blob` are durable now."""

@@ -1,0 +1,55 @@
+"""A node that finds its log damaged while it runs says so and stops; its next start mends it."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import pytest
+import trio
+
+from certs import make_certificates
+from crdt import Address, Create
+from samebox.events import Done
+from samebox.io.node import NodeStopped, open_node
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+PLACES = ["Work", "Play", "Old", "New"]
+
+
+def made(directory: Path) -> Path:
+    ports = [free_port(), free_port()]
+    make_certificates(directory / "certs", "example.org", {"a": [], "b": []})
+    (directory / "nodes.yaml").write_text(
+        "cluster: example.org\nnodes:\n"
+        f'  a: {{address: "127.0.0.1:{ports[0]}"}}\n  b: {{address: "127.0.0.1:{ports[1]}"}}\n'
+        "data: data/{node}\nsocket: run/{node}.sock\n"
+    )
+    return directory / "nodes.yaml"
+
+
+async def test_a_segment_that_does_not_read_back_for_a_peer_stops_the_node_with_the_reason(
+    tmp_path: Path,
+) -> None:
+    nodes = made(tmp_path)
+    async with open_node(nodes, "a") as a:
+        for path in ("", *PLACES):
+            outcome = await a.ask(Create(Address("mail/ann", path)))
+            assert isinstance(outcome, Done)
+    with pytest.raises(NodeStopped) as stopped:
+        async with open_node(nodes, "a"):
+            (segment,) = (tmp_path / "data/a/shards/main/log").glob("*.segment")
+            content = bytearray(segment.read_bytes())
+            content[content.index(b"Play")] ^= 1
+            segment.write_bytes(content)
+            with trio.fail_after(20):
+                async with open_node(nodes, "b"):
+                    await trio.sleep_forever()
+    assert "open it again" in str(stopped.value)
