@@ -59,6 +59,8 @@ def new_name(name: str, address: Address) -> str:
 
 def flags(asked: tuple[str, ...], address: Address) -> tuple[str, ...]:
     """Each flag once, sorted, the well-known ones in their one spelling."""
+    if len(asked) == 1 and flag_problem(asked[0]) is None:  # mostly
+        return (SPELLINGS.get(flag_key(asked[0]), asked[0]),)
     troubles = [f"{flag!r}: {flag_problem(flag)}" for flag in asked if flag_problem(flag)]
     if troubles:
         raise Refused(Code.BAD_FLAG, address, "; ".join(troubles))

@@ -86,7 +86,10 @@ class MemoryRows:
         before = values.get(key)
         values[key] = value
         if before is None:
-            found.appears(key)
+            if key in found.gone:
+                del found.gone[key]
+            else:
+                found.fresh[key] = None
         undo.append((found, key, before))
 
     def remove(self, table: str, key: bytes) -> None:

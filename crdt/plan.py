@@ -44,12 +44,16 @@ def plan(reading: Reading, request: Request, next_dot: Callable[[int], Dot]) -> 
 
 def _bodies(reading: Reading, request: Request, next_dot: Callable[[int], Dot]) -> tuple[Body, ...]:
     match request:
+        case Store(content=None):
+            return stored(reading, request)
+        case Store():
+            return file_written(reading, request)
+        case Append():
+            return appended(reading, request)
         case Create():
             return made(reading, request, next_dot)
         case Delete():
             return deleted(reading, request.target)
-        case Append():
-            return appended(reading, request)
         case Copy(entries=None) if named(reading, request.source).kind is Kind.FILE:
             return file_copied(reading, request)
         case Copy():
@@ -58,17 +62,9 @@ def _bodies(reading: Reading, request: Request, next_dot: Callable[[int], Dot]) 
             return renamed(reading, request, next_dot)
         case Rename():
             return moved(reading, request)
-        case Store(content=None):
-            return stored(reading, request)
-        case Store():
-            return file_written(reading, request)
         case Expunge():
             return expunged(reading, request)
 
 
 def _changed(request: Request) -> Address:
-    match request:
-        case Copy() | Rename():
-            return request.destination
-        case _:
-            return request.target
+    return request.destination if isinstance(request, (Copy, Rename)) else request.target

@@ -49,13 +49,10 @@ from crdt.tables import (
     seq_of,
 )
 from crdt.view import EntryView, Located, NodeView, View
-from crdt.watched import WatchedRows
+from crdt.watched import Folder, WatchedRows
 
 FIRST, LAST = b"", b"\xff" * (ACTOR_BYTES * 4)
 """Around every key of a table whose keys begin with an actor, or with an id."""
-
-FOUND_MAX = 10_000
-"""Addresses and folders remembered: some megabytes."""
 
 
 class IssuedPart(NamedTuple):
@@ -67,28 +64,11 @@ class IssuedPart(NamedTuple):
     stamp: Stamp
 
 
-class _Folder(NamedTuple):
-    """A folder that is somewhere, and what the effective deletes of it have seen."""
-
-    id: Dot
-    deletes: list[dict[Actor, int]]
-
-
-class _Remembered:
-    """What was read of the tree, good while `tree_changes` is `at`."""
-
-    def __init__(self, at: int) -> None:
-        self.at = at
-        self.nodes: dict[Address, NodeView] = {}
-        self.folders: dict[bytes, _Folder | None] = {}
-
-
 class State:
     def __init__(self, rows: Rows) -> None:
         rows = self.rows = WatchedRows(rows)
         self._effects = Effects(rows)
         self._lookups = Lookups(rows)
-        self._remembered = _Remembered(rows.tree_changes)
 
     def clock(self) -> dict[Actor, int]:
         """Of the operations applied."""
@@ -140,18 +120,12 @@ class State:
 
         What was found is remembered until the tree changes: most requests change entries alone.
         """
-        known = self._fresh().nodes
-        found = known.get(address) or self._lookups.find(address)
-        if found is not None and not found.container:
-            known[address] = found
+        found = self.rows.found.get(address)
+        if found is None:
+            found = self._lookups.find(address)
+            if found is not None and not found.container:
+                self.rows.remember_node(address, found)
         return found
-
-    def _fresh(self) -> _Remembered:
-        """What was read of the tree as it is now."""
-        known = self._remembered
-        if known.at != self.rows.tree_changes or len(known.nodes) + len(known.folders) > FOUND_MAX:
-            known = self._remembered = _Remembered(self.rows.tree_changes)
-        return known
 
     def node_children(self, ids: Sequence[Dot]) -> list[NodeView]:
         """What shows below nodes that are one, sorted by name."""
@@ -214,14 +188,15 @@ class State:
             return None
         return family, where, folder.id
 
-    def _folder_at(self, key: bytes) -> _Folder | None:
+    def _folder_at(self, key: bytes) -> Folder | None:
         """None for what is homeless. Remembered until the tree changes."""
-        known = self._fresh().folders
+        known = self.rows.folders
         if key not in known:
             path = path_up(self.rows, key)
             node = path[0] if path else None
             deletes = [] if node is None else effective_deletes(self.rows, node)
-            known[key] = None if node is None else _Folder(dot_of(node.id), deletes)
+            folder = None if node is None else Folder(dot_of(node.id), deletes)
+            self.rows.remember_folder(key, folder)
         return known[key]
 
     def count(self, ids: Sequence[Dot]) -> int:

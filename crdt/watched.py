@@ -1,21 +1,37 @@
-"""Rows that count changes of the tree, so that what was read of it may be remembered meanwhile."""
+"""Rows that know when the tree may have changed, so that what was read of it may be remembered."""
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
+from crdt.ids import Actor, Dot
+from crdt.requests import Address
 from crdt.rows import Rows
 from crdt.tables import CHILDREN, CONTENTS, CONTESTED, NODES
+from crdt.view import NodeView
 
 TREE = frozenset((NODES, CHILDREN, CONTESTED, CONTENTS))
 """Where names, places and contents are. A touch alone (TOUCHES) can change nothing that shows, but
 that a container is one no longer."""
+REMEMBERED_MAX = 10_000
+"""Addresses, and folders: some megabytes."""
+
+
+class Folder(NamedTuple):
+    """A folder that is somewhere, and what the effective deletes of it have seen."""
+
+    id: Dot
+    deletes: list[dict[Actor, int]]
 
 
 class WatchedRows:
-    """The rows of a state. `tree_changes` grows whenever a row of the tree may have changed."""
+    """The rows of a state, and what was read of the tree since it changed."""
 
     def __init__(self, rows: Rows) -> None:
         self._rows = rows
-        self.tree_changes = 0
+        self._put = rows.put
+        self.found: dict[Address, NodeView] = {}
+        self.folders: dict[bytes, Folder | None] = {}
         self.get = rows.get
         self.scan = rows.scan
         self.begin = rows.begin
@@ -23,14 +39,28 @@ class WatchedRows:
 
     def put(self, table: str, key: bytes, value: bytes) -> None:
         if table in TREE:
-            self.tree_changes += 1
-        self._rows.put(table, key, value)
+            self._forget()
+        self._put(table, key, value)
 
     def remove(self, table: str, key: bytes) -> None:
         if table in TREE:
-            self.tree_changes += 1
+            self._forget()
         self._rows.remove(table, key)
 
     def rollback(self) -> None:
-        self.tree_changes += 1
+        self._forget()
         self._rows.rollback()
+
+    def remember_node(self, address: Address, node: NodeView) -> None:
+        if len(self.found) >= REMEMBERED_MAX:
+            self.found.clear()
+        self.found[address] = node
+
+    def remember_folder(self, id: bytes, folder: Folder | None) -> None:
+        if len(self.folders) >= REMEMBERED_MAX:
+            self.folders.clear()
+        self.folders[id] = folder
+
+    def _forget(self) -> None:
+        self.found.clear()
+        self.folders.clear()

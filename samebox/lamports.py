@@ -20,7 +20,10 @@ class Lamports:
 
     def add(self, actor: Actor, seq: int, lamport: int) -> None:
         """Operations of one actor come in the order of their seqs."""
-        seqs, times = self._runs.setdefault(actor, (array("Q"), array("Q")))
+        runs = self._runs.get(actor)
+        if runs is None:
+            runs = self._runs[actor] = (array("Q"), array("Q"))
+        seqs, times = runs
         if not seqs or times[-1] + (seq - seqs[-1]) != lamport:
             seqs.append(seq)
             times.append(lamport)
