@@ -81,9 +81,7 @@ def test_a_removal_of_all_leaves_nothing_behind() -> None:
     assert shown([a]) == "INBOX: one [g]"
 
 
-def test_when_the_last_to_set_a_flag_becomes_an_alias_the_earlier_spelling_shows() -> (
-    None
-):
+def test_when_the_last_to_set_a_flag_becomes_an_alias_the_earlier_spelling_shows() -> None:
     a, b = with_box("ab")
     inbox, entry = one_message([a, b])
     b.do(add(inbox, entry, "F"))
