@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
+from comm import Message, Records
 from crdt import Actor, Rows
 from samebox.events import Notice
 from samebox.limits import Limits
@@ -62,6 +63,7 @@ class Host:
         self.is_deaf = False
         self.is_shunned = False
         self.dies_in = 0
+        self.garbles = 0
         self.actor_at_start: Actor | None = None
         self.slow_us = 0
         self.clock_offset_ms = 0
@@ -214,9 +216,25 @@ class Host:
         self.machine.disk.heal()
         self.watch.disturbed(self.name, self.world.now + self.slow_us)
         self.slow_us = self.clock_offset_ms = 0
+        self.garbles = 0
         self.listen_again()
         self.go_on()
         self.start()
+
+    def garbled(self, message: Message) -> Message:
+        """What memory that fails makes of a message: a record with a bit that is another."""
+        if self.garbles == 0 or not isinstance(message, Records):
+            return message
+        self.garbles -= 1
+        random = self.world.random
+        items = list(message.items)
+        place = random.randrange(len(items))
+        data, blobs = items[place]
+        changed = bytearray(data)
+        changed[random.randrange(len(data))] ^= 1 << random.randrange(8)
+        items[place] = (bytes(changed), blobs)
+        self.world.say(self.name, f"garbles {message.actor.hex()[:8]}:{message.first + place}")
+        return Records(message.actor, message.first, message.chain, items)
 
     # --- What the process asks of its machine -----------------------------------------------------
 
@@ -229,4 +247,3 @@ class Host:
 
     def note(self, notice: Notice) -> None:
         self.world.say(self.name, f"{'ALARM' if notice.alarm else 'note'}: {notice.text}")
-        self.watch.noted(self, notice)

@@ -91,6 +91,16 @@ def state_lost(setting: Setting) -> str | None:
     return host.name
 
 
+def garbling(setting: Setting) -> str | None:
+    """Below the checksums of disk and line, above nothing but the chain."""
+    host = setting.any_running()
+    if host is None:
+        return None
+    host.garbles = setting.world.random.randrange(1, 3)
+    setting.watch.garbled = True
+    return host.name
+
+
 def cloned(setting: Setting) -> str | None:
     """A second process with the name, the certificate and a copy of the data of a node."""
     host = setting.any_doomed()
@@ -129,6 +139,7 @@ PROCESS_FAULTS = (
     Fault("wrong clock", ("33", "34"), 1, wrong_clock),
     Fault("killed at work", ("1", "2", "23", "28"), 6, killed_at_work),
     Fault("state lost", ("13",), 1, state_lost),
+    Fault("garbling", ("29", "66", "72"), 1, garbling),
     Fault("cloned", ("64", "118"), 1, cloned),
     Fault("away for long", ("50",), 1, away_for_long),
 )

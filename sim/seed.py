@@ -10,13 +10,14 @@ from msgspec import Struct
 
 from crdt import Rows
 from samebox.limits import Limits
+from sim.book import Violation
 from sim.fault import Fault, Setting
 from sim.faults import FAULTS, Fate
 from sim.host import Habits, Host
 from sim.losable_rows import LosableRows
 from sim.network import Network
 from sim.verdict import Oracle, Verdict
-from sim.watch import Violation, Watch
+from sim.watch import Watch
 from sim.workload import Workload
 from sim.world import MILLISECOND, SECOND, Trace, World
 from storage import LogLimits

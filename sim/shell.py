@@ -129,7 +129,7 @@ class Shell:
             if events:
                 self._do(self.watch.step(self, events))
         except StateLost as error:
-            self.host.stop(f"the state is lost: {error}")
+            self.host.stop(f"{type(error).__name__}: {error}")
             return
         if not busy:
             self.links.have_room()

@@ -338,4 +338,4 @@ class Talk:
         self._small = []
         for message in messages:
             self.shell.watch.sending(self.shell, self.peer, message)
-            self._write(message)
+            self._write(self.shell.host.garbled(message))

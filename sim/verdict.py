@@ -14,9 +14,10 @@ from typing import TypeAlias
 from crdt import Blob, Dot, MemoryRows, Operation, State, View, covers
 from samebox.history import History
 from samebox.recovery import rebuild
+from sim.book import Violation
 from sim.host import Host
 from sim.shell import Shell
-from sim.watch import Violation, Watch
+from sim.watch import ASKED, Watch
 from sim.world import MILLISECOND, SECOND, World
 from storage import StorageError
 
@@ -46,10 +47,17 @@ class Verdict:
         """Go on until all agree; how long that took, in microseconds."""
         began = self._world.now
         while not self._is_at_rest():
+            self._start_again_who_stopped_an_actor()
             if self._world.now - began > CONVERGENCE_US:
                 raise Violation(self._world, "O3", self._odd_one(), self._difference())
             self._world.run(self._world.now + LOOK_US)
         return self._world.now - began
+
+    def _start_again_who_stopped_an_actor(self) -> None:
+        """What an operator does who reads the alarm: what was garbled is asked for again."""
+        for shell in self.shells():
+            if shell.replica.history.stopped:
+                shell.host.stop(f"{ASKED} to: actors are stopped")
 
     def _is_at_rest(self) -> bool:
         shells = self.shells()

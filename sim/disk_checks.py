@@ -1,0 +1,129 @@
+"""Checks of what a node keeps: at every start, and whenever a batch is called durable."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from crdt import Actor, Blob, Dot, Record
+from samebox.events import Batch
+from samebox.store import Store
+from sim.book import Book
+from sim.disk import PowerCut
+from storage import StorageError
+
+if TYPE_CHECKING:
+    from sim.host import Host
+    from sim.shell import Shell
+
+REFUSED_STARTS_MAX = 200
+AT_THE_EDGES = 2
+"""Records around a damaged sector whose frames are spoilt though their own bytes are not."""
+SEARCHED_BYTES_MIN = 24
+"""Of a record that is looked for in the files of a log: a shorter one may be found by chance."""
+
+
+class DiskChecks(Book):
+    # --- Starts --------------------------------------------------------------------------------
+
+    def opening(self, host: Host, open_it: Callable[[], Store]) -> Store:
+        try:
+            return open_it()
+        except (StorageError, PowerCut):
+            raise
+        except Exception as error:
+            raise self.broken("10", host.name, f"a start failed: {error!r}") from error
+
+    def start_refused(self, host: Host, error: StorageError) -> None:
+        if host.name not in self.troubled:
+            raise self.broken("O6", host.name, f"start refused: {error}")
+        if host.refused_starts > REFUSED_STARTS_MAX:
+            raise self.broken("O6", host.name, f"starts refused for ever, at last: {error}")
+
+    def check_start(self, shell: Shell) -> None:
+        """Nothing that was synced is gone; what shows for the first time has one content."""
+        node, clock = shell.name, dict(shell.replica.clock)
+        lost = [
+            Dot(actor, number)
+            for actor, seq in self.durable[node].items()
+            for number in range(clock.get(actor, 0) + 1, seq + 1)
+        ]
+        if lost:
+            self._check_loss(shell, lost)
+        for actor, head in shell.replica.heads.items():
+            self._register_behind(shell, actor, head.seq)
+            if self.chains[actor][head.seq - 1] != head.chain:
+                raise self.broken("O2", node, f"{Dot(actor, head.seq)} has two contents")
+        self.durable[node] = clock
+
+    def _register_behind(self, shell: Shell, actor: Actor, last: int) -> None:
+        """A batch that was synced without anyone being told may show now for the first time."""
+        first = len(self.chains.setdefault(actor, [])) + 1
+        while first <= last:
+            for record in shell.store.log.read(actor, first, last, max_bytes=1 << 20):
+                self._register(shell, record)
+                first = record.seq + 1
+
+    def _check_loss(self, shell: Shell, lost: list[Dot]) -> None:
+        node = shell.name
+        names = ", ".join(map(str, lost[:8]))
+        if node not in self.suspect:
+            raise self.broken("8", node, f"synced, and gone after a start: {names}")
+        if not any(notice.alarm for notice in shell.store.notices):
+            raise self.broken("O1", node, f"lost without a word: {names}")
+        if self.suspect[node] == 1:
+            undamaged = list(self._thrown_away(shell, lost))
+            if len(undamaged) > AT_THE_EDGES:
+                names = ", ".join(map(str, undamaged))
+                raise self.broken("O1", node, f"undamaged in the log, and not used: {names}")
+
+    def _thrown_away(self, shell: Shell, lost: list[Dot]) -> Iterator[Dot]:
+        """Records that one spoilt place cannot have taken, and that the log does not know. The
+        last batch may go with its mark: nothing tells that from a torn one."""
+        disk = shell.host.machine.disk
+        files = [disk.content(n, 0, disk.size(n)) for n in disk.names() if n.startswith("log/")]
+        last = self.last_batch[shell.name]
+        for dot in lost:
+            content = self.contents[dot.actor][dot.seq - 1]
+            if len(content) < SEARCHED_BYTES_MIN or dot in last:
+                continue
+            is_there = any(content in file for file in files)
+            if is_there and shell.store.log.chain_at(*dot) is None:
+                yield dot
+
+    # --- Batches -------------------------------------------------------------------------------
+
+    def appended(self, shell: Shell, batch: Batch) -> None:
+        """`append` has returned: all of it has to be durable, its blobs included."""
+        disk = shell.host.machine.disk
+        unsynced = disk.unsynced(".segment")
+        if batch.blobs and shell.name not in self.troubled:
+            unsynced += disk.unsynced(".pack")
+        if unsynced:
+            text = f"batch {batch.number} is called synced, {', '.join(unsynced)} is not"
+            raise self.broken("2", shell.name, text)
+        durable = self.durable[shell.name]
+        for record in batch.records:
+            self._register(shell, record)
+            durable[record.actor] = max(record.seq, durable.get(record.actor, 0))
+        self.last_batch[shell.name] = tuple(Dot(r.actor, r.seq) for r in batch.records)
+        for blob in batch.blobs:
+            if not shell.store.packs.has(blob.hash):
+                text = f"a blob of batch {batch.number} is not held: {blob.hash.hex()[:8]}"
+                raise self.broken("12", shell.name, text)
+
+    def _register(self, shell: Shell, record: Record) -> None:
+        """One dot, one content, whoever holds it."""
+        actor, seq, chain, data = record
+        known = self.chains.setdefault(actor, [])
+        if seq == len(known) + 1:
+            known.append(chain)
+            self.contents.setdefault(actor, []).append(data)
+        elif seq > len(known):
+            raise self.broken("O2", shell.name, f"{Dot(actor, seq)} comes from nowhere")
+        elif known[seq - 1] != chain:
+            raise self.broken("O2", shell.name, f"{Dot(actor, seq)} has two contents")
+
+    def blob_stored(self, shell: Shell, blob: Blob) -> None:
+        if not shell.store.packs.has(blob.hash):
+            raise self.broken("5", shell.name, f"blob {blob.hash.hex()[:8]} is not held")

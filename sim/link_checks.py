@@ -1,0 +1,60 @@
+"""Checks of what a node says to others: nothing that it does not hold."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from comm import Ack, Greeting, Message, Records, Refusal
+from crdt import Dot, covers
+from samebox.making import blob_of
+from sim.book import Book
+
+if TYPE_CHECKING:
+    from sim.shell import Shell
+
+
+class LinkChecks(Book):
+    def greeting(self, shell: Shell, greeting: Greeting) -> None:
+        for actor, seq, chain in greeting.histories:
+            if self.durable[shell.name].get(actor, 0) < seq:
+                raise self.broken("3", shell.name, f"greets with {Dot(actor, seq)}, not synced")
+            if self.chains[actor][seq - 1] != chain:
+                raise self.broken("O2", shell.name, f"greets with another {Dot(actor, seq)}")
+
+    def sending(self, shell: Shell, peer: str, message: Message) -> None:
+        durable = self.durable[shell.name]
+        match message:
+            case Records():
+                last = Dot(message.actor, message.last)
+                if not covers(durable, last):
+                    raise self.broken("3", shell.name, f"{last} is sent before it is synced")
+            case Ack():
+                for actor, seq in message.clock:
+                    if not covers(durable, Dot(actor, seq)):
+                        text = f"{Dot(actor, seq)} is acknowledged before it is synced"
+                        raise self.broken("5", shell.name, text)
+                self._check_blobs(shell, message)
+            case _:
+                pass
+
+    def _check_blobs(self, shell: Shell, ack: Ack) -> None:
+        """What is acknowledged has its blobs here, or is listed as lacking them."""
+        checked = self.lives[shell.name].blobs_checked
+        if ack.more_missing or shell.name in self.suspect:
+            return
+        for actor, seq in ack.clock:
+            for number in range(checked.get(actor, 0) + 1, seq + 1):
+                dot = Dot(actor, number)
+                operation = self.operations.get(dot)
+                blob = None if operation is None else blob_of(operation)
+                if blob is None or shell.store.packs.has(blob.hash):
+                    continue
+                if dot not in ack.missing:
+                    raise self.broken("5", shell.name, f"{dot} is acknowledged without its blob")
+            checked[actor] = max(seq, checked.get(actor, 0))
+
+    def refused(self, shell: Shell, peer: str, refusal: Refusal) -> None:
+        raise self.broken("O8", shell.name, f"refused {peer}: {refusal.text}")
+
+    def broke(self, shell: Shell, reason: str) -> None:
+        raise self.broken("O8", shell.name, f"a peer is said to break the protocol: {reason}")
