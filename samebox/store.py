@@ -80,8 +80,7 @@ class Store(Struct):
 
     def append(self, batch: Batch) -> None:
         """Make a batch durable: its blobs first, one sync; then its records, one sync."""
-        for blob in batch.blobs:
-            self.packs.put(blob.hash, blob.data)
+        self.packs.put_all(batch.blobs)
         self.packs.sync()
         records = self.log.absent(batch.records)
         if records:

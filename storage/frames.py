@@ -22,7 +22,7 @@ their length alone, and would say nothing about the records.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import takewhile
 from struct import Struct
 from typing import Final, NamedTuple
@@ -102,6 +102,22 @@ def encode_batch(
     body = b"".join(parts)
     mark = _MARK.pack(number, synced, offset, len(records), batch_sum(body))
     return body + encode_frame(MARK, mark, offset=place, seed=seed)
+
+
+def encode_blobs(
+    blobs: Mapping[bytes, bytes], *, offset: int, seed: int
+) -> tuple[bytes, dict[bytes, int]]:
+    """The frames of blobs by hash, to be written at `offset`; and where each of them lies."""
+    parts: list[bytes] = []
+    places: dict[bytes, int] = {}
+    for hash_, data in blobs.items():
+        assert len(data) <= FRAME_PAYLOAD_MAX - len(hash_), f"a blob of {len(data)} bytes"
+        head = _PLACED_HEAD.pack(offset, BLOB, MARKER, len(hash_) + len(data))
+        crc = crc32c(data, crc32c(hash_, crc32c(head, seed)))
+        parts += (head[8:], hash_, data, _CRC.pack(crc))
+        places[hash_] = offset
+        offset += FRAME_BYTES + len(hash_) + len(data)
+    return b"".join(parts), places
 
 
 def batch_sum(body: bytes | memoryview) -> int:

@@ -9,6 +9,7 @@ is trusted, as with the log.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from storage.appending import FileEnd
@@ -21,6 +22,7 @@ from storage.frames import (
     INDEX,
     Frame,
     decode_frame,
+    encode_blobs,
     encode_frame,
     frame_length,
     scan,
@@ -35,7 +37,9 @@ PACK = "pack"
 HASH_BYTES = 32
 BLOB_BYTES_MAX = (1 << 20) + (64 << 10)
 """A chunk of 1 MiB, with room for what a later format may wrap it in."""
-BLOB_FRAME_MAX = FRAME_BYTES + HASH_BYTES + BLOB_BYTES_MAX
+BLOB_FRAME_BYTES = FRAME_BYTES + HASH_BYTES
+"""Of a blob's frame beside the blob."""
+BLOB_FRAME_MAX = BLOB_FRAME_BYTES + BLOB_BYTES_MAX
 FIRST_READ_BYTES = 64 << 10
 """Most blobs come with one read of this size; the rest of a longer one with a second."""
 
@@ -82,11 +86,14 @@ class OpenPack:
     def publish(self) -> None:
         self.name = publish(self._disk, self.name, state=PACK)
 
-    def add(self, hash_: bytes, data: bytes) -> None:
-        """Unsynced. Raises `DiskError`; after `DiskFull` and `DiskReadOnly` nothing was added."""
-        at = self.end.at
-        self.end.append(self.name, encode_frame(BLOB, hash_ + data, offset=at, seed=self._seed))
-        self.places[hash_] = at
+    def add(self, blobs: Mapping[bytes, bytes]) -> None:
+        """All of them in one write, unsynced; blobs by hash.
+
+        Raises `DiskError`; after `DiskFull` and `DiskReadOnly` nothing was added.
+        """
+        frames, places = encode_blobs(blobs, offset=self.end.at, seed=self._seed)
+        self.end.append(self.name, frames)
+        self.places.update(places)
 
     def sync(self) -> None:
         self._disk.sync(self.name.text)
@@ -138,7 +145,7 @@ def read_pack_index(disk: Disk, name: FileName, header: Header) -> PackIndex | N
 def scan_pack(buffer: bytes, header: Header, start: int) -> list[Frame]:
     """The blob frames of a whole pack that verify."""
     frames = scan(buffer, start, seed=seed_of(header.id))
-    return [f for f in frames if f.type == BLOB and f.end - f.start >= FRAME_BYTES + HASH_BYTES]
+    return [f for f in frames if f.type == BLOB and f.end - f.start >= BLOB_FRAME_BYTES]
 
 
 def blob_in(buffer: bytes, frame: Frame) -> tuple[bytes, bytes]:
@@ -151,7 +158,7 @@ def read_blob(disk: Disk, name: FileName, id: bytes, at: int) -> tuple[bytes, by
     """Hash and blob of the frame at `at`. Raises `Damaged`, `DiskReadFailed`."""
     buffer = disk.read(name.text, at, FIRST_READ_BYTES)
     length = frame_length(buffer[:8])
-    if length is None or not FRAME_BYTES + HASH_BYTES <= length <= BLOB_FRAME_MAX:
+    if length is None or not BLOB_FRAME_BYTES <= length <= BLOB_FRAME_MAX:
         raise Damaged(f"{name.text}, offset {at}: no blob begins here")
     if length > len(buffer):
         buffer += disk.read(name.text, at + len(buffer), length - len(buffer))
@@ -181,7 +188,7 @@ def take_over_pack(disk: Disk, name: FileName, start: int, draft: Header) -> Tak
     pack = OpenPack.create(disk, draft)
     try:
         for frame in frames:
-            pack.add(*blob_in(buffer, frame))
+            pack.add(dict([blob_in(buffer, frame)]))
         pack.settle(replace(draft, replaced_damaged=damaged))
         pack.publish()
     except (DiskFull, DiskReadOnly):

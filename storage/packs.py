@@ -7,7 +7,7 @@ everything else belongs to the thread that drives the disk.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
@@ -26,7 +26,13 @@ from storage.errors import (
 )
 from storage.files import FileName
 from storage.header import ID_BYTES, PACK_MAGIC, Header
-from storage.pack_files import BLOB_BYTES_MAX, HASH_BYTES, OpenPack, read_blob
+from storage.pack_files import (
+    BLOB_BYTES_MAX,
+    BLOB_FRAME_BYTES,
+    HASH_BYTES,
+    OpenPack,
+    read_blob,
+)
 from storage.pack_opening import OpenedPacks, PacksRecovery, open_packs
 
 PACK_BYTES_MAX = 64 << 20
@@ -100,12 +106,24 @@ class Packs:
         assert len(data) <= BLOB_BYTES_MAX, f"a blob of {len(data)} bytes"
         if sha256(data).digest() != hash_:
             raise BlobDamaged(f"{len(data)} bytes are not the blob {hash_.hex()}; ask again")
+        return self.put_all([(hash_, data)]) == 1
+
+    def put_all(self, blobs: Iterable[tuple[bytes, bytes]]) -> int:
+        """The same for many, in as few writes as they need packs; returns how many were new.
+
+        Whoever hands them in has computed these hashes of these bytes: they are not computed
+        again. Raises as `put` does; of what was put before the error, all waits.
+        """
         self._check_sound()
-        if self._find(hash_) is not None and hash_ not in self._damaged:
-            return False
-        self._add(hash_, data)
-        self._damaged.discard(hash_)
-        return True
+        new: dict[bytes, bytes] = {}
+        for hash_, data in blobs:
+            assert len(data) <= BLOB_BYTES_MAX, f"a blob of {len(data)} bytes"
+            if hash_ in self._damaged or self._find(hash_) is None:
+                new[hash_] = data
+        count = len(new)
+        while new:
+            self._add(new)
+        return count
 
     def sync(self) -> None:
         """Makes all that waits durable, with one fdatasync. Raises `SyncFailed`, `Poisoned`."""
@@ -188,15 +206,30 @@ class Packs:
                 return sealed.name, sealed.id, at
         return None
 
-    def _add(self, hash_: bytes, data: bytes) -> None:
+    def _add(self, blobs: dict[bytes, bytes]) -> None:
+        """Write the first of `blobs`, and those behind it that fit into its pack; take them out."""
         with self._poisoning():
-            pack = self._pack_for(len(data))
-            self._waiting.add(hash_)  # before it can be found, so that `has` is never early
+            pack = self._pack_for(len(next(iter(blobs.values()))))
+            part = self._fitting(blobs, pack)
+            self._waiting.update(part)  # before they can be found, so that `has` is never early
             try:
-                pack.add(hash_, data)
+                pack.add(part)
             except DiskError:
-                self._waiting.discard(hash_)
+                self._waiting.difference_update(part)
                 raise
+        self._damaged.difference_update(part)
+        for hash_ in part:
+            del blobs[hash_]
+
+    def _fitting(self, blobs: Mapping[bytes, bytes], pack: OpenPack) -> dict[bytes, bytes]:
+        part: dict[bytes, bytes] = {}
+        room = self._pack_bytes_max - pack.end.at
+        for hash_, data in blobs.items():
+            if part and len(data) > room:
+                break
+            part[hash_] = data
+            room -= BLOB_FRAME_BYTES + len(data)
+        return part
 
     def _pack_for(self, size: int) -> OpenPack:
         pack = self._open

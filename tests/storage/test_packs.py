@@ -48,8 +48,7 @@ BLOBS = [blob(n) for n in range(20)]
 
 
 def put(packs: Packs, *blobs: bytes) -> None:
-    for data in blobs:
-        assert packs.put(named(data), data)
+    assert packs.put_all([(named(data), data) for data in blobs]) == len(blobs)
     packs.sync()
 
 
@@ -128,15 +127,45 @@ def test_a_blob_is_stored_once() -> None:
     assert not start(disk)[0].put(named(BLOBS[0]), BLOBS[0]), "it is held in a sealed pack"
 
 
+def test_of_many_those_that_are_new_are_stored_once_in_one_write_for_each_pack() -> None:
+    disk = SimulatedDisk()
+    packs, _ = start(disk, pack_bytes_max=1 << 20)
+    put(packs, *BLOBS[:3])
+    before = disk.operations
+    many = [(named(data), data) for data in [*BLOBS, *BLOBS]]
+    assert packs.put_all(many) == 17
+    assert disk.operations == before + 1
+    packs.sync()
+    assert held(packs) == held(start(disk)[0]) == sorted(BLOBS)
+
+
+def test_without_space_for_many_those_before_wait_and_the_others_can_come_again() -> None:
+    many = [(named(data), data) for data in BLOBS]
+    refused = 0
+    for space in range(0, 12_000, 500):
+        disk = SimulatedDisk()
+        packs, _ = start(disk)
+        disk.capacity = space
+        try:
+            packs.put_all(many)
+        except DiskFull:
+            refused += 1
+        disk.capacity = None
+        packs.put_all(many)
+        packs.sync()
+        assert held(packs) == held(start(disk)[0]) == sorted(BLOBS), space
+    assert refused > 10
+
+
 def test_one_sync_covers_all_that_wait_and_none_is_made_for_nothing() -> None:
     disk = SimulatedDisk()
     packs, _ = start(disk, pack_bytes_max=1 << 20)
     put(packs, BLOBS[0])
     before = disk.operations
     put(packs, *BLOBS[1:11])
-    assert disk.operations == before + 11
+    assert disk.operations == before + 2
     packs.sync()
-    assert disk.operations == before + 11
+    assert disk.operations == before + 2
 
 
 def test_bytes_that_are_not_the_named_ones_are_refused() -> None:
@@ -356,7 +385,7 @@ def test_bytes_under_a_wrong_name_are_never_served() -> None:
     packs, _ = start(MemoryDisk())
     put(packs, BLOBS[0])
     assert packs._open is not None
-    packs._open.add(named(BLOBS[1]), BLOBS[2])
+    packs._open.add({named(BLOBS[1]): BLOBS[2]})
     packs._open.places[named(BLOBS[3])] = packs._open.places[named(BLOBS[0])]
     for data in (BLOBS[1], BLOBS[3]):
         with pytest.raises(BlobDamaged, match="these are not the bytes"):
