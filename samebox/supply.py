@@ -18,37 +18,38 @@ READ_BYTES_MAX = 64 << 10
 
 
 class RecentRecords:
-    """The records last appended, in the order appended, up to RECENT_BYTES_MAX."""
+    """The records last appended, up to RECENT_BYTES_MAX."""
 
     def __init__(self) -> None:
-        self._runs: dict[Actor, deque[Record]] = {}
-        self._order: deque[Actor] = deque()
+        self._runs: dict[Actor, dict[int, Record]] = {}
+        self._order: deque[Record] = deque()
         self._bytes = 0
 
     def add(self, records: Sequence[Record]) -> None:
         for record in records:
-            run = self._runs.setdefault(record.actor, deque())
-            if run and run[-1].seq != record.seq - 1:
-                return  # a hole was filled: the log has it
-            run.append(record)
-            self._order.append(record.actor)
-            self._bytes += len(record.data) + RECORD_BYTES_EXTRA
+            run = self._runs.get(record.actor)
+            if run is None:
+                run = self._runs[record.actor] = {}
+            if record.seq not in run:
+                run[record.seq] = record
+                self._order.append(record)
+                self._bytes += len(record.data) + RECORD_BYTES_EXTRA
         while self._bytes > RECENT_BYTES_MAX:
-            oldest = self._runs[self._order.popleft()].popleft()
+            oldest = self._order.popleft()
+            del self._runs[oldest.actor][oldest.seq]
             self._bytes -= len(oldest.data) + RECORD_BYTES_EXTRA
 
     def read(self, actor: Actor, first: int, last: int) -> list[Record]:
         """Records from `first` on, up to READ_BYTES_MAX or so; none if `first` is not here."""
-        run = self._runs.get(actor)
-        if not run or not run[0].seq <= first <= run[-1].seq:
-            return []
+        run = self._runs.get(actor, {})
         found: list[Record] = []
         size = 0
-        for at in range(first - run[0].seq, min(last, run[-1].seq) - run[0].seq + 1):
-            found.append(run[at])
-            size += len(run[at].data)
-            if size >= READ_BYTES_MAX:
+        for seq in range(first, last + 1):
+            record = run.get(seq)
+            if record is None or size >= READ_BYTES_MAX:
                 break
+            found.append(record)
+            size += len(record.data)
         return found
 
 

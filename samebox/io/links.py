@@ -32,6 +32,7 @@ from crdt import Blob, Dot
 from samebox.config import Address
 from samebox.events import Acknowledged, Arrived, LinkDown, LinkUp, Notice, RangeSent, Wanted
 from samebox.io.outbox import Outbox
+from samebox.io.sending import Part
 from samebox.io.shard import Shard
 from samebox.meeting import births_of, greeting_of, judge_histories, link_up
 from storage import DiskFull, DiskReadOnly
@@ -188,7 +189,7 @@ class LinkPort:
         self._shard = shard
         self._link = link
         self._outbox = outbox
-        self._range: AsyncGenerator[tuple[Records, Range], None] | None = None
+        self._range: AsyncGenerator[Part, None] | None = None
 
     async def received(self, message: Records | Ack | Want) -> None:
         match message:
@@ -216,9 +217,8 @@ class LinkPort:
                 messages += await self._more(self._range)
         return messages
 
-    async def _more(self, messages: AsyncGenerator[tuple[Records, Range], None]) -> list[Records]:
-        async for message, span in messages:
-            length = sum(len(data) + sum(map(len, blobs)) for data, blobs in message.items)
+    async def _more(self, messages: AsyncGenerator[Part, None]) -> list[Records]:
+        async for message, span, length in messages:
             self._shard.tell(RangeSent(self._link, span, length))
             return [message]
         self._range = None

@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
+from typing import NamedTuple, TypeAlias
 
-from comm import RECORDS_BYTES_TARGET, Range, Records, packed
-from crdt import Actor, Record
+from comm import CHAIN_PREFIX_BYTES, RECORDS_BYTES_TARGET, Range, Records
+from crdt import Actor, Blob, Record
 from samebox.io.contents import Contents
 from samebox.io.disk_thread import DiskThread
 from samebox.supply import READ_BYTES_MAX, RecentRecords, rider
 from storage import Log
+
+Item: TypeAlias = tuple[Record, tuple[bytes, ...]]
+"""A record, and the contents that travel beside it."""
+
+
+class Part(NamedTuple):
+    """Records in one message, which part of the range they are, and how many bytes in all."""
+
+    message: Records
+    span: Range
+    length: int
 
 
 class Source:
@@ -21,26 +33,23 @@ class Source:
         self._log = log
         self._contents = contents
 
-    async def messages(self, span: Range) -> AsyncGenerator[tuple[Records, Range], None]:
-        """The records of `span` in messages of about RECORDS_BYTES_TARGET, each with its part."""
-        first, size = span.first, 0
-        items: list[tuple[Record, tuple[bytes, ...]]] = []
-        while first <= span.last:
-            for record in await self._read(span.actor, first, span.last):
-                blobs = await self._beside(record)
+    async def messages(self, span: Range) -> AsyncGenerator[Part, None]:
+        """The records of `span` in messages of about RECORDS_BYTES_TARGET."""
+        next_, size = span.first, 0
+        items: list[Item] = []
+        while next_ <= span.last:
+            for record in await self._read(span.actor, next_, span.last):
+                assert record.seq == next_, f"expected record {next_}, found {record.seq}"
+                blob = rider(record)
+                blobs = () if blob is None else await self._beside(blob)
                 items.append((record, blobs))
                 size += len(record.data) + sum(map(len, blobs))
-                first = record.seq + 1
+                next_ += 1
                 if size >= RECORDS_BYTES_TARGET:
-                    yield self._message(items)
+                    yield _part(items, size)
                     items, size = [], 0
         if items:
-            yield self._message(items)
-
-    @staticmethod
-    def _message(items: list[tuple[Record, tuple[bytes, ...]]]) -> tuple[Records, Range]:
-        (message,) = packed(items, bytes_target=1 << 62)
-        return message, Range(message.actor, message.first, message.last)
+            yield _part(items, size)
 
     async def _read(self, actor: Actor, first: int, last: int) -> list[Record]:
         recent = self.recent.read(actor, first, last)
@@ -50,9 +59,13 @@ class Source:
             lambda: self._log.read(actor, first, last, max_bytes=READ_BYTES_MAX)
         )
 
-    async def _beside(self, record: Record) -> tuple[bytes, ...]:
-        blob = rider(record)
-        if blob is None:
-            return ()
+    async def _beside(self, blob: Blob) -> tuple[bytes, ...]:
         data = await self._contents.piece(blob.hash)
         return () if data is None else (data,)
+
+
+def _part(items: list[Item], size: int) -> Part:
+    first, last = items[0][0], items[-1][0]
+    data = [(record.data, blobs) for record, blobs in items]
+    message = Records(last.actor, first.seq, last.chain[:CHAIN_PREFIX_BYTES], data)
+    return Part(message, Range(last.actor, first.seq, last.seq), size)
