@@ -38,7 +38,7 @@ def main() -> int:
     first, _, last = given.seeds.partition("..")
     seeds = range(int(first), int(last or int(first) + 1))
     if given.jobs == 1:
-        return _many(map(run, seeds), len(seeds), given.seconds)
+        return _many((run(seed) for seed in seeds), len(seeds), given.seconds)
     settings = (given.errands, given.nodes, given.view)
     with multiprocessing.Pool(given.jobs, _set, settings) as pool:
         return _many(pool.imap_unordered(run, seeds, chunksize=4), len(seeds), given.seconds)

@@ -86,7 +86,7 @@ class SimulatedDisk:
 
     def heal(self) -> None:
         """No more errors; damage that was done stays."""
-        self.capacity = self.read_only_from = None
+        self.capacity = self.read_only_from = self.crash_at = None
         self.failing_writes = self.failing_syncs = 0
         self.unreadable.clear()
 

@@ -131,6 +131,7 @@ def unreadable(setting: Setting) -> str | None:
     if found is None:
         return None
     host, name, at = found
+    setting.watch.medium_damaged(host.name)  # once more: it takes a whole page with it
     host.machine.disk.unreadable.add((name, at))
     return f"{host.name} {name} at {at}"
 

@@ -216,7 +216,9 @@ class Host:
         self.machine.disk.heal()
         self.watch.disturbed(self.name, self.world.now + self.slow_us)
         self.slow_us = self.clock_offset_ms = 0
-        self.garbles = 0
+        self.garbles = self.dies_in = 0
+        if isinstance(self.rows, LosableRows):
+            self.rows.fails_in = None
         self.listen_again()
         self.go_on()
         self.start()

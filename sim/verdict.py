@@ -46,12 +46,17 @@ class Verdict:
     def come_to_rest(self) -> int:
         """Go on until all agree; how long that took, in microseconds."""
         began = self._world.now
-        while not self._is_at_rest():
+        rested_since: int | None = None
+        while rested_since is None or self._world.now - rested_since < SECOND:
             self._start_again_who_stopped_an_actor()
+            self._world.run(self._world.now + LOOK_US)
+            if not self._is_at_rest():
+                rested_since = None
+            elif rested_since is None:
+                rested_since = self._world.now
             if self._world.now - began > CONVERGENCE_US:
                 raise Violation(self._world, "O3", self._odd_one(), self._difference())
-            self._world.run(self._world.now + LOOK_US)
-        return self._world.now - began
+        return rested_since - began
 
     def _start_again_who_stopped_an_actor(self) -> None:
         """What an operator does who reads the alarm: what was garbled is asked for again."""
@@ -92,7 +97,6 @@ class Verdict:
 
     def judge(self, oracle: Oracle | None) -> bytes:
         """Raises Violation; returns the digest of what all of them show."""
-        self._world.run(self._world.now + SECOND)
         self._check_all_answered()
         digest = self._agreed_digest()
         self._check_confirmed()
