@@ -39,6 +39,7 @@ from benchmarks.load import (
 )
 from benchmarks.machine import disk_folder
 from certs import make_certificates
+from samebox import collect_seldom
 
 MODULE = "benchmarks.floor"
 HOPS = 500
@@ -144,6 +145,7 @@ async def bounded(role: Callable[[Task], Awaitable[Struct]], task: Task) -> Stru
 
 def child(role: str, task: str) -> None:
     known: dict[str, Callable[[Task], Awaitable[Struct]]] = {"origin": origin, "peer": peer}
+    collect_seldom()  # as the product does
     say(trio.run(bounded, known[role], msgspec.json.decode(task, type=Task)))
 
 

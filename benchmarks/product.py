@@ -21,7 +21,18 @@ from benchmarks.children import CLUSTER, Children, say
 from benchmarks.load import ENTRIES, Ask, Asked, Load, Seen, contents_of, run_load
 from benchmarks.machine import disk_folder
 from certs import make_certificates
-from samebox import Address, Append, Create, Done, Dot, Request, Shard, Store, open_node
+from samebox import (
+    Address,
+    Append,
+    Create,
+    Done,
+    Dot,
+    Request,
+    Shard,
+    Store,
+    collect_seldom,
+    open_node,
+)
 
 MODULE = "benchmarks.product"
 SHARD = "main"
@@ -162,6 +173,7 @@ async def bounded(role: Callable[[Task], Awaitable[Struct]], task: Task) -> Stru
 
 def child(role: str, task: str) -> None:
     known: dict[str, Callable[[Task], Awaitable[Struct]]] = {"origin": origin, "peer": peer}
+    collect_seldom()  # as `samebox run` does
     say(trio.run(bounded, known[role], msgspec.json.decode(task, type=Task)))
 
 

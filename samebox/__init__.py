@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from samebox.events import Receipt as Receipt
     from samebox.events import Refusal as Refusal
     from samebox.io.box import Box as Box
+    from samebox.io.collecting import collect_seldom as collect_seldom
     from samebox.io.node import Node as Node
     from samebox.io.node import NodeStopped as NodeStopped
     from samebox.io.node import open_node as open_node
@@ -62,6 +63,7 @@ PLACES = {
     "Receipt": "samebox.events",
     "Refusal": "samebox.events",
     "Box": "samebox.io.box",
+    "collect_seldom": "samebox.io.collecting",
     "Node": "samebox.io.node",
     "NodeStopped": "samebox.io.node",
     "open_node": "samebox.io.node",

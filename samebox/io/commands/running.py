@@ -77,10 +77,12 @@ async def told_to_stop(signals: AsyncIterator[int]) -> None:
 async def host(config: Path, name: str) -> None:
     import trio
 
+    from samebox.io.collecting import collect_seldom
     from samebox.io.control_server import serve_control
     from samebox.io.node import open_node
 
     async with open_node(config, name) as node, trio.open_nursery() as nursery:
+        collect_seldom()
         found = node.config
         path = found.paths_for(name).socket
 
