@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Awaitable, Callable
 from typing import NoReturn, TypeAlias
 
@@ -38,8 +39,7 @@ async def dial(
         with trio.fail_after(CONNECT_S):
             stream = await trio.open_tcp_stream(host, port)
     except (OSError, trio.TooSlowError) as error:
-        why = "no answer" if isinstance(error, trio.TooSlowError) else error
-        raise LinkLost(f"cannot connect to {host}:{port}: {why}") from error
+        raise LinkLost(f"cannot connect to {host}:{port}: {reason(error)}") from error
     try:
         secure = await dialed(stream, contexts, within_s=within_s)
         names = peer_names(secure)
@@ -49,6 +49,16 @@ async def dial(
     except BaseException:
         await trio.aclose_forcefully(stream)
         raise
+
+
+def reason(error: OSError | trio.TooSlowError) -> str:
+    """In words; of a name with several addresses, what each of them answered."""
+    if isinstance(error, trio.TooSlowError):
+        return "no answer"
+    if not isinstance(error.__cause__, ExceptionGroup):
+        return error.strerror or str(error)
+    numbers = (one.errno for one in error.__cause__.exceptions if isinstance(one, OSError))
+    return ", ".join(dict.fromkeys(os.strerror(number) for number in numbers if number))
 
 
 async def keep_dialing(

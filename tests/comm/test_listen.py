@@ -154,7 +154,7 @@ async def test_nobody_at_an_address_is_a_lost_link(credentials: Credentials) -> 
     [listener] = await trio.open_tcp_listeners(0, host="127.0.0.1")
     host, port = listener.socket.getsockname()
     await listener.aclose()
-    with pytest.raises(LinkLost, match=f"cannot connect to {host}:{port}"):
+    with pytest.raises(LinkLost, match=f"cannot connect to {host}:{port}: Connection refused"):
         await dial(host, port, credentials["a"], local("a"), expected="b")
 
 
