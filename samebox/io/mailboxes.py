@@ -117,7 +117,10 @@ def write_mbox(path: Path, messages: Iterable[Outgoing]) -> int:
     Raises MailError, OSError.
     """
     if path.exists():
-        raise MailError(f"{path}: expected nothing there, found a file; name another, or move it")
+        found = "a folder" if path.is_dir() else "a file"
+        raise MailError(f"{path}: expected nothing there, found {found}; name another, or move it")
+    if not path.parent.is_dir():
+        raise MailError(f"{path}: expected the folder {path.parent}, found none; make it first")
     unfinished = path.with_name(path.name + ".part")
     count = 0
     with _private(unfinished) as file:
@@ -186,8 +189,12 @@ def _opened(folder: Path, path: Path) -> BinaryIO:
 def write_maildir(folder: Path, messages: Iterable[Outgoing]) -> int:
     """How many messages were written. Those there under the same key only get their flags.
 
-    Raises TooManyKeywords, OSError.
+    Raises MailError, OSError.
     """
+    if folder.exists() and not folder.is_dir():
+        raise MailError(
+            f"{folder}: expected a Maildir or nothing there, found a file; name another"
+        )
     for part in ("cur", "new", "tmp"):
         (folder / part).mkdir(mode=0o700, parents=True, exist_ok=True)
     if folder.name.startswith(".") and is_maildir(folder.parent):

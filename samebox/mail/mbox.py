@@ -122,7 +122,7 @@ class MboxReader:
     def _foreign(self, found: bytes) -> NotMbox:
         shown = found[:SHOWN_BYTES]
         wanted = f'expected "From " and a line end at byte {self._start}, found {shown!r}'
-        remedy = "name an mbox file; after an interrupted import, one that has not changed"
+        remedy = "name an mbox file, or a Maildir"
         return NotMbox(f"{wanted}; {remedy}")
 
 

@@ -12,6 +12,7 @@ from click.testing import CliRunner
 
 from samebox.__main__ import main
 from samebox.control import CALLS_MAX
+from samebox.io.commands import importing
 from samebox.io.commands.reading_ahead import AHEAD_BYTES_MAX
 from tests.cli.fake import Running, running
 
@@ -136,6 +137,22 @@ def test_a_source_that_is_neither_is_told(served: Running, tmp_path: Path) -> No
     (tmp_path / "m").write_text("Subject: not an mbox\n\n")
     said = typed(served, "import", str(tmp_path / "m"), "mail/alice", "--create", exit_code=1)
     assert str(tmp_path / "m") in said
+    said = typed(served, "import", str(tmp_path), "mail/alice", "--create", exit_code=1)
+    assert "found a folder without them" in said
+    assert typed(served, "ls", "--json") == ""
+
+
+def test_an_interrupted_import_says_that_it_can_go_on(
+    served: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    typed(served, "create", "mail/alice")
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(importing.Import, "_append", interrupted)
+    words = ["import", str(mbox(tmp_path / "m", 2)), "mail/alice"]
+    assert "adds nothing twice" in typed(served, *words, exit_code=1)
 
 
 def test_a_disk_that_fills_up_stops_the_import_at_the_message(

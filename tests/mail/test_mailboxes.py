@@ -91,6 +91,12 @@ def test_an_export_overwrites_nothing(tmp_path: Path) -> None:
     with pytest.raises(MailError, match="expected nothing there"):
         write_mbox(tmp_path / "out", outgoing(MESSAGES))
     assert (tmp_path / "out").read_bytes() == b"precious"
+    with pytest.raises(MailError, match="found a folder"):
+        write_mbox(tmp_path, outgoing(MESSAGES))
+    with pytest.raises(MailError, match="expected a Maildir or nothing there, found a file"):
+        write_maildir(tmp_path / "out", outgoing(MESSAGES))
+    with pytest.raises(MailError, match="found none; make it first"):
+        write_mbox(tmp_path / "not" / "there", outgoing(MESSAGES))
 
 
 def test_an_export_that_fails_leaves_no_mailbox(tmp_path: Path) -> None:

@@ -87,7 +87,7 @@ def import_(
     how = How(copies, timeout_s, name)
     with connected(site) as node:
         under_way = Import(node, how)
-        for source in sources(path, address):
+        for source in found_at(path, address):
             if create:
                 make_mailbox(node, source.mailbox, how)
             try:
@@ -99,7 +99,19 @@ def import_(
                     f"{error} after {plural(under_way.tally.imported, 'answer')}; import again "
                     "once a node runs: it goes on from there and adds nothing twice"
                 ) from None
+            except KeyboardInterrupt:
+                raise Refused(
+                    f"interrupted after {plural(under_way.tally.imported, 'answer')}; import "
+                    "again: it goes on from there and adds nothing twice"
+                ) from None
     tell(under_way.tally, json=json)
+
+
+def found_at(path: Path, address: Address) -> list[Source]:
+    try:
+        return sources(path, address)
+    except (MailError, OSError) as error:
+        raise Refused(f"{path}: {error}") from None
 
 
 class How(NamedTuple):

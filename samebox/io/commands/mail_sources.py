@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from crdt import Address
 from samebox.io.mailboxes import Incoming, is_maildir, maildir_folders, read_maildir, read_mbox
+from samebox.mail import MailError
 
 INBOX = "INBOX"
 
@@ -24,12 +25,19 @@ class Source(NamedTuple):
 
 
 def sources(path: Path, address: Address) -> list[Source]:
-    if not is_maildir(path):
-        return [mbox_source(path, mailbox_at(address, (INBOX,)))]
-    return [
-        maildir_source(folder, mailbox_at(address, names))
-        for names, folder in maildir_folders(path)
-    ]
+    """Raises MailError, OSError where the path is neither, before anything is made for it."""
+    if is_maildir(path):
+        return [
+            maildir_source(folder, mailbox_at(address, names))
+            for names, folder in maildir_folders(path)
+        ]
+    if path.is_dir():
+        raise MailError(
+            "expected an mbox file, or a Maildir with the folders cur and new; found a folder "
+            "without them; name one of the two"
+        )
+    next(read_mbox(path), None)
+    return [mbox_source(path, mailbox_at(address, (INBOX,)))]
 
 
 def mailbox_at(address: Address, names: tuple[str, ...]) -> Address:
