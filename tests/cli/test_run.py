@@ -119,6 +119,6 @@ def test_a_record_that_is_no_operation_is_printed_as_such() -> None:
     assert Reader().words(record).startswith("no operation: ")
 
 
-def test_a_directory_without_logs_prints_nothing(tmp_path: Path) -> None:
+def test_a_directory_without_logs_is_no_data_directory(tmp_path: Path) -> None:
     done = typed("log", str(tmp_path))
-    assert done.exit_code == 0 and done.stdout == ""
+    assert done.exit_code == 1 and "expected a data directory" in done.stderr

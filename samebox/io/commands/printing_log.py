@@ -10,9 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from crdt import Actor, Blob, Dot, Head, Malformed, Operation, Record, first_head, read
-from samebox.io.commands.options import (
-    Refused,
-)
+from samebox.io.commands.options import Refused
 from samebox.io.commands.showing import say
 from storage import StorageError, describe
 from storage.io import FileDisk
@@ -30,14 +28,18 @@ def log(*, directory: Path, records: bool) -> None:
     \b
     samebox log data/a --records
     """
+    found = False
     try:
         for folder in sorted({directory, *(p for p in directory.rglob("*") if p.is_dir())}):
             for number, line in enumerate(lines_of(folder, records=records)):
                 if number == 0:
                     say(f"{folder}:")
                 say(line)
+                found = True
     except StorageError as error:
         raise Refused(str(error)) from None
+    if not found:
+        raise Refused(f"{directory}: expected a data directory, found no log in it or below")
 
 
 def lines_of(folder: Path, *, records: bool) -> Iterator[str]:
