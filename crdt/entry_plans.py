@@ -161,7 +161,7 @@ def _named(
             found[shown.id] = shown
     if missing:
         few = ", ".join(map(str, missing[:NAMED_MAX])) + (", …" if missing[NAMED_MAX:] else "")
-        wanted = f"expected {len(entries)} entries, found {len(missing)} not there ({few})"
+        wanted = f"expected the entries named, found {len(missing)} of them not there ({few})"
         raise Refused(Code.NO_SUCH_ENTRY, address, f"{wanted}; look with ls what is there")
     return list(found.values())
 
