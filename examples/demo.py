@@ -56,7 +56,8 @@ def main() -> int:
             with cluster:
                 last = show(cluster, source)
         except (ClusterFailed, Wrong) as error:
-            console.print(f"\nfailed: {escape(str(error))}\n{escape(cluster.logs())}")
+            console.print(f"\n{escape(cluster.logs())}", soft_wrap=True)
+            console.print(f"failed: {escape(str(error))}", soft_wrap=True)
             return 1
         except BaseException:
             console.print(escape(cluster.logs()))
