@@ -1,5 +1,8 @@
 """What operations mean: pure values and functions, no input or output."""
 
+from crdt.codec import CLIENT_BYTES as CLIENT_BYTES
+from crdt.codec import NUMBER_END as NUMBER_END
+from crdt.codec import PRINCIPAL_BYTES_MAX as PRINCIPAL_BYTES_MAX
 from crdt.codec import Draft as Draft
 from crdt.codec import Head as Head
 from crdt.codec import blob_in as blob_in

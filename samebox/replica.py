@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from comm import WINDOW_RECORDS
-from crdt import Actor, Blob, Head, Operation, State, includes
+from crdt import Actor, Blob, Head, Operation, State, StateLost, includes
 from samebox.confirmations import Confirmations, Waiting
 from samebox.events import (
     Abandoned,
@@ -42,6 +42,7 @@ from samebox.history import History, Poison
 from samebox.making import Making, Place, blob_of
 from samebox.missing import Missing
 from samebox.peers import Peers
+from samebox.vetting import Unfit, too_many, vetted
 
 
 class Replica:
@@ -160,7 +161,8 @@ class Replica:
 
     def _wait(self, event: WaitAsked) -> None:
         if event.copies > len(self.place.members):
-            self._out.replies.append((event.token, self._too_many(event.copies)))
+            refusal = too_many(event.copies, len(self.place.members))
+            self._out.replies.append((event.token, refusal))
             return
         receipt = Receipt(self.place.shard, dict(event.clock))
         self._confirmations.add(Waiting(event.token, receipt, (), event.copies), None)
@@ -197,19 +199,37 @@ class Replica:
             except Poison as poison:
                 making.undo()
                 work = self._leave_out(work, event, poison)
+            except Unfit as unfit:
+                making.undo()
+                assert isinstance(event, Asked)
+                refusal = Refusal("bad-request", str(unfit))
+                self._out.replies.append((event.token, refusal))
+                work = [other for other in work if other is not event]
 
     def _take(self, making: Making, event: WorkEvent) -> None:
         match event:
             case Reborn():
                 self._birth = event
                 making.be_born(event)
-            case Asked(copies=copies) if copies > len(self.place.members):
-                making.replies.append((event.token, self._too_many(copies)))
             case Asked():
-                making.ask(event)
+                self._ask(making, event)
             case Arrived(_, records):
                 for item in self.history.receive(records):
                     making.receive(item)
+
+    def _ask(self, making: Making, event: Asked) -> None:
+        """A request of a local program ends the node in no way, whatever it says."""
+        refusal = vetted(event, len(self.place.members))
+        if refusal is not None:
+            making.replies.append((event.token, refusal))
+            return
+        try:
+            making.ask(event)
+        except (Poison, StateLost):
+            raise
+        except Exception as error:
+            found = f"no operation can be made of {type(event.request).__name__}: {error!r}"
+            raise Unfit(f"{found}; correct its values") from error
 
     def _leave_out(
         self, work: list[WorkEvent], event: WorkEvent, poison: Poison
@@ -303,8 +323,3 @@ class Replica:
         """Tell every peer what is durable here, and send it what it lacks."""
         self._out.send += self.peers.acks(self._clock, self.missing.users())
         self._out.send += self.peers.ranges(self._clock, forward=forward)
-
-    def _too_many(self, copies: int) -> Refusal:
-        members = len(self.place.members)
-        text = f"{copies} copies asked for, but shard {self.place.shard} has {members} members"
-        return Refusal("too-many-copies", text)

@@ -13,7 +13,7 @@ import trio
 
 from comm import Greeting, Refusal
 from comm.io import Acceptor, Connection, Contexts, Local, load_contexts, serve
-from crdt import Address, Request, RequestId
+from crdt import Address, Request, RequestId, box_problem
 from samebox.asking import box_of
 from samebox.config import Config, ConfigurationRefused
 from samebox.errors import SameboxError
@@ -54,10 +54,12 @@ class Node:
 
     def shard_of(self, box: str) -> Shard:
         """The shard that shows `box`, or the one where it would be made: the first in the list."""
-        for shard in self.shards.values():
-            if shard.replica.state.find(Address(box)) is not None:
-                return shard
-        return next(iter(self.shards.values()))
+        first, *others = self.shards.values()
+        if others and box_problem(box) is None:
+            for shard in self.shards.values():
+                if shard.replica.state.find(Address(box)) is not None:
+                    return shard
+        return first
 
     def box(self, name: str) -> Box:
         """A view of one box, for reading."""
