@@ -79,10 +79,13 @@ def flag_key(flag: str) -> str:
 
 @lru_cache(maxsize=4096)
 def key(name: str, *, fold: bool) -> str:
-    """Names with one key are the same name; `fold` ignores case (RFC 3454, table B.3)."""
+    """Names with one key are the same name; `fold` ignores case (RFC 3454, table B.3).
+
+    Whoever asks for half of a surrogate pair, which has no bytes, asks for NUL: neither is a name.
+    """
     if name.isascii():
         return name.lower() if fold else name
-    name = unicode.normalize("NFC", name)
+    name = unicode.normalize("NFC", _SURROGATE.sub("\0", name))
     return unicode.normalize("NFC", "".join(map(_folded, name))) if fold else name
 
 
