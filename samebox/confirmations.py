@@ -74,10 +74,11 @@ class Confirmations:
     def add(self, waiting: Waiting, own: int | None) -> None:
         """`own` is the seq of the own actor to wait for, or None where the clock says it all."""
         self._waits[waiting.token] = waiting
-        if own is None:
+        queue = self._queues.setdefault(waiting.copies, deque())
+        if own is None or (queue and own < queue[-1][0]):  # a repeated request's are earlier ones
             self._general[waiting.token] = waiting
         else:
-            self._queues.setdefault(waiting.copies, deque()).append((own, waiting.token))
+            queue.append((own, waiting.token))
 
     def abandon(self, token: int) -> Waiting | None:
         self._general.pop(token, None)

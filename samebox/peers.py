@@ -19,6 +19,7 @@ class Link(Struct):
     progress: Progress
     told: dict[Actor, int] = {}
     told_missing: tuple[Dot, ...] = ()
+    told_more: bool = False
 
 
 class Peers:
@@ -88,13 +89,13 @@ class Peers:
 
     def acks(self, clock: Mapping[Actor, int], missing: Sequence[Dot]) -> Iterator[tuple[int, Ack]]:
         """What is durable here, to every peer that was not told of it yet."""
-        listed = tuple(missing[:MISSING_MAX])
+        listed, more = tuple(missing[:MISSING_MAX]), len(missing) > MISSING_MAX
         for number, link in self._links.items():
             news = [(a, seq) for a, seq in clock.items() if seq > link.told.get(a, 0)]
-            if news or listed != link.told_missing:
+            if news or listed != link.told_missing or more != link.told_more:
                 link.told.update(news)
-                link.told_missing = listed
-                yield number, Ack(news, list(listed), len(missing) > MISSING_MAX)
+                link.told_missing, link.told_more = listed, more
+                yield number, Ack(news, list(listed), more)
 
     def asks(self, wants: Sequence[Want]) -> Iterator[tuple[int, Want]]:
         """Each want to one peer that has what is wanted, to another one at every turn."""

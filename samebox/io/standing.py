@@ -55,6 +55,7 @@ class Standings:
             standing.scope.cancel()
         standing.link, standing.dialer, standing.scope = link, dialer, scope
         standing.since, standing.reason_down = trio.current_time(), ""
+        standing.gone.set()  # of the connection that this one replaces: who waits looks again
         standing.gone = trio.Event()
 
     def down(self, peer: str, link: int, reason: str) -> None:
