@@ -148,7 +148,8 @@ class Delivery(Generic[T]):
     def made(self, dot: Dot) -> None:
         """An operation that was made here is delivered: its context is what was delivered."""
         actor, seq = dot
-        assert seq == self.received(actor) + 1, f"{dot} is not the next of its actor"
+        assert actor not in self._queues, f"{dot} was received, and waits"
+        assert seq == self._clock.get(actor, 0) + 1, f"{dot} is not the next of its actor"
         assert actor not in self._frozen, f"nothing of the actor of {dot} is taken any more"
         self._advance(actor)
 

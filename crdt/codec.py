@@ -110,7 +110,7 @@ def first_head(cluster: str, shard: str, actor: Actor) -> Head:
 def write(head: Head, draft: Draft) -> tuple[Operation, Record, Head]:
     """The next operation of `head.actor`, its record, and the head after it."""
     kind = KINDS[type(draft.body)]
-    changes, flat = _changes(head, draft.others)
+    changes, flat = ((), []) if draft.others is head.others else _changes(head, draft.others)
     others = {**head.others, **dict(changes)} if changes else head.others
     table = Table(head.actor, head.seq, others)
     wire = (
@@ -221,8 +221,6 @@ def _advance(
 
 
 def _changes(head: Head, others: Others) -> tuple[tuple[tuple[Actor, int], ...], list[int | bytes]]:
-    if others is head.others:
-        return (), []
     changes: list[tuple[Actor, int]] = []
     flat: list[int | bytes] = []
     known = {actor: place for place, actor in enumerate(head.others, start=1)}

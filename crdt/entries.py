@@ -162,8 +162,7 @@ def _is_removed(removed: Mapping[str, Clock], key: str, flag: Flag) -> bool:
 
 def is_kept(family: Sequence[EntryRow]) -> bool:
     """Whether it shows without \\Deleted (R4)."""
-    removed = removed_of(family).get(KEEP, {}) if len(family) > 1 else {}
-    return _is_kept(family, removed)
+    return _is_kept(family, removed_of(family).get(KEEP, {}) if len(family) > 1 else {})
 
 
 def _is_kept(family: Sequence[EntryRow], removed: Clock) -> bool:

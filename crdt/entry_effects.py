@@ -72,7 +72,8 @@ class EntryEffects:
         add = _spelled(body.add)
         mark = add.pop(KEEP, None) is not None
         dots = [Flag(flag, stamp, hidden) for flag in add.values()]
-        removal = _removal(operation, body, mark=mark)
+        removes = mark or body.remove or body.replace
+        removal = _removal(operation, body, mark=mark) if removes else None
         changed: list[bytes] = []
         if dots or removal is not None:
             for id, row in self._rows_of(operation, body.entries):

@@ -181,10 +181,12 @@ class State:
         row = entry_row(self.rows, id_key(id))
         if row is None:
             return None
-        family = entry_rows(self.rows, row)
+        family = entry_rows(self.rows, row) if row.twins else [row]
         where = standing(self.rows, family)
         folder = None if where is None else self._folder_at(where.folder)
-        if where is None or folder is None or not outlives(family, folder.deletes):
+        if where is None or folder is None:
+            return None
+        if folder.deletes and not outlives(family, folder.deletes):
             return None
         return family, where, folder.id
 

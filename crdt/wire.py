@@ -248,7 +248,7 @@ KINDS: Mapping[type, Kind] = {
             b.add,
             b.remove,
             b.replace,
-            t.runs(b.undelete),
+            t.runs(b.undelete) if b.undelete else (),
         ),
         WireStore,
         lambda w, t: FlagsStored(

@@ -12,17 +12,16 @@ class Inbox:
     def __init__(self) -> None:
         self._incoming = Incoming()
         self._news = trio.Event()
+        self._busy = False
         self._room = trio.lowlevel.ParkingLot()
-
-    def __len__(self) -> int:
-        return len(self._incoming)
 
     async def bring(self, event: WorkEvent) -> None:
         """Hand in work; waits while there is no room for it."""
         while self._incoming.is_full_for(event):
             await self._room.park()
         self._incoming.bring(event)
-        self._news.set()
+        if not self._busy:
+            self._news.set()
 
     def tell(self, event: Event) -> None:
         self._incoming.tell(event)
@@ -31,6 +30,12 @@ class Inbox:
     def withdraw(self, token: int) -> bool:
         """Take a request back that no step has taken yet; whether it was still here."""
         return self._incoming.withdraw(token)
+
+    def free(self) -> None:
+        """Work can be taken again."""
+        self._busy = False
+        if self._incoming.has_work:
+            self._news.set()
 
     def stir(self) -> None:
         """Let the loop look again, without an event."""
@@ -41,8 +46,12 @@ class Inbox:
         await self._news.wait()
 
     def take(self, *, busy: bool) -> list[Event]:
-        """All control events, and unless `busy` a batch's worth of work."""
+        """All control events, and unless `busy` a batch's worth of work.
+
+        Work that comes after a `busy` take is no news, until `free`.
+        """
         self._news = trio.Event()
+        self._busy = busy
         events = self._incoming.take(busy=busy)
         if not busy:
             self._room.unpark_all()

@@ -52,6 +52,8 @@ TICK_S = 0.25
 class Reply:
     """The answer to one call: given once, awaited by at most one task."""
 
+    __slots__ = ("_outcome", "_task")
+
     def __init__(self) -> None:
         self._outcome: Outcome | None = None
         self._task: trio.lowlevel.Task | None = None
@@ -141,8 +143,8 @@ class Shard:
         asked); or Failure (not now: disk full). A repeated `id` has no second effect.
         """
         reply = Reply()
-        call = Call(request, reply, id, copies, tuple(carried), principal)
-        token = await self.bring_call(call)
+        token = self._expect(reply)
+        await self._bring(token, request, id, tuple(carried), copies, principal)
         return await self._settle(token, reply, timeout_s)
 
     async def wait(
@@ -199,24 +201,28 @@ class Shard:
     async def bring_call(self, call: Call) -> int:
         """Hand a call in, waiting while the shard is full; its reply is given later."""
         token = self._expect(call.reply)
-        self._number += 1
-        identity = call.id or RequestId(self._client, self._number)
+        await self._bring(token, call.request, call.id, call.carried, call.copies, call.principal)
+        return token
+
+    async def _bring(
+        self,
+        token: int,
+        request: Request,
+        id: RequestId | None,
+        carried: tuple[Carried, ...],
+        copies: int,
+        principal: str,
+    ) -> None:
+        if id is None:
+            self._number += 1
+            id = RequestId(self._client, self._number)
+        time_ms = time.time_ns() // 1_000_000
+        asked = Asked(token, request, id, carried, copies, principal, time_ms)
         try:
-            await self._inbox.bring(
-                Asked(
-                    token,
-                    call.request,
-                    identity,
-                    call.carried,
-                    call.copies,
-                    call.principal,
-                    time.time_ns() // 1_000_000,
-                )
-            )
+            await self._inbox.bring(asked)
         except BaseException:
             self._replies.pop(token, None)
             raise
-        return token
 
     def _expect(self, reply: Reply | None) -> int:
         self._token += 1
@@ -277,8 +283,8 @@ class Shard:
             events = self._inbox.take(busy=busy or bool(self._looks))
             if events:
                 self._do(self.replica.step(events))
-            if busy and not self.replica.is_busy and len(self._inbox):
-                self._inbox.stir()  # for the work that waited for the end of the batch
+            if busy and not self.replica.is_busy:
+                self._inbox.free()
             if self._looks and not self.replica.is_busy:
                 self._answer_looks()
 
