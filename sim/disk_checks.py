@@ -24,9 +24,15 @@ SEARCHED_BYTES_MIN = 24
 
 
 class DiskChecks(Book):
+    """`_files` is what lay in a log before its start, if one place of it is spoilt."""
+
+    _files: list[bytes]
+
     # --- Starts --------------------------------------------------------------------------------
 
     def opening(self, host: Host, open_it: Callable[[], Store]) -> Store:
+        if self.suspect.get(host.name) == 1:
+            self._files = host.machine.contents("log/")
         try:
             return open_it()
         except (StorageError, PowerCut):
@@ -80,14 +86,12 @@ class DiskChecks(Book):
     def _thrown_away(self, shell: Shell, lost: list[Dot]) -> Iterator[Dot]:
         """Records that one spoilt place cannot have taken, and that the log does not know. The
         last batch may go with its mark: nothing tells that from a torn one."""
-        disk = shell.host.machine.disk
-        files = [disk.content(n, 0, disk.size(n)) for n in disk.names() if n.startswith("log/")]
         last = self.last_batch[shell.name]
         for dot in lost:
             content = self.contents[dot.actor][dot.seq - 1]
             if len(content) < SEARCHED_BYTES_MIN or dot in last:
                 continue
-            is_there = any(content in file for file in files)
+            is_there = any(content in file for file in self._files)
             if is_there and shell.store.log.chain_at(*dot) is None:
                 yield dot
 

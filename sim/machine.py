@@ -42,3 +42,9 @@ class Machine:
     def remove(self, name: str) -> None:
         """An operator takes a file away."""
         self.disk.forget(name)
+
+    def contents(self, prefix: str) -> list[bytes]:
+        """Of all files of a directory."""
+        disk = self.disk
+        names = [name for name in disk.names() if name.startswith(prefix)]
+        return [disk.content(name, 0, disk.size(name)) for name in names]

@@ -119,10 +119,13 @@ class Workload:
         self._ask(shell, errand, answer)
 
     def _is_shunned(self, host: Host) -> bool:
-        """Until it was told that it has lost its memory, and goes on as a new actor."""
+        """Until a peer has shown it that it lost its memory, or it is another actor anyway."""
         if host.is_shunned and host.shell is not None:
-            replica = host.shell.replica
-            host.is_shunned = replica.is_busy or replica.actor == host.actor_at_start
+            replica, actor = host.shell.replica, host.actor_at_start
+            host.is_shunned = replica.actor == actor and not any(
+                actor is not None and held.clock.get(actor, 0) > replica.clock.get(actor, 0)
+                for held in replica.peers.holdings
+            )
         return host.is_shunned
 
     def _ask(self, shell: Shell, errand: Errand, answer: object) -> None:
