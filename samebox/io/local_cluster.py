@@ -253,7 +253,7 @@ class LocalCluster:
             said = (run.stdout[-2000:] + run.stderr[-2000:]).decode(errors="replace")
             raise ClusterFailed(
                 f"samebox {' '.join(words)}: expected exit status {fails}, found {run.returncode}\n"
-                f"{said}\n{self.nodes[name].last_lines()}"
+                f"{self.nodes[name].last_lines()}\n{said}"
             )
         return run
 
