@@ -11,19 +11,17 @@ from dataclasses import replace
 
 from msgspec import Struct
 
-from crdt import ACTOR_BYTES, HASH_BYTES, Actor, Blob, Rows, State
+from crdt import ACTOR_BYTES, Actor, Rows, State
 from samebox.events import Batch, Notice, Reborn
+from samebox.held import Held
 from samebox.history import History
 from samebox.limits import Limits
 from samebox.making import Place
 from samebox.recovery import rebuild
 from samebox.replica import Replica
 from storage import (
-    BlobDamaged,
-    BlobMissing,
     Continue,
     Disk,
-    DiskReadFailed,
     Identity,
     Log,
     LogSize,
@@ -49,6 +47,10 @@ class Disks(Struct, frozen=True):
     inode: int
     where: str
 
+    def close(self) -> None:
+        for disk in (self.root, self.log, self.packs):
+            disk.close()
+
 
 class Surroundings(Struct, frozen=True):
     """What a start takes from the world. `entropy(n)` gives n random bytes, `now_ms()` the wall
@@ -67,9 +69,10 @@ class Store(Struct):
     place: Place
     key: bytes
     identity: Identity
-    disk: Disk
+    disks: Disks
     log: Log
     packs: Packs
+    held: Held
     replica: Replica
     birth: Reborn | None
     notices: list[Notice]
@@ -90,16 +93,18 @@ class Store(Struct):
         """A new actor, durable in the identity before it writes anything."""
         actor = self.entropy(ACTOR_BYTES)
         self.identity = replace(self.identity, actor=actor)
-        save_identity(self.disk, self.identity)
+        save_identity(self.disks.root, self.identity)
         return Reborn(actor, self.key, self.surroundings.now_ms(), reason)
 
     def sizes(self) -> tuple[LogSize, PacksSize]:
         return self.log.size(), self.packs.size()
 
     def close(self) -> None:
-        self.packs.close()
-        self.log.close()
-        self.disk.close()
+        try:
+            self.packs.close()
+            self.log.close()
+        finally:
+            self.disks.close()
 
 
 def open_store(
@@ -140,14 +145,16 @@ def open_store(
     )
     save_identity(disks.root, identity)
     own = _own(place, log, identity.actor, history)
+    held = Held(packs)
     replica = Replica(
         place,
         history,
         state,
         own,
-        _holder(packs),
+        held,
         window_records=around.limits.window_records,
     )
+    held.opened()
     if history.head(identity.actor).seq == 0:
         birth = Reborn(identity.actor, key, around.now_ms(), born_for or "first start")
     else:
@@ -155,7 +162,7 @@ def open_store(
     problems = (*recovery.problems, *packs_recovery.problems)
     notices = [Notice(problem, alarm=True) for problem in problems]
     return Store(
-        cluster, place, key, identity, disks.root, log, packs, replica, birth, notices, around
+        cluster, place, key, identity, disks, log, packs, held, replica, birth, notices, around
     )
 
 
@@ -186,20 +193,6 @@ def _last_own(history: History, node: str) -> Actor | None:
     """The actor that this node wrote as last, as far as the log remembers."""
     own = [actor for actor, born in history.births.items() if born.node == node]
     return own[-1] if own else None
-
-
-def _holder(packs: Packs) -> Callable[[Blob], bool]:
-    def holds(blob: Blob) -> bool:
-        if blob.chunks is None:
-            return packs.has(blob.hash)
-        try:
-            listed = packs.get(blob.chunks) if packs.has(blob.chunks) else b""
-        except (BlobMissing, BlobDamaged, DiskReadFailed):
-            return False
-        chunks = range(0, len(listed), HASH_BYTES)
-        return bool(chunks) and all(packs.has(listed[at : at + HASH_BYTES]) for at in chunks)
-
-    return holds
 
 
 def _next_identity(

@@ -10,7 +10,8 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator, Sequence
 from hashlib import sha256
 
-from crdt import CHUNK_BYTES, HASH_BYTES, Blob
+from crdt import CHUNK_BYTES, Blob
+from samebox.chunk_list import chunks_in
 from samebox.events import Carried
 from samebox.io.disk_thread import DiskThread
 from samebox.supply import CARRIED_BYTES_MAX
@@ -102,12 +103,8 @@ class Contents:
             return None  # from now on it is not held, and is pulled from a peer
 
     async def hashes(self, blob: Blob) -> list[bytes] | None:
-        """The pieces of a blob, in order; None where their list is not held."""
+        """The pieces of a blob, in order; None where their list is not held, or is none."""
         if blob.chunks is None:
             return [blob.hash]
         listed = await self.piece(blob.chunks)
-        return None if listed is None else split(listed)
-
-
-def split(chunk_list: bytes) -> list[bytes]:
-    return [chunk_list[at : at + HASH_BYTES] for at in range(0, len(chunk_list), HASH_BYTES)]
+        return None if listed is None else chunks_in(blob, listed)

@@ -152,7 +152,10 @@ class Links:
         if not await self._pull_piece(blob.chunks):
             return False
         await self.shard.contents.sync()
-        for chunk in await self.shard.contents.hashes(blob) or [blob.chunks]:
+        chunks = await self.shard.contents.hashes(blob)
+        if chunks is None:
+            return False
+        for chunk in chunks:
             if not await self._pull_piece(chunk):
                 return False
         return True

@@ -173,7 +173,9 @@ class Shard:
 
     async def put(self, pieces: AsyncIterator[bytes]) -> tuple[Blob, tuple[Carried, ...]]:
         """Take contents in, piece by piece; hand what comes back to `ask`."""
-        return await self.contents.put(pieces)
+        blob, carried = await self.contents.put(pieces)
+        self.store.held.stored(blob)
+        return blob, carried
 
     async def read(self, blob: Blob) -> AsyncGenerator[bytes, None]:
         """The bytes of a blob, verified; waits for a peer to bring what is not here."""
@@ -338,6 +340,7 @@ class Shard:
 
     def blob_stored(self, blob: Blob) -> None:
         """All pieces of `blob` are durable now."""
+        self.store.held.stored(blob)
         self.wanted_blobs.stored(blob)
         self._inbox.tell(BlobStored(blob.hash))
 

@@ -29,7 +29,11 @@ def open_store(directory: Path, *, cluster: str, place: Place, key: bytes) -> St
     disk = FileDisk(root)
     disks = Disks(disk, FileDisk(root / "log"), FileDisk(root / "packs"), disk.inode, str(root))
     around = Surroundings(os.urandom, _now_ms, MemoryRows)
-    return store.open_store(disks, around, cluster=cluster, place=place, key=key)
+    try:
+        return store.open_store(disks, around, cluster=cluster, place=place, key=key)
+    except BaseException:
+        disks.close()
+        raise
 
 
 def identity_owner(directory: Path) -> tuple[str, str] | None:
