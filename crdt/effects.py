@@ -39,14 +39,14 @@ from crdt.operations import (
     Operation,
     Unknown,
 )
-from crdt.rows import Rows
-from crdt.tables import CLOCK, ISSUED, ISSUES, Issued, seq_value
+from crdt.tables import ISSUED, ISSUES, Issued
+from crdt.watched import WatchedRows
 
 
 class Effects:
     """Keeps nothing from one operation to the next but its tools, which begin empty."""
 
-    def __init__(self, rows: Rows) -> None:
+    def __init__(self, rows: WatchedRows) -> None:
         self._rows = rows
         self._dirty = Dirty(rows)
         self._moves = Moves(rows, self._dirty)
@@ -56,7 +56,8 @@ class Effects:
 
     def apply(self, operation: Operation) -> None:
         self._dirty.clear()
-        self._rows.put(CLOCK, operation.dot.actor, seq_value(operation.dot.seq))
+        actor, seq = operation.dot
+        self._rows.advanced[actor] = seq
         if operation.issue is None:
             self._add(operation, hidden=False)
         else:

@@ -17,26 +17,31 @@ CHUNK_MAX = 512
 
 
 class _Table:
-    """A dictionary, and its keys in order, which is brought up to date when it is asked for.
+    """A dictionary, and its keys in order once somebody has asked for that (most tables are only
+    asked for single keys), brought up to date when it is asked for again.
 
     `fresh` are keys that are not in the order yet, `gone` those that are in it still.
     """
 
-    __slots__ = ("_order", "fresh", "gone", "values")
+    __slots__ = ("fresh", "gone", "order", "values")
 
     def __init__(self) -> None:
         self.values: dict[bytes, bytes] = {}
         self.fresh: dict[bytes, None] = {}
         self.gone: dict[bytes, None] = {}
-        self._order: SortedList[bytes] = SortedList()
+        self.order: SortedList[bytes] | None = None
 
     def appears(self, key: bytes) -> None:
+        if self.order is None:
+            return
         if key in self.gone:
             del self.gone[key]
         else:
             self.fresh[key] = None
 
     def vanishes(self, key: bytes) -> None:
+        if self.order is None:
+            return
         if key in self.fresh:
             del self.fresh[key]
         else:
@@ -44,22 +49,24 @@ class _Table:
 
     def first_keys(self, start: bytes, stop: bytes, count: int) -> list[bytes]:
         """Up to `count` keys with start <= key < stop, ascending."""
-        self._put_in_order()
-        return list(islice(self._order.irange(start, stop, (True, False)), count))
+        return list(islice(self._in_order().irange(start, stop, (True, False)), count))
 
     def last_keys(self, start: bytes, stop: bytes, count: int) -> list[bytes]:
         """The same from the other end, descending."""
-        self._put_in_order()
-        return list(islice(self._order.irange(start, stop, (True, False), reverse=True), count))
+        keys = self._in_order().irange(start, stop, (True, False), reverse=True)
+        return list(islice(keys, count))
 
-    def _put_in_order(self) -> None:
+    def _in_order(self) -> SortedList[bytes]:
+        if self.order is None:
+            self.order = SortedList(self.values)
         if self.gone:
             for key in self.gone:
-                self._order.remove(key)
+                self.order.remove(key)
             self.gone.clear()
         if self.fresh:
-            self._order.update(self.fresh)
+            self.order.update(self.fresh)
             self.fresh.clear()
+        return self.order
 
 
 class _Tables(dict[str, _Table]):
@@ -85,11 +92,8 @@ class MemoryRows:
         values = found.values
         before = values.get(key)
         values[key] = value
-        if before is None:
-            if key in found.gone:
-                del found.gone[key]
-            else:
-                found.fresh[key] = None
+        if before is None and found.order is not None:
+            found.appears(key)
         undo.append((found, key, before))
 
     def remove(self, table: str, key: bytes) -> None:

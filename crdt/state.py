@@ -72,7 +72,8 @@ class State:
 
     def clock(self) -> dict[Actor, int]:
         """Of the operations applied."""
-        return {actor: seq_of(seq) for actor, seq in self.rows.scan(CLOCK, FIRST, LAST)}
+        kept = {actor: seq_of(seq) for actor, seq in self.rows.scan(CLOCK, FIRST, LAST)}
+        return kept | self.rows.advanced
 
     def apply(self, operation: Operation) -> None:
         """The effect of an operation whose context is applied, inside a transaction of `rows`.

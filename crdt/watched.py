@@ -1,4 +1,5 @@
-"""Rows that know when the tree may have changed, so that what was read of it may be remembered."""
+"""Rows that know when the tree may have changed, so that what was read of it may be remembered;
+and that put the clock once in a transaction, not for every operation."""
 
 from __future__ import annotations
 
@@ -7,7 +8,7 @@ from typing import NamedTuple
 from crdt.ids import Actor, Dot
 from crdt.requests import Address
 from crdt.rows import Rows
-from crdt.tables import CHILDREN, CONTENTS, CONTESTED, NODES
+from crdt.tables import CHILDREN, CLOCK, CONTENTS, CONTESTED, NODES, seq_value
 from crdt.view import NodeView
 
 TREE = frozenset((NODES, CHILDREN, CONTESTED, CONTENTS))
@@ -25,17 +26,18 @@ class Folder(NamedTuple):
 
 
 class WatchedRows:
-    """The rows of a state, and what was read of the tree since it changed."""
+    """The rows of a state, and what was read of the tree since it changed. `advanced` are the
+    entries of the clock that are put when the transaction is committed."""
 
     def __init__(self, rows: Rows) -> None:
         self._rows = rows
         self._put = rows.put
+        self.advanced: dict[Actor, int] = {}
         self.found: dict[Address, NodeView] = {}
         self.folders: dict[bytes, Folder | None] = {}
         self.get = rows.get
         self.scan = rows.scan
         self.begin = rows.begin
-        self.commit = rows.commit
 
     def put(self, table: str, key: bytes, value: bytes) -> None:
         if table in TREE:
@@ -47,8 +49,15 @@ class WatchedRows:
             self._forget()
         self._rows.remove(table, key)
 
+    def commit(self) -> None:
+        for actor, seq in self.advanced.items():
+            self._put(CLOCK, actor, seq_value(seq))
+        self.advanced.clear()
+        self._rows.commit()
+
     def rollback(self) -> None:
         self._forget()
+        self.advanced.clear()
         self._rows.rollback()
 
     def remember_node(self, address: Address, node: NodeView) -> None:

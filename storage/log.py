@@ -125,11 +125,13 @@ class Log:
 
     def absent(self, records: Sequence[Record]) -> list[Record]:
         """Those of `records` that are not held: around a hole, some that come again are."""
-        return [record for record in records if not self._holds(record.actor, record.seq)]
-
-    def _holds(self, actor: bytes, seq: int) -> bool:
-        tip = self._tips.get(actor)
-        return tip is not None and seq <= tip.seq and self._coverage.find(actor, seq) is not None
+        last = {actor: tip.seq for actor, tip in self._tips.items()}
+        return [
+            record
+            for record in records
+            if record.seq > last.get(record.actor, 0)
+            or self._coverage.find(record.actor, record.seq) is None
+        ]
 
     def set_heads(self, heads: Mapping[bytes, bytes]) -> None:
         """The heads after each actor's tip, which a replay has found out.
