@@ -58,6 +58,7 @@ from comm.messages import Welcome as Welcome
 from comm.messages import decode as decode
 from comm.messages import encode as encode
 from comm.messages import packed as packed
+from comm.progress import ACTORS_MAX as ACTORS_MAX
 from comm.progress import WINDOW_RECORDS as WINDOW_RECORDS
 from comm.progress import Progress as Progress
 from comm.progress import Range as Range

@@ -24,7 +24,8 @@ WAITING_MAX = 65_536
 """Items that wait: the windows of four peers that all send in the worst order."""
 WAITING_BYTES_MAX = 64 << 20
 HEARD_MAX = 10_000
-"""Actors remembered for what is missing of them. What is not remembered is heard of again."""
+"""Actors remembered for what is missing of them, beside those of which something was delivered.
+What is not remembered is heard of again."""
 
 
 class Deliverable(Protocol):
@@ -168,7 +169,7 @@ class Delivery(Generic[T]):
         """Operation `seq` of `actor` exists: it is asked for until it has been received."""
         if seq > self.received(actor):
             known = self._heard.get(actor)
-            if known is not None or len(self._heard) < HEARD_MAX:
+            if known is not None or actor in self._clock or len(self._heard) < HEARD_MAX:
                 self._heard[actor] = max(seq, known or 0)
 
     def wanted(self) -> list[Want]:

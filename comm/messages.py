@@ -43,6 +43,7 @@ TAG_MAX = 127
 
 ActorBytes = Annotated[bytes, Meta(min_length=ACTOR_BYTES, max_length=ACTOR_BYTES)]
 ChainBytes = Annotated[bytes, Meta(min_length=CHAIN_BYTES, max_length=CHAIN_BYTES)]
+BlobPiece = Annotated[bytes, Meta(max_length=CHUNK_BYTES_MAX)]
 HashBytes = Annotated[bytes, Meta(min_length=HASH_BYTES, max_length=HASH_BYTES)]
 Position = Annotated[int, Meta(ge=0, le=SEQ_MAX)]
 Seq = Annotated[int, Meta(ge=1, le=SEQ_MAX)]
@@ -116,11 +117,15 @@ class Records(Message, tag=4, frozen=True):
         list[
             tuple[
                 Annotated[bytes, Meta(max_length=RECORD_BYTES_MAX)],
-                Annotated[tuple[bytes, ...], Meta(max_length=BLOBS_MAX)],
+                Annotated[tuple[BlobPiece, ...], Meta(max_length=BLOBS_MAX)],
             ]
         ],
         Meta(min_length=1, max_length=RECORDS_MAX),
     ]
+
+    def __post_init__(self) -> None:
+        if self.last > SEQ_MAX:
+            raise ValueError(f"expected seqs up to 2^63-1, found {self.last}")
 
     @property
     def last(self) -> int:
@@ -169,7 +174,7 @@ class WantBlob(Message, tag=10, frozen=True):
 
 class BlobBytes(Message, tag=11, frozen=True):
     hash: HashBytes
-    data: Annotated[bytes, Meta(max_length=CHUNK_BYTES_MAX)]
+    data: BlobPiece
 
 
 class NoBlob(Message, tag=12, frozen=True):

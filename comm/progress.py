@@ -29,6 +29,8 @@ TURN_RECORDS = 256
 """Actors take turns of so many records: what is sent early needs little of what is sent late."""
 ANSWER_RECORDS_MAX = 4096
 """Sent at once for one want, window or not; the peer asks on."""
+ACTORS_MAX = 10_000
+"""Actors that a peer may name as held; more than a handshake names. Others are not remembered."""
 WANTS_MAX = 1024
 """Actors asked for and not answered yet; beyond, a want is dropped, and asked again."""
 
@@ -105,7 +107,10 @@ class Progress:
     ) -> None:
         """Merges by maximum. `missing` lists operations whose blobs the peer does not hold."""
         for actor, seq in clock_changes:
-            if seq > self._clock.get(actor, 0):
+            known = self._clock.get(actor)
+            if known is None and len(self._clock) >= ACTORS_MAX:
+                continue
+            if seq > (known or 0):
                 self._clock[actor] = seq
                 self._asked.pop(actor, None)
                 self._count(actor)

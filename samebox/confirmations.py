@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
 
+from comm import ACTORS_MAX
 from crdt import Actor, Dot, covers, includes
 from samebox.events import Receipt
 
@@ -33,8 +34,10 @@ class Holding(Struct):
         """What the member says it holds. Of an actor of which it has another history, it holds
         nothing that this node means."""
         for actor, seq in entries:
-            if actor not in self.forked:
-                self.clock[actor] = max(seq, self.clock.get(actor, 0))
+            known = self.clock.get(actor)
+            if known is None and (actor in self.forked or len(self.clock) >= ACTORS_MAX):
+                continue
+            self.clock[actor] = max(seq, known or 0)
 
     def fork(self, actor: Actor) -> None:
         if actor not in self.forked:

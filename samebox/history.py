@@ -46,6 +46,11 @@ class Item(Struct, frozen=True, gc=False):
     def dependencies(self) -> tuple[tuple[Actor, int], ...]:
         return self.operation.changes
 
+    @property
+    def length(self) -> int:
+        """In bytes, with what travels beside it."""
+        return len(self.record.data) + sum([len(blob.data) for blob in self.carried])
+
 
 class Poison(Exception):
     """An operation of `actor` that cannot be taken. The actor stops before it.
@@ -96,6 +101,11 @@ class History:
         """Operations received that wait for one not yet received."""
         return self._delivery.waiting
 
+    @property
+    def waiting_bytes(self) -> int:
+        """Of those operations, with the contents that travelled beside them."""
+        return self._delivery.waiting_bytes
+
     def head(self, actor: Actor) -> Head:
         return self._heads.get(actor) or first_head(self._cluster, self._shard, actor)
 
@@ -138,7 +148,7 @@ class History:
             return
         delivery.heard_of(actor, records.last)
         for item in self._read(records):
-            offered = delivery.offer(item, len(item.record.data))
+            offered = delivery.offer(item, item.length)
             if offered is Offered.FULL:
                 return
             self._received[actor] = item.head

@@ -1,7 +1,8 @@
 """What waits to be sent over one link.
 
-Acknowledgements merge into one. Ranges are bounded by the link's window, wants by the number of
-actors; so little waits for a peer that reads nothing.
+Acknowledgements merge into one, wants are one for each actor. Ranges are few, as the link's window
+is; only what the peer asks for goes past it. Of a peer that asks and asks and reads nothing, the
+ranges beyond RANGES_MAX merge into one for each actor.
 """
 
 from __future__ import annotations
@@ -10,15 +11,20 @@ from collections import deque
 
 from comm import Ack, Range, Want
 
+RANGES_MAX = 256
+"""Four times a window of ranges, each of one turn."""
+
 
 class Outgoing:
     def __init__(self) -> None:
         self._ack: Ack | None = None
         self._wants: dict[bytes, Want] = {}
         self._ranges: deque[Range] = deque()
+        self._merged: dict[bytes, Range] = {}
 
     def __len__(self) -> int:
-        return len(self._wants) + len(self._ranges) + (self._ack is not None)
+        ranges = len(self._ranges) + len(self._merged)
+        return len(self._wants) + ranges + (self._ack is not None)
 
     def put(self, message: Ack | Want | Range) -> None:
         match message:
@@ -27,7 +33,7 @@ class Outgoing:
             case Want():
                 self._wants[message.actor] = message
             case Range():
-                self._ranges.append(message)
+                self._put_range(message)
 
     def take(self) -> list[Ack | Want | Range]:
         """All small messages that wait and one range."""
@@ -38,7 +44,18 @@ class Outgoing:
             self._ack = None
         if self._ranges:
             taken.append(self._ranges.popleft())
+        elif self._merged:
+            taken.append(self._merged.pop(next(iter(self._merged))))
         return taken
+
+    def _put_range(self, span: Range) -> None:
+        """What lies between merged ranges is sent though nobody asked; the peer knows it already."""
+        if len(self._ranges) < RANGES_MAX and not self._merged:
+            self._ranges.append(span)
+            return
+        known = self._merged.get(span.actor, span)
+        first, last = min(known.first, span.first), max(known.last, span.last)
+        self._merged[span.actor] = Range(span.actor, first, last)
 
 
 def _merged(earlier: Ack, later: Ack) -> Ack:

@@ -76,6 +76,7 @@ class Replica:
         self._birth_is_due = False
         self._number = 0
         self._out = Ready()
+        self._is_news = False
         for blob, user in state.blobs():
             if not holds_blob(blob):
                 self.missing.add(blob, user)
@@ -98,6 +99,7 @@ class Replica:
     def step(self, events: Sequence[Event]) -> Ready:
         """Take what happened, in order; see samebox.events.Ready for what is promised."""
         self._out = Ready()
+        self._is_news = False
         work: list[WorkEvent] = []
         for event in events:
             match event:
@@ -108,6 +110,7 @@ class Replica:
         if work or (self._birth_is_due and self._making is None):
             assert self._making is None, "work was given while a batch is under way"
             self._make(work)
+        self._spread()
         return self._out
 
     # --- What makes no operation --------------------------------------------------------------
@@ -124,16 +127,15 @@ class Replica:
                 self.peers.down(link)
             case Acknowledged(link, ack):
                 self.peers.acknowledged(link, ack)
-                self._release()
-                self._send()
+                self._is_news = True
             case Wanted(link, want):
                 self.peers.wanted(link, want)
-                self._send()
+                self._is_news = True
             case RangeSent(link, span, length):
                 self.peers.sent(link, span, length)
             case BlobStored(hash_):
                 self.missing.stored(hash_)
-                self._send()
+                self._is_news = True
             case WaitAsked():
                 self._wait(event)
             case Abandoned(token):
@@ -156,8 +158,14 @@ class Replica:
         if not event.same_members:
             text = f"{event.peer} works with another member list: compare the node lists"
             self._out.notices.append(Notice(text, alarm=True))
-        self._release()
-        self._send()
+        self._is_news = True
+
+    def _spread(self) -> None:
+        """What peers have said in this step is acted on once, however many messages it was."""
+        if self._is_news:
+            self._is_news = False
+            self._release()
+            self._send()
 
     def _wait(self, event: WaitAsked) -> None:
         if event.copies > len(self.place.members):
@@ -169,6 +177,7 @@ class Replica:
         self._release()
 
     def _abandon(self, token: int) -> None:
+        self._spread()
         waiting = self._confirmations.abandon(token)
         if waiting is not None:
             late = Late(waiting.receipt, waiting.dots, self._nodes(waiting))

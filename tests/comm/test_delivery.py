@@ -138,6 +138,14 @@ def test_strangers_cannot_make_it_remember_without_bound() -> None:
     assert delivery.wanted()[0].last == 9
 
 
+def test_strangers_do_not_keep_it_from_remembering_what_is_missing_of_others() -> None:
+    delivery: Delivery[Op] = Delivery({A: 3})
+    for number in range(HEARD_MAX):
+        delivery.heard_of(actor(f"stranger {number}"), 2)
+    delivery.heard_of(A, 5)
+    assert Want(A, 4, 5) in delivery.wanted()
+
+
 def test_an_iteration_given_up_is_taken_up_by_the_next() -> None:
     delivery: Delivery[Op] = Delivery({})
     offer(delivery, op(B, 1, (A, 1)), op(B, 2), op(C, 1, (A, 1)))

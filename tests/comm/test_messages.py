@@ -153,6 +153,23 @@ def test_text_that_is_not_utf8_is_refused() -> None:
         decode(b"\x92\x09\xa2\xff\xfe")
 
 
+def test_a_run_of_records_ends_at_the_greatest_seq() -> None:
+    """A want for what lies behind it would be refused by another peer, as this one's fault."""
+    run: list[tuple[bytes, tuple[bytes, ...]]] = [(b"one", ()), (b"two", ())]
+    encoded = encode(Records(A, SEQ_MAX - 1, bytes(8), run))
+    last = (SEQ_MAX - 1).to_bytes(8, "big")
+    assert decode(encoded) == Records(A, SEQ_MAX - 1, bytes(8), run)
+    with pytest.raises(PeerBroke, match="ill-formed"):
+        decode(encoded.replace(last, SEQ_MAX.to_bytes(8, "big")))
+
+
+def test_no_blob_beside_a_record_is_longer_than_a_chunk() -> None:
+    fits = Records(A, 1, bytes(8), [(b"one", (bytes(CHUNK_BYTES_MAX),))])
+    assert decode(encode(fits)) == fits
+    with pytest.raises(PeerBroke, match="ill-formed"):
+        decode(encode(Records(A, 1, bytes(8), [(b"one", (bytes(CHUNK_BYTES_MAX + 1),))])))
+
+
 def test_nesting_without_end_is_refused() -> None:
     with pytest.raises(PeerBroke):
         decode(b"\x92\x07" + b"\x91" * 100_000)

@@ -8,7 +8,7 @@ import pytest
 from typing_extensions import override
 
 from comm import Progress, Range
-from comm.progress import ANSWER_RECORDS_MAX, TURN_RECORDS, WANTS_MAX
+from comm.progress import ACTORS_MAX, ANSWER_RECORDS_MAX, TURN_RECORDS, WANTS_MAX
 from crdt import Actor
 from tests.comm.phrases import A, B, C, actor
 
@@ -52,6 +52,15 @@ def test_what_came_by_another_way_is_not_forwarded() -> None:
     progress.acknowledged([(B, 9)])
     assert progress.next_ranges({B: 9}, forward=True) == []
     assert progress.next_ranges({B: 9}, forward=True) == []
+
+
+def test_actors_that_a_peer_makes_up_are_not_remembered_without_bound() -> None:
+    progress = started({A: 3})
+    for turn in range(3):
+        names = [actor(f"{turn} {number}") for number in range(ACTORS_MAX)]
+        progress.acknowledged([(name, 1) for name in names] + [(A, 4 + turn)])
+    assert len(progress.clock) == ACTORS_MAX
+    assert progress.clock[A] == 6
 
 
 def test_acknowledgements_merge_by_maximum() -> None:
