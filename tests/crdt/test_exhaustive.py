@@ -22,6 +22,7 @@ def tried() -> Tried:
     return Tried(base())
 
 
+@pytest.mark.slow
 def test_every_two_actions_in_every_relation_and_order(tried: Tried) -> None:
     together, in_turn = frozenset[tuple[int, int]](), frozenset({(0, 1)})
     for pair in itertools.product(ACTIONS.values(), repeat=2):  # both ways: stamps break ties

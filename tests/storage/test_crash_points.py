@@ -103,7 +103,7 @@ def check_recovered(
         append(log, BATCHES[len(confirmed) + (found == more)])
 
 
-SEEDS = [range(3), pytest.param(range(3, 40), marks=pytest.mark.slow)]
+SEEDS = [range(1), pytest.param(range(1, 40), marks=pytest.mark.slow)]
 
 
 @pytest.mark.parametrize("seeds", SEEDS)
