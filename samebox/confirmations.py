@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from comm import ACTORS_MAX
 from crdt import Actor, Dot, covers, includes
-from samebox.events import Receipt
+from samebox.events import Doubt, Receipt
 
 QUEUE_SLACK = 1024
 """Abandoned waits that a queue may hold before it is swept."""
@@ -22,13 +22,15 @@ QUEUE_SLACK = 1024
 
 class Holding(Struct):
     """What one other member is known to hold durably: the operations in `clock`, and the blobs
-    of all of them but those in `missing`. With `more`, the list was cut: nothing is counted."""
+    of all of them but those in `missing`. With `more`, the list was cut: nothing is counted.
+    Of the actor that is `doubted` it may have another history: it counts as holding none of it."""
 
     node: str
     clock: dict[Actor, int]
     missing: tuple[Dot, ...] = ()
     more: bool = False
     forked: list[Actor] = []
+    doubted: Doubt | None = None
 
     def learn(self, entries: Iterable[tuple[Actor, int]]) -> None:
         """What the member says it holds. Of an actor of which it has another history, it holds
@@ -47,6 +49,8 @@ class Holding(Struct):
     def holds(self, receipt: Receipt, dots: tuple[Dot, ...]) -> bool:
         """Whether it holds all that `receipt` names, and the blobs of `dots` (of all, if none)."""
         if self.more or not includes(self.clock, receipt.clock):
+            return False
+        if self.doubted is not None and self.doubted.actor in receipt.clock:
             return False
         if not self.missing:
             return True

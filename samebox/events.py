@@ -63,13 +63,22 @@ class Abandoned(Struct, frozen=True):
     token: int
 
 
+class Doubt(NamedTuple):
+    """A peer holds `actor` up to `seq`, with this chain; this node does not."""
+
+    actor: Actor
+    seq: int
+    chain: bytes
+
+
 class LinkUp(Struct, frozen=True):
     """The handshake with `peer` is done; `clock` and `missing` are what it says it holds.
 
-    `forked` lists the actors of which the peer has another history. `birth` is set where the peer
-    showed that this node lost what its actor wrote, or that another node writes as its actor: it
-    goes before everything else that is to be written. `same_members` is false where the two work
-    with different member lists.
+    `forked` lists the actors of which the peer has another history. `doubted` is where the peer is
+    with the actor of this node, if it has later operations of it: what this node has written may be
+    another history. `birth` is set where the peer showed that this node lost what its actor wrote,
+    or that another node writes as its actor: it goes before everything else that is to be written.
+    `same_members` is false where the two work with different member lists.
     """
 
     link: int
@@ -78,6 +87,7 @@ class LinkUp(Struct, frozen=True):
     missing: tuple[Dot, ...] = ()
     more_missing: bool = False
     forked: tuple[Dot, ...] = ()
+    doubted: Doubt | None = None
     birth: Reborn | None = None
     same_members: bool = True
 

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from comm import MISSING_MAX, Fork, Greeting, MyLaterRecords, compare_histories
 from crdt import Actor, Dot
-from samebox.events import LinkUp, Reborn
+from samebox.events import Doubt, LinkUp, Reborn
 from samebox.replica import Replica
 
 FEATURES = ["unicode-3.2"]
@@ -40,9 +40,11 @@ def greeting_of(replica: Replica, cluster: str, purpose: str) -> Greeting:
 
 
 class Met(Struct, frozen=True):
-    """`forked` as in LinkUp; `reborn` is why this node has to go on as a new actor, or None."""
+    """`forked` and `doubted` as in LinkUp; `reborn` is why this node has to go on as a new actor,
+    or None."""
 
     forked: tuple[Dot, ...]
+    doubted: Doubt | None
     reborn: str | None
 
 
@@ -51,7 +53,7 @@ def judge_histories(
 ) -> Met:
     """`actor` is the one that this node writes as now, which `mine` may not know yet."""
     forked: list[Dot] = []
-    reborn = None
+    doubted = reborn = None
     for finding in compare_histories(mine, theirs, chain_at):
         match finding:
             case Fork(found, seq):
@@ -59,8 +61,10 @@ def judge_histories(
                 if found == actor:
                     reborn = f"{theirs.node} has another history of this actor"
             case MyLaterRecords(found, seq) if found == actor:
+                chain = next(chain for a, _, chain in theirs.histories if a == found)
+                doubted = Doubt(found, seq, chain)
                 reborn = f"{theirs.node} has this actor's records up to {seq}: lost here"
-    return Met(tuple(forked), reborn)
+    return Met(tuple(forked), doubted, reborn)
 
 
 def link_up(
@@ -74,6 +78,7 @@ def link_up(
         missing,
         theirs.more_missing,
         met.forked,
+        met.doubted,
         birth,
         same_members,
     )

@@ -49,7 +49,7 @@ class Outgoing:
         return taken
 
     def _put_range(self, span: Range) -> None:
-        """What lies between merged ranges is sent though nobody asked; the peer knows it already."""
+        """What lies between merged ranges is sent though nobody asked: the peer drops it."""
         if len(self._ranges) < RANGES_MAX and not self._merged:
             self._ranges.append(span)
             return

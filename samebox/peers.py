@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from msgspec import Struct
 
 from comm import MISSING_MAX, WINDOW_RECORDS, Ack, Progress, Range, Want
-from crdt import Actor, Dot
+from crdt import Actor, Dot, Record
 from samebox.confirmations import Holding
 from samebox.events import LinkUp
 
@@ -48,6 +48,7 @@ class Peers:
         holding.clock = {}
         for dot in event.forked:
             holding.fork(dot.actor)
+        holding.doubted = event.doubted
         holding.learn(event.clock.items())
         holding.missing, holding.more = event.missing, event.more_missing
 
@@ -67,6 +68,15 @@ class Peers:
         """The peer at `link` has sent records of another history of `actor`."""
         if link in self._links:
             self._holdings[self._links[link].peer].fork(actor)
+
+    def learned(self, records: Iterable[Record]) -> None:
+        """These are durable here: a doubt ends where the same record is reached as the peer's."""
+        doubting = [holding for holding in self._holdings.values() if holding.doubted]
+        if doubting:
+            reached = {(record.actor, record.seq, record.chain) for record in records}
+            for holding in doubting:
+                if holding.doubted in reached:
+                    holding.doubted = None
 
     def own(self, actor: Actor) -> None:
         """Operations of `actor` are this node's: they are sent at once."""

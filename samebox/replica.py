@@ -269,6 +269,7 @@ class Replica:
         self.state.rows.commit()
         self._heads = dict(self.history.heads)
         self._clock = dict(self.history.clock)
+        self.peers.learned(item.record for item in making.items)
         if making.actor is not None and making.actor != making.actor_before:
             self._birth = None
             self._confirmations.generalise()
