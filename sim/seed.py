@@ -27,10 +27,11 @@ NAMES = ("a", "b", "c", "d", "e")
 
 
 class Options(Struct, frozen=True):
-    """`errands` and `nodes` are drawn where they are None."""
+    """`errands`, `nodes` and `limits` are drawn where they are None."""
 
     errands: int | None = None
     nodes: int | None = None
+    limits: Limits | None = None
     faults: Sequence[Fault] = FAULTS
     oracle: Oracle | None = None
     rows: Callable[[], Rows] = LosableRows
@@ -58,7 +59,7 @@ def run_seed(
     trace = Trace(sink)
     world = World(Random(seed), trace)
     names = NAMES[: options.nodes or _nodes(world)]
-    habits = _habits(world)
+    habits = _habits(world, options.limits)
     network = Network(world, names, buffer_bytes=habits.buffer_bytes)
     watch = Watch(world, names)
     hosts = {name: Host(world, network, watch, name, habits, options.rows) for name in names}
@@ -80,6 +81,7 @@ def run_seed(
     except Violation as found:
         violation = str(found)
         trace.add(violation)
+    trace.add(f"{world.step} steps, then {world.random.random()}")
     return Account(
         seed,
         trace.value(),
@@ -97,19 +99,19 @@ def _nodes(world: World) -> int:
     return world.random.choice((2, 3, 3, 3, 3, 4, 5))
 
 
-def _habits(world: World) -> Habits:
+def _habits(world: World, limits: Limits | None) -> Habits:
     log = LogLimits(
         segment_bytes=world.random.choice((6_000, 10_000, 40_000, 32 << 20)),
         recent_bytes=world.random.choice((0, 4096, 8 << 20)),
     )
-    limits = Limits(
+    drawn = Limits(
         log=log,
         pack_bytes_max=world.random.choice((5_000, 20_000, 64 << 20)),
         waiting_max=world.random.choice((2, 10, 1 << 16)),
         window_records=world.random.choice((1, 5, 1 << 14)),
     )
     return Habits(
-        limits=limits,
+        limits=limits or drawn,
         message_bytes=world.random.choice((1, 300, 4096, 256 << 10)),
         buffer_bytes=world.random.choice((2_000, 64 << 10, 1 << 20)),
         job_us=world.random.choice((300, 3 * MILLISECOND, 50 * MILLISECOND)),

@@ -24,7 +24,7 @@ from storage import StorageError
 CONVERGENCE_US = 180 * SECOND
 """A start again, the longest back-off (30 s), silence (20 s) and a dial in vain (10 s), thrice."""
 NEVER_US = 1 << 60
-STARTS_MAX = 5
+STARTS_MAX = 12
 """One that finds damage ends the start; the next one knows of it, and may find more."""
 LOOK_US = 250 * MILLISECOND
 

@@ -1,0 +1,275 @@
+"""Mistakes to be planted in the product, each one that somebody made in some system.
+
+Every function plants its mistake through the patch that it is given; its name says what then goes
+wrong. None of them needs a hook in the product.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+import samebox.store
+import storage
+import storage.files
+import storage.opening
+import storage.recovery
+import storage.tail
+from comm import CHAIN_PREFIX_BYTES, Ack, Delivery, Progress, Records
+from crdt import Actor, Dot, Malformed, Operation, Record, State, read
+from samebox.confirmations import Holding
+from samebox.events import Batch, LinkUp
+from samebox.history import History, Item
+from samebox.making import Making
+from samebox.meeting import Met, judge_histories
+from samebox.missing import Missing
+from samebox.peers import Peers
+from samebox.replica import Replica
+from samebox.store import Store
+from sim.shell import Shell
+from storage import Continue, Disk
+from storage.files import FileName
+from storage.tail import Tail
+from storage.verdict import Verdict, judge
+
+Patch = pytest.MonkeyPatch
+
+
+def acknowledges_before_the_sync(patch: Patch) -> None:
+    begin = Replica._begin
+
+    def early(self: Replica, making: Making) -> None:
+        begin(self, making)
+        self._out.send += self.peers.acks(self.history.clock, self.missing.users())
+
+    patch.setattr(Replica, "_begin", early)
+
+
+def sends_its_operations_before_the_sync(patch: Patch) -> None:
+    begin, append = Replica._begin, Shell._append
+
+    def early(self: Replica, making: Making) -> None:
+        begin(self, making)
+        self._out.send += self.peers.ranges(self.history.clock, forward=False)
+
+    def at_once(self: Shell, batch: Batch) -> None:
+        self.recent.add(batch.records)
+        append(self, batch)
+
+    patch.setattr(Replica, "_begin", early)
+    patch.setattr(Shell, "_append", at_once)
+
+
+def calls_durable_what_is_not_synced(patch: Patch) -> None:
+    patch.setattr(Tail, "sync", lambda self: self._show_written())
+
+
+def advances_the_clock_before_the_effect(patch: Patch) -> None:
+    """Some batches are told as done though their transaction was not committed."""
+    original = Replica._commit
+
+    def commit(self: Replica, number: int) -> None:
+        rows = self.state.rows
+        with patch.context() as for_now:
+            if self._making is not None and self._making.items and number % 7 == 0:
+                for_now.setattr(rows, "commit", rows.rollback)
+            original(self, number)
+
+    patch.setattr(Replica, "_commit", commit)
+
+
+def cuts_damage_in_the_middle_of_the_log(patch: Patch) -> None:
+    def cutting(*args: Any, **kwargs: Any) -> Verdict:
+        verdict = judge(*args, **kwargs)
+        for place, stretch in enumerate(verdict.kept):
+            if not stretch.whole:
+                return Verdict(verdict.kept[:place], stretch.start)
+        return verdict
+
+    patch.setattr(storage.recovery, "judge", cutting)
+
+
+def ignores_a_dependency(patch: Patch) -> None:
+    def missing(self: Delivery[Item], item: Item) -> Dot | None:
+        for actor, seq in item.dependencies[:-1]:
+            if self.clock.get(actor, 0) < seq:
+                return Dot(actor, seq)
+        return None
+
+    patch.setattr(Delivery, "_missing", missing)
+    patch.setattr(History, "_admit", _admitted_unjudged)
+
+
+def _admitted_unjudged(self: History, item: Item) -> Item:
+    self._advance(item)
+    return item
+
+
+def skips_the_chain_check(patch: Patch) -> None:
+    original = History._read
+
+    def trusting(self: History, records: Records) -> list[Item]:
+        head = self._received_head(records.actor)
+        try:
+            for data, _ in records.items[max(0, head.seq + 1 - records.first) :]:
+                _, _, head = read(head, data)
+        except Malformed:
+            return original(self, records)
+        return original(self, replace(records, chain=head.chain[:CHAIN_PREFIX_BYTES]))
+
+    patch.setattr(History, "_read", trusting)
+
+
+def goes_on_as_the_same_actor_after_an_old_backup(patch: Patch) -> None:
+    def always(identity: Any, **kwargs: Any) -> Any:
+        return original(None, **kwargs) if identity is None else Continue(identity.actor)
+
+    original = storage.continuity
+    patch.setattr("samebox.store.continuity", always)
+
+
+def forgets_a_request_id(patch: Patch) -> None:
+    patch.setattr(State, "issued", lambda self, client, number: [])
+
+
+def believes_an_acknowledgement_of_more_than_it_names(patch: Patch) -> None:
+    original = Peers.acknowledged
+
+    def generous(self: Peers, link: int, ack: Ack) -> None:
+        more = [(actor, seq + 2) for actor, seq in ack.clock]
+        original(self, link, Ack(more, ack.missing, ack.more_missing))
+
+    patch.setattr(Peers, "acknowledged", generous)
+
+
+def counts_a_copy_without_looking(patch: Patch) -> None:
+    patch.setattr(Holding, "holds", lambda self, receipt, dots: True)
+
+
+def drops_a_blob_whose_operation_it_acknowledges(patch: Patch) -> None:
+    append = Store.append
+
+    def careless(self: Store, batch: Batch) -> None:
+        append(self, replace(batch, blobs=batch.blobs[1:]))
+
+    patch.setattr(Store, "append", careless)
+
+
+def forgets_that_a_blob_is_missing(patch: Patch) -> None:
+    patch.setattr(Missing, "add", lambda self, blob, user: None)
+
+
+def renames_without_syncing_the_directory(patch: Patch) -> None:
+    def hasty(disk: Disk, name: FileName, *, state: str) -> FileName:
+        renamed = name._replace(state=state)
+        disk.rename(name.text, renamed.text)
+        return renamed
+
+    for module in (storage.files, storage.opening):
+        patch.setattr(module, "set_state", hasty)
+
+
+def trusts_a_tail_that_reads_well(patch: Patch) -> None:
+    """Takes over into a file whose bytes are never synced."""
+
+    def unsynced(disk: Disk, new: FileName, *, state: str) -> FileName:
+        renamed = new._replace(state=state)
+        disk.rename(new.text, renamed.text)
+        disk.sync_directory()
+        return renamed
+
+    patch.setattr(storage.tail, "publish", unsynced)
+
+
+def keeps_the_effects_of_a_batch_that_failed(patch: Patch) -> None:
+    def undo(self: Making) -> None:
+        self._state.rows.commit()
+        self._history.return_to(self._mark)
+
+    patch.setattr(Making, "undo", undo)
+
+
+def uses_the_dots_of_a_batch_that_failed(patch: Patch) -> None:
+    patch.setattr(Making, "undo", lambda self: self._state.rows.rollback())
+
+
+def remembers_what_it_sent_on_a_lost_connection(patch: Patch) -> None:
+    original, down = Peers.up, Peers.down
+
+    def up(self: Peers, event: LinkUp, own: Actor | None) -> None:
+        original(self, event, own)
+        before = vars(self).get(f"before {event.peer}")
+        if before is not None:
+            self._links[event.link].progress._sent = before._sent
+
+    def remembered(self: Peers, link: int) -> None:
+        if link in self._links:
+            lost = self._links[link]
+            vars(self)[f"before {lost.peer}"] = lost.progress
+        down(self, link)
+
+    patch.setattr(Peers, "up", up)
+    patch.setattr(Peers, "down", remembered)
+
+
+def does_not_answer_what_is_wanted(patch: Patch) -> None:
+    patch.setattr(Progress, "wanted", lambda self, actor, first, last: None)
+
+
+def reads_its_log_once_though_a_hole_was_filled(patch: Patch) -> None:
+    def once(
+        history: History, state: State, replay: Callable[[], Iterable[Record]]
+    ) -> Iterator[Operation]:
+        state.rows.begin()
+        for record in replay():
+            for item in history.replay(record):
+                state.apply(item.operation)
+                yield item.operation
+        state.rows.commit()
+
+    patch.setattr(samebox.store, "rebuild", once)
+
+
+def goes_on_though_own_records_wait(patch: Patch) -> None:
+    patch.setattr(samebox.store, "_if_all_own_is_there", lambda decision, history, log: decision)
+
+
+def greets_with_what_is_not_synced(patch: Patch) -> None:
+    patch.setattr(Replica, "heads", property(lambda self: self.history.heads))
+
+
+def does_not_listen_when_its_later_records_are_shown(patch: Patch) -> None:
+    def deaf(*args: Any) -> Met:
+        return replace(judge_histories(*args), reborn=None)
+
+    patch.setattr("sim.talk.judge_histories", deaf)
+
+
+PLANTED: tuple[Callable[[Patch], None], ...] = (
+    acknowledges_before_the_sync,
+    sends_its_operations_before_the_sync,
+    calls_durable_what_is_not_synced,
+    advances_the_clock_before_the_effect,
+    cuts_damage_in_the_middle_of_the_log,
+    ignores_a_dependency,
+    skips_the_chain_check,
+    goes_on_as_the_same_actor_after_an_old_backup,
+    forgets_a_request_id,
+    believes_an_acknowledgement_of_more_than_it_names,
+    counts_a_copy_without_looking,
+    drops_a_blob_whose_operation_it_acknowledges,
+    forgets_that_a_blob_is_missing,
+    renames_without_syncing_the_directory,
+    trusts_a_tail_that_reads_well,
+    keeps_the_effects_of_a_batch_that_failed,
+    uses_the_dots_of_a_batch_that_failed,
+    remembers_what_it_sent_on_a_lost_connection,
+    does_not_answer_what_is_wanted,
+    reads_its_log_once_though_a_hole_was_filled,
+    goes_on_though_own_records_wait,
+    greets_with_what_is_not_synced,
+    does_not_listen_when_its_later_records_are_shown,
+)

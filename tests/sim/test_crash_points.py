@@ -1,0 +1,184 @@
+"""A whole node is interrupted at every operation of its disk, in turn: while it is born, commits,
+receives, rolls over to a new segment or pack, ends, starts again, and mends what was damaged.
+
+Whatever survives of the unsynced writes, all that was confirmed is there, every dot has one
+content, the state is what the operations mean, and the node goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from random import Random
+
+import pytest
+
+from crdt import Address, Create, Record, covers
+from samebox.making import blob_of
+from sim.disk import Draw, PowerCut, keep_all, lose_all
+from storage import RecordsMissing
+from tests.oracle import view
+from tests.sim.one_node import TEXTS, OneNode, mail
+
+Work = Callable[[OneNode], None]
+
+
+def others_records() -> list[Record]:
+    other = OneNode("b")
+    other.start()
+    other.ask(*(Create(Address(name)) for name in ("x", "y", "z")))
+    return other.records(other.actor)
+
+
+THEIRS = others_records()
+
+
+def life(node: OneNode) -> None:
+    """Birth, commits with contents, a received batch, a roll of segment and pack, an end, a start
+    on what was sealed, and one more commit."""
+    node.start()
+    node.ask(Create(Address("mail")))
+    node.ask(*(mail(text) for text in TEXTS[:3]))
+    node.bring(THEIRS)
+    for text in TEXTS[3:9]:
+        node.ask(mail(text))
+    node.store.close()
+    node.start()
+    node.ask(mail(TEXTS[9]))
+
+
+def draws(count: int) -> list[Draw | None]:
+    """What of the unsynced writes is kept; None where the process alone dies."""
+    return [None, lose_all, keep_all, *(Random(seed).randrange for seed in range(count))]
+
+
+def crashes(work: Work, draw: Draw | None) -> Iterator[tuple[OneNode, str]]:
+    """`work` with a crash at each of its disk operations; what the disk is then."""
+    at = 0
+    while True:
+        at += 1
+        node = OneNode("a")
+        node.machine.disk.crash_at = at
+        try:
+            work(node)
+        except PowerCut:
+            after(node, draw)
+            yield node, f"operation {at}"
+        else:
+            return
+
+
+def after(node: OneNode, draw: Draw | None) -> None:
+    if draw is None:
+        node.machine.disk.end_process()
+    else:
+        node.machine.disk.lose_power(draw)
+
+
+def check(node: OneNode, where: str) -> None:
+    """It starts, holds what it has to, goes on, and a second crash takes nothing back."""
+    node.start()
+    check_holds(node, where)
+    before = {**node.store.replica.clock}
+    node.ask(Create(Address("more")))
+    node.machine.disk.lose_power(lose_all)
+    node.start()
+    check_holds(node, f"{where}, then again")
+    assert (
+        node.store.replica.clock.items()
+        >= {actor: seq for actor, seq in before.items() if actor != node.actor}.items()
+    ), where
+
+
+def check_holds(node: OneNode, where: str) -> None:
+    replica = node.store.replica
+    for dot in node.confirmed:
+        assert covers(replica.clock, dot), f"{where}: {dot} was confirmed and is gone"
+    assert replica.state.clock() == replica.clock, where
+    operations = node.operations()
+    assert len(operations) == sum(replica.clock.values()), where
+    assert replica.state.view() == view(operations), where
+    missing = [blob.hash for blob in replica.missing.blobs()]
+    for operation in operations:
+        blob = blob_of(operation)
+        if blob is not None and operation.dot in node.confirmed:
+            assert blob.hash not in missing, f"{where}: {operation.dot} without its blob"
+            assert len(node.store.packs.get(blob.hash)) == blob.size, where
+
+
+def test_the_life_rolls_over_segments_and_packs() -> None:
+    node = OneNode("a")
+    life(node)
+    names = node.machine.disk.names()
+    assert sum(name.endswith(".segment") for name in names) >= 2, names
+    assert sum(name.endswith(".pack") for name in names) >= 2, names
+
+
+@pytest.mark.parametrize("draw", draws(3))
+def test_a_crash_at_every_disk_operation_of_a_life(draw: Draw | None) -> None:
+    count = 0
+    for node, where in crashes(life, draw):
+        check(node, where)
+        count += 1
+    assert count > 50
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(3, 40))
+def test_a_crash_at_every_disk_operation_of_a_life_however_it_ends(seed: int) -> None:
+    for node, where in crashes(life, Random(seed).randrange):
+        check(node, where)
+
+
+def interrupted_start(node: OneNode, draw: Draw | None) -> Iterator[int]:
+    """Starts that are interrupted at their first disk operation, their second, … until one is
+    not. The disk is left as it is from one to the next."""
+    at = 0
+    while True:
+        at += 1
+        disk = node.machine.disk
+        disk.crash_at = disk.operations + at
+        try:
+            node.start()
+        except PowerCut:
+            after(node, draw)
+            yield at
+        else:
+            disk.crash_at = None
+            return
+
+
+@pytest.mark.parametrize("draw", [lose_all, Random(1).randrange])
+def test_a_recovery_that_is_interrupted_again_and_again_gets_there(draw: Draw) -> None:
+    for place, (node, where) in enumerate(crashes(life, Random(2).randrange)):
+        if place % 4:
+            continue
+        interruptions = list(interrupted_start(node, draw))
+        assert len(interruptions) > 3, where
+        check_holds(node, where)
+
+
+@pytest.mark.parametrize("draw", draws(2))
+def test_a_quarantine_interrupted_at_every_disk_operation_loses_what_was_damaged_alone(
+    draw: Draw | None,
+) -> None:
+    """The second of another node's three records is spoilt in a sealed segment; whoever depends on
+    it waits, and is there again when a peer has brought it."""
+    node = OneNode("a")
+    node.start()
+    node.ask(Create(Address("mail")))
+    node.bring(THEIRS)
+    node.ask(mail(TEXTS[0]))
+    node.store.close()
+    clock = {**node.store.replica.clock}
+    node.damage(THEIRS[1])
+    assert len(list(interrupted_start(node, draw))) >= 4
+    actor = THEIRS[1].actor
+    assert node.store.replica.clock[actor] == 1
+    with pytest.raises(RecordsMissing):
+        node.store.log.read(actor, 2, 2, max_bytes=0)
+    assert node.store.log.read(actor, 3, 3, max_bytes=0) == [THEIRS[2]], "it is not cut"
+    node.bring(THEIRS)
+    node.machine.disk.lose_power(lose_all)
+    node.start()
+    assert node.store.replica.clock.items() >= clock.items()
+    check_holds(node, "mended")

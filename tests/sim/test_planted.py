@@ -1,0 +1,95 @@
+"""Every planted mistake is caught, and soon: where, is kept beside it.
+
+A change of the product or of the worlds moves the seeds; then the search goes on from the kept
+one, at most for SEEDS_MAX, and shows where it ended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import pytest
+
+from samebox.limits import Limits
+from sim.faults import FAULTS
+from sim.seed import Options, run_seed
+from storage import LogLimits
+from tests.oracle import view
+from tests.sim.planted import PLANTED, Patch
+
+SEEDS_MAX = 2000
+KEPT: Mapping[str, int] = {
+    "acknowledges_before_the_sync": 0,
+    "sends_its_operations_before_the_sync": 0,
+    "calls_durable_what_is_not_synced": 0,
+    "advances_the_clock_before_the_effect": 0,
+    "cuts_damage_in_the_middle_of_the_log": 26,
+    "ignores_a_dependency": 0,
+    "skips_the_chain_check": 14,
+    "goes_on_as_the_same_actor_after_an_old_backup": 6,
+    "forgets_a_request_id": 3,
+    "believes_an_acknowledgement_of_more_than_it_names": 0,
+    "counts_a_copy_without_looking": 0,
+    "drops_a_blob_whose_operation_it_acknowledges": 0,
+    "forgets_that_a_blob_is_missing": 2,
+    "renames_without_syncing_the_directory": 0,
+    "trusts_a_tail_that_reads_well": 3,
+    "keeps_the_effects_of_a_batch_that_failed": 7,
+    "uses_the_dots_of_a_batch_that_failed": 7,
+    "remembers_what_it_sent_on_a_lost_connection": 34,
+    "does_not_answer_what_is_wanted": 7,
+    "reads_its_log_once_though_a_hole_was_filled": 0,
+    "goes_on_though_own_records_wait": 224,
+    "greets_with_what_is_not_synced": 0,
+    "does_not_listen_when_its_later_records_are_shown": 245,
+}
+
+
+def striking(*names: str, errands: int | None = None, limits: Limits | None = None) -> Options:
+    """Worlds in which these faults alone strike."""
+    faults = [fault for fault in FAULTS if fault.name in names]
+    assert len(faults) == len(names)
+    return Options(oracle=view, faults=faults, errands=errands, limits=limits)
+
+
+ANY = Options(oracle=view)
+SHORT_SEGMENTS = Limits(log=LogLimits(segment_bytes=5000, recent_bytes=0))
+WORLDS: Mapping[str, Options] = {
+    "cuts_damage_in_the_middle_of_the_log": striking("bit flip", "kill"),
+    "goes_on_as_the_same_actor_after_an_old_backup": striking("restored from a backup"),
+    "forgets_that_a_blob_is_missing": striking("kill"),
+    "reads_its_log_once_though_a_hole_was_filled": striking("bit flip", "kill"),
+    "goes_on_though_own_records_wait": striking(
+        "bit flip", "stopped and started", errands=60, limits=SHORT_SEGMENTS
+    ),
+    "does_not_listen_when_its_later_records_are_shown": striking(
+        "rolled back", "clogged", "partial cut", errands=80, limits=SHORT_SEGMENTS
+    ),
+}
+"""For what few of all worlds would show; the others are looked for in any world."""
+
+
+def caught(options: Options, first: int, last: int) -> tuple[int, str] | None:
+    for seed in range(first, last):
+        violation = run_seed(seed, options).violation
+        if violation is not None:
+            return seed, violation
+    return None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("plant", PLANTED, ids=lambda plant: plant.__name__)
+def test_a_planted_mistake_is_caught(plant: Callable[[Patch], None], monkeypatch: Patch) -> None:
+    first, options = KEPT[plant.__name__], WORLDS.get(plant.__name__, ANY)
+    sound = run_seed(first, options).violation
+    assert sound is None, f"without the mistake: {sound}"
+    plant(monkeypatch)
+    found = caught(options, first, first + SEEDS_MAX)
+    assert found is not None, f"not caught within {SEEDS_MAX} seeds from {first} on"
+    print(f"seed {found[0]}, {found[0] - first} after the kept one: {found[1]}")
+
+
+def test_there_are_as_many_as_promised() -> None:
+    assert len(PLANTED) >= 12
+    assert set(KEPT) == {plant.__name__ for plant in PLANTED}
+    assert set(WORLDS) <= set(KEPT)
