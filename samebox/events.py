@@ -128,10 +128,12 @@ class Synced(Struct, frozen=True):
 
 
 class AppendFailed(Struct, frozen=True):
-    """Nothing of batch `number` is in the log, nor ever will be."""
+    """Nothing of batch `number` is in the log, nor ever will be. `forked` is the actor of which it
+    held records of another history than the log has, if that is why."""
 
     number: int
     reason: str
+    forked: Actor | None = None
 
 
 class BlobStored(Struct, frozen=True):

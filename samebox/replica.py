@@ -119,8 +119,10 @@ class Replica:
         match event:
             case Synced(number):
                 self._commit(number)
-            case AppendFailed(number, reason):
+            case AppendFailed(number, reason, forked):
                 self._fail(number, reason)
+                if forked is not None:
+                    self._stop(forked, reason)
             case LinkUp():
                 self._link_up(event)
             case LinkDown(link):

@@ -34,7 +34,7 @@ from sim.disk import PowerCut
 from sim.links import Links
 from sim.pulls import Pulls
 from sim.world import MILLISECOND, Action
-from storage import DiskFull, DiskReadOnly, StorageError
+from storage import ChainBroken, DiskFull, DiskReadOnly, StorageError
 
 if TYPE_CHECKING:
     from sim.host import Host
@@ -156,6 +156,8 @@ class Shell:
                 case DiskFull() | DiskReadOnly():
                     self.world.say(self.name, f"batch {batch.number} refused: {result}")
                     self.tell(AppendFailed(batch.number, str(result)))
+                case ChainBroken():
+                    self.tell(AppendFailed(batch.number, str(result), result.actor))
                 case StorageError():
                     self.fail(result)
                 case _:

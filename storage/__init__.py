@@ -5,6 +5,7 @@ from storage.disk import Disk as Disk
 from storage.dump import describe as describe
 from storage.errors import BlobDamaged as BlobDamaged
 from storage.errors import BlobMissing as BlobMissing
+from storage.errors import ChainBroken as ChainBroken
 from storage.errors import Damaged as Damaged
 from storage.errors import DirectoryLocked as DirectoryLocked
 from storage.errors import DiskError as DiskError

@@ -54,6 +54,15 @@ class Damaged(StorageError):
     """Bytes that were written are not the bytes that are read."""
 
 
+class ChainBroken(Damaged):
+    """Records of `actor` that were fetched again do not join those around them: they are of another
+    history. Nothing was changed."""
+
+    def __init__(self, text: str, actor: bytes) -> None:
+        super().__init__(text)
+        self.actor = actor
+
+
 class LogDamaged(Damaged):
     """A confirmed part of the log does not read back: close the log and open it again."""
 

@@ -15,7 +15,7 @@ from typing import Final
 from crdt import Record, first_chain, next_chain
 from storage.coverage import Missing, Run, runs_of
 from storage.disk import Disk
-from storage.errors import Damaged, DiskError, DiskFull, DiskReadOnly, Poisoned
+from storage.errors import ChainBroken, DiskError, DiskFull, DiskReadOnly, Poisoned
 from storage.header import ID_BYTES, LOG_MAGIC, Header
 from storage.index import Base, Tip
 from storage.opening import Opened, open_segments
@@ -261,7 +261,7 @@ class Log:
             chains[actor] = chain
 
     def _check_refills(self, records: Sequence[Record]) -> None:
-        """A record that was fetched again must join the chain on both sides. Raises `Damaged`."""
+        """What was fetched again must join the chain on both sides. Raises `ChainBroken`."""
         batch: dict[tuple[bytes, int], Record] = {}
         for record in records:
             actor, seq = record.actor, record.seq
@@ -275,7 +275,8 @@ class Log:
                 after = self.read(actor, seq + 1, seq + 1, max_bytes=0)[0]
                 joined = joined and next_chain(record.chain, after.data) == after.chain
             if not joined:
-                raise Damaged(f"{actor.hex()[:8]}:{seq} does not join the chain; ask another peer")
+                text = f"{actor.hex()[:8]}:{seq} does not join the chain; ask another peer"
+                raise ChainBroken(text, actor)
 
     def _origin(self, actor: bytes) -> Tip:
         return Tip(0, first_chain(self._cluster, self._shard, actor), None)

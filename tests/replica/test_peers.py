@@ -6,7 +6,7 @@ from hashlib import sha256
 
 from comm import ACTORS_MAX, MISSING_MAX, Ack, Range, Want
 from crdt import Actor, Address, Create, Dot
-from samebox.events import Acknowledged, LinkUp, Wanted
+from samebox.events import Acknowledged, AppendFailed, Arrived, LinkUp, Wanted
 from samebox.outgoing import RANGES_MAX, Outgoing
 from samebox.peers import Peers
 from sim import SimCluster
@@ -67,3 +67,20 @@ def test_what_a_peer_says_in_one_step_is_acted_on_once() -> None:
     cluster.sync("a")
     a.tell(Acknowledged(7, Ack([(own, 11)])))
     assert token in a.outcomes
+
+
+def test_an_actor_of_which_the_log_has_another_history_is_stopped() -> None:
+    """What a peer sends to fill a hole of the log, and does not join it, ends no node."""
+    cluster = SimCluster(["a", "b"])
+    a, b = cluster.nodes["a"], cluster.nodes["b"]
+    cluster.settle("a")
+    cluster.settle("b")
+    other = b.replica.actor
+    assert other is not None
+    a.tell(LinkUp(7, "b", {other: 1}))
+    (birth,) = b.read(Range(other, 1, 1))
+    a.bring(Arrived(7, birth))
+    assert a.batch is not None
+    a.tell(AppendFailed(a.batch.number, "it does not join the chain", other))
+    assert list(a.replica.history.stopped) == [other]
+    assert other not in a.replica.clock

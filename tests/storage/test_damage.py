@@ -6,7 +6,7 @@ import pytest
 
 from crdt import Record
 from storage import (
-    Damaged,
+    ChainBroken,
     LogDamaged,
     LogLimits,
     MemoryDisk,
@@ -171,7 +171,7 @@ def test_a_hole_is_filled_only_by_what_joins_the_chain_on_both_sides() -> None:
     forged = records[8]._replace(chain=bytes(32))
     branch = history(ANN, [b"9", b"10", b"11", b"12"], after=records[7])
     for wrong in ([forged], branch, [records[8], records[9]._replace(data=b"other")]):
-        with pytest.raises(Damaged, match="does not join the chain"):
+        with pytest.raises(ChainBroken, match="does not join the chain"):
             append(log, wrong)
     assert log.missing() == (Missing(ANN, 9, 12),)
     append(log, records[8:12])
