@@ -21,10 +21,10 @@ demo: $(STAMP) ## three nodes, cut, killed and healed; MAILBOX=path to an mbox f
 	$(BIN)/python examples/demo.py $(if $(MAILBOX),"$(MAILBOX)")
 
 test: static ## everything: format, lint, types, and all tests, the slow ones too
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -q -n auto
 
 check: static ## before every commit, under a minute: format, lint, types, quick tests
-	$(BIN)/python -m pytest -q -m "not slow"
+	$(BIN)/python -m pytest -q -n auto -m "not slow"
 
 # Not listed: the part that check and test share. The tidy rules are tests/test_tidy.py.
 static: $(STAMP)
