@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import aclosing
 from pathlib import Path
 
 import pytest
 import trio
 import trio.testing
 
-from samebox import Address, Create, Done, Outcome, open_node
+from crdt import State
+from samebox import Address, Change, Create, Done, Failure, Outcome, incoming, open_node
 from samebox.io import shard as running
 from samebox.io.disk_thread import DiskThread, Ended
+from samebox.io.feed import PAGE_MAX
 from samebox.testing import local_node_list
 
 NO_TICK_S = 3600.0
@@ -44,6 +47,56 @@ async def test_a_request_made_while_a_batch_is_written_needs_no_tick(
                 go_on.set()
     assert all(isinstance(answer, Done) for answer in answers.values()), answers
     assert set(answers) == {"earlier", "first", "second"}
+
+
+async def test_a_deadline_holds_also_while_the_shard_has_no_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(incoming, "REQUESTS_MAX", 1)
+    at_disk, go_on = threading.Event(), threading.Event()
+    async with open_node(local_node_list(tmp_path, ["a"]), "a") as node:
+        shard = node.shard_of("mail/alice")
+        await shard.ask(Create(Address("earlier")))
+        hold_first_job(monkeypatch, shard.disk, at_disk, go_on)
+        with trio.fail_after(WAIT_S):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(shard.ask, Create(Address("first")))
+                await trio.to_thread.run_sync(at_disk.wait)
+                nursery.start_soon(shard.ask, Create(Address("second")))
+                await trio.testing.wait_all_tasks_blocked()
+                with trio.fail_after(WAIT_S / 2):
+                    outcome = await shard.ask(Create(Address("third")), timeout_s=0)
+                assert isinstance(outcome, Failure)
+                go_on.set()
+        names = await shard.look(lambda state: [box.name for box in state.boxes()])
+        assert names == ["earlier", "first", "second"]
+
+
+async def test_who_watches_has_its_turn_once_for_many_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A turn comes at the end of a batch: with one for each change, no watcher would keep up."""
+    looks: list[object] = []
+    async with open_node(local_node_list(tmp_path, ["a"]), "a") as node:
+        shard = node.shard_of("mail/alice")
+        for number in range(PAGE_MAX):
+            await shard.ask(Create(Address(f"mail/{number}")))
+        look = shard.look
+
+        async def counted(question: Callable[[State], object]) -> object:
+            looks.append(question)
+            return await look(question)
+
+        monkeypatch.setattr(shard, "look", counted)
+        seen: list[Change] = []
+        with trio.fail_after(WAIT_S):
+            async with aclosing(shard.changes({})) as changes:
+                async for change in changes:
+                    seen.append(change)
+                    if len(seen) == PAGE_MAX + 1:
+                        break
+    assert [change.text for change in seen[1:]] == [f"mail/{n}" for n in range(PAGE_MAX)]
+    assert len(looks) == 2
 
 
 def hold_first_job(

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from contextlib import aclosing
 from itertools import islice
+from typing import NamedTuple
 
 import trio
 
@@ -18,8 +20,17 @@ from storage import Log
 
 KEPT_MAX = 4096
 """Operations kept in memory for one watcher."""
+PAGE_MAX = 64
+"""Operations handed over at a time: a watcher has its turn at the state once for all of them."""
 READ_MAX = 500
 """Records that one job reads for a watcher: other jobs of the disk get their turn between."""
+
+
+class Seen(NamedTuple):
+    """An operation, and the clock up to and including it."""
+
+    operation: Operation
+    cursor: dict[Actor, int]
 
 
 class Watcher:
@@ -40,12 +51,14 @@ class Watcher:
                 self.kept += operations
         self.news.set()
 
-    def take(self, operation: Operation) -> bool:
-        """Whether it is news to this watcher; if so it stands behind it now."""
-        if covers(self.clock, operation.dot):
-            return False
-        self.clock[operation.dot.actor] = operation.dot.seq
-        return True
+    def take(self, operations: Sequence[Operation]) -> list[Seen]:
+        """Those that are news to this watcher; it stands behind them now."""
+        seen: list[Seen] = []
+        for operation in operations:
+            if not covers(self.clock, operation.dot):
+                self.clock[operation.dot.actor] = operation.dot.seq
+                seen.append(Seen(operation, dict(self.clock)))
+        return seen
 
 
 class Feed:
@@ -60,10 +73,8 @@ class Feed:
         for watcher in self._watchers:
             watcher.offer(operations)
 
-    async def operations(
-        self, since: Clock
-    ) -> AsyncGenerator[tuple[Operation, dict[Actor, int]], None]:
-        """Every operation not in `since`, each once and in causal order, with the clock reached.
+    async def pages(self, since: Clock) -> AsyncGenerator[list[Seen], None]:
+        """Every operation not in `since`, each once and in causal order, some at a time.
 
         Goes on for ever; close it to stop watching.
         """
@@ -74,25 +85,24 @@ class Feed:
                 watcher.news = trio.Event()
                 if watcher.behind:
                     watcher.behind = False
-                    async for operation in self._from_log(watcher.clock):
-                        if watcher.take(operation):
-                            yield operation, dict(watcher.clock)
+                    async with aclosing(self._from_log(watcher.clock)) as pages:
+                        async for page in pages:
+                            yield watcher.take(page)
                 while watcher.kept:
-                    operation = watcher.kept.popleft()
-                    if watcher.take(operation):
-                        yield operation, dict(watcher.clock)
+                    count = min(PAGE_MAX, len(watcher.kept))
+                    yield watcher.take([watcher.kept.popleft() for _ in range(count)])
                 if not watcher.behind:
                     await watcher.news.wait()
         finally:
             self._watchers.remove(watcher)
 
-    async def _from_log(self, after: Clock) -> AsyncGenerator[Operation, None]:
+    async def _from_log(self, after: Clock) -> AsyncGenerator[list[Operation], None]:
         start = dict(after)
         source = await self._disk.run(lambda: self._read(start))
         while True:
             part = await self._disk.run(lambda: list(islice(source, READ_MAX)))
-            for operation in part:
-                yield operation
+            for at in range(0, len(part), PAGE_MAX):
+                yield part[at : at + PAGE_MAX]
             if len(part) < READ_MAX:
                 return
 

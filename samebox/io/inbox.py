@@ -15,6 +15,10 @@ class Inbox:
         self._busy = False
         self._room = trio.lowlevel.ParkingLot()
 
+    @property
+    def has_work(self) -> bool:
+        return self._incoming.has_work
+
     async def bring(self, event: WorkEvent) -> None:
         """Hand in work; waits while there is no room for it."""
         while self._incoming.is_full_for(event):

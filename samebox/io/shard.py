@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing
+from functools import partial
 from typing import TypeVar
 
 import outcome
@@ -33,7 +34,7 @@ from samebox.events import (
 )
 from samebox.io.contents import Contents
 from samebox.io.disk_thread import DiskThread
-from samebox.io.feed import Feed
+from samebox.io.feed import Feed, Seen
 from samebox.io.inbox import Inbox
 from samebox.io.outbox import Outboxes
 from samebox.io.sending import Source
@@ -41,12 +42,18 @@ from samebox.io.standing import Standings
 from samebox.io.store import Store
 from samebox.io.wanted_blobs import WantedBlobs
 from samebox.status import ShardStatus
-from storage import DiskFull, DiskReadOnly, LogDamaged
+from storage import ChainBroken, DiskFull, DiskReadOnly, LogDamaged
 
 T = TypeVar("T")
 CLIENT_BYTES = 8
+SEND_TURNS = 5
+"""Turns of Trio's loop from an outbox to the socket: the sender wakes, takes the lock of the
+connection, then that of TLS, and writes. So long the next batch waits, or it would keep the loop
+for milliseconds in which the peers have nothing to do. No peer can make that longer."""
 TICK_S = 0.25
 """How long the direct path has, before operations are forwarded and wants are repeated."""
+
+TOO_LATE = Failure("the deadline passed before this node took the request")
 
 
 class Reply:
@@ -144,8 +151,15 @@ class Shard:
         """
         reply = Reply()
         token = self._expect(reply)
-        await self._bring(token, request, id, tuple(carried), copies, principal)
-        return await self._settle(token, reply, timeout_s)
+        if timeout_s is None:
+            await self._bring(token, request, id, tuple(carried), copies, principal)
+            return await self._settle(token, reply, None)
+        with trio.move_on_after(timeout_s) as waiting:
+            await self._bring(token, request, id, tuple(carried), copies, principal)
+        if waiting.cancelled_caught:
+            return TOO_LATE
+        left_s = max(0.0, waiting.deadline - trio.current_time())
+        return await self._settle(token, reply, left_s)
 
     async def wait(
         self, clock: Clock, *, copies: int = 1, timeout_s: float | None = None
@@ -189,11 +203,10 @@ class Shard:
     async def changes(self, since: Clock | None = None) -> AsyncGenerator[Change, None]:
         """What becomes visible, each once: from now on, or behind the cursor of a change."""
         start = dict(self.replica.clock) if since is None else since
-        async with aclosing(self._feed.operations(start)) as operations:
-            async for operation, cursor in operations:
-                yield await self.look(
-                    lambda state, op=operation, at=cursor: describe(state, op, at)  # type: ignore[misc]
-                )
+        async with aclosing(self._feed.pages(start)) as pages:
+            async for page in pages:
+                for change in await self.look(partial(_described, page)):
+                    yield change
 
     @property
     def clock(self) -> Clock:
@@ -239,7 +252,7 @@ class Shard:
                     return await reply.wait()
                 assert deadline.cancelled_caught
                 if self._inbox.withdraw(token):
-                    return Failure("the deadline passed before this node took the request")
+                    return TOO_LATE
                 self._inbox.tell(Abandoned(token))
             return await reply.wait()
         except trio.Cancelled:
@@ -282,13 +295,15 @@ class Shard:
             if self._broken is not None:
                 raise self._broken
             busy = self.replica.is_busy
-            events = self._inbox.take(busy=busy or bool(self._looks))
-            if events:
-                self._do(self.replica.step(events))
+            ready = self.replica.step(self._inbox.take(busy=busy or bool(self._looks)))
+            self._do(ready)
             if busy and not self.replica.is_busy:
                 self._inbox.free()
             if self._looks and not self.replica.is_busy:
                 self._answer_looks()
+            if ready.send and self._inbox.has_work:
+                for _ in range(SEND_TURNS):
+                    await trio.lowlevel.checkpoint()
 
     def _answer_looks(self) -> None:
         looks, self._looks = self._looks, []
@@ -323,6 +338,8 @@ class Shard:
                     self._inbox.tell(Synced(batch.number))
                 case outcome.Error(error=DiskFull() | DiskReadOnly() as error):
                     self._inbox.tell(AppendFailed(batch.number, str(error)))
+                case outcome.Error(error=ChainBroken() as error):
+                    self._inbox.tell(AppendFailed(batch.number, str(error), error.actor))
                 case outcome.Error(error=error):
                     self._broken = error
                     self._inbox.stir()
@@ -362,3 +379,7 @@ class Shard:
             dict(self.replica.history.stopped.items()),
             self.standings.status(self.replica.peers, self.replica.clock, average),
         )
+
+
+def _described(page: Sequence[Seen], state: State) -> list[Change]:
+    return [describe(state, operation, cursor) for operation, cursor in page]
