@@ -24,15 +24,20 @@ from storage import (
     Disk,
     Identity,
     Log,
+    LogDamaged,
     LogSize,
     NewActor,
+    NotOurs,
     Packs,
     PacksSize,
+    Recovery,
     SecondCopy,
+    TooNew,
     check_identity,
     continuity,
     load_identity,
     save_identity,
+    together,
 )
 
 STORE_ID_BYTES = 16
@@ -118,24 +123,22 @@ def open_store(
     identity = load_identity(disks.root, where=where)
     if identity is not None:
         check_identity(identity, cluster=cluster, node=place.node, shard=place.shard, where=where)
-    log, recovery = Log.open(
-        disks.log,
-        cluster=cluster,
-        shard=place.shard,
-        entropy=around.entropy,
-        limits=around.limits.log,
-    )
-    packs, packs_recovery = Packs.open(
-        disks.packs,
-        cluster=cluster,
-        shard=place.shard,
-        entropy=around.entropy,
-        pack_bytes_max=around.limits.pack_bytes_max,
-    )
-    history = History(cluster, place.shard, waiting_max=around.limits.waiting_max)
-    state = State(around.rows())
-    for _ in rebuild(history, state, log.replay):
-        pass
+        save_identity(disks.root, replace(identity, is_starting=True))
+    try:
+        log, recovery, history, state = _rebuilt(
+            disks.log, around, cluster=cluster, shard=place.shard
+        )
+        packs, packs_recovery = Packs.open(
+            disks.packs,
+            cluster=cluster,
+            shard=place.shard,
+            entropy=around.entropy,
+            pack_bytes_max=around.limits.pack_bytes_max,
+        )
+    except (NotOurs, TooNew):
+        if identity is not None:
+            save_identity(disks.root, identity)
+        raise
     decision = continuity(
         identity, inode=disks.inode, second_copy=SecondCopy.NOT_CONFIGURED, recovery=recovery
     )
@@ -164,6 +167,34 @@ def open_store(
     return Store(
         cluster, place, key, identity, disks, log, packs, held, replica, birth, notices, around
     )
+
+
+def _rebuilt(
+    disk: Disk, around: Surroundings, *, cluster: str, shard: str
+) -> tuple[Log, Recovery, History, State]:
+    """The log, opened, and what its records say.
+
+    A replay that meets damage marks one segment, and the log opened again knows of it. So it is
+    opened at most once for every segment, and once for the tail. Raises StorageError.
+    """
+    found: list[Recovery] = []
+    while True:
+        log, recovery = Log.open(
+            disk, cluster=cluster, shard=shard, entropy=around.entropy, limits=around.limits.log
+        )
+        found.append(recovery)
+        history = History(cluster, shard, waiting_max=around.limits.waiting_max)
+        state = State(around.rows())
+        try:
+            for _ in rebuild(history, state, log.replay):
+                pass
+        except LogDamaged as error:
+            if len(found) > log.size().segments + 1:
+                raise
+            found[-1] = replace(recovery, problems=(*recovery.problems, error.found))
+            log.close()
+        else:
+            return log, together(found), history, state
 
 
 def _if_all_own_is_there(

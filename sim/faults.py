@@ -34,9 +34,8 @@ class Fate:
         self.struck: list[Struck] = []
         known = [fault for fault in faults if random.randrange(3)] or list(faults)
         self._known = known
-        self._count = (
-            0 if setting.world.chance(CALM_ONE_IN) else random.randrange(1, FAULTS_MAX + 1)
-        )
+        is_calm = setting.world.chance(CALM_ONE_IN) or not faults
+        self._count = 0 if is_calm else random.randrange(1, FAULTS_MAX + 1)
 
     def begin(self, duration_us: int) -> None:
         random = self.setting.world.random

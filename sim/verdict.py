@@ -24,8 +24,8 @@ from storage import StorageError
 CONVERGENCE_US = 180 * SECOND
 """A start again, the longest back-off (30 s), silence (20 s) and a dial in vain (10 s), thrice."""
 NEVER_US = 1 << 60
-STARTS_MAX = 12
-"""One that finds damage ends the start; the next one knows of it, and may find more."""
+STARTS_MAX = 2
+"""A spoilt identity ends a start, until somebody takes the file away."""
 LOOK_US = 250 * MILLISECOND
 
 Oracle: TypeAlias = Callable[[Iterable[Operation]], View]

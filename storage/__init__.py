@@ -44,4 +44,5 @@ from storage.packs import PacksSize as PacksSize
 from storage.reading import HeadBefore as HeadBefore
 from storage.reading import SegmentReplay as SegmentReplay
 from storage.recovery import Recovery as Recovery
+from storage.recovery import together as together
 from storage.verdict import Cut as Cut

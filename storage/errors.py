@@ -64,7 +64,14 @@ class ChainBroken(Damaged):
 
 
 class LogDamaged(Damaged):
-    """A confirmed part of the log does not read back: close the log and open it again."""
+    """A confirmed part of the log does not read back: close the log and open it again.
+
+    `found` says what was found and where.
+    """
+
+    def __init__(self, found: str) -> None:
+        super().__init__(f"{found}; close the log and open it again to see what is missing")
+        self.found = found
 
 
 class RecordsMissing(StorageError):

@@ -28,7 +28,8 @@ class Identity:
     """`store` is 16 random bytes, minted with the directory; `inode` is that of the directory.
 
     `actor` mints dots here. `starts` counts the starts, so that a directory put back as it was
-    some starts ago differs from the copy kept elsewhere.
+    some starts ago differs from the copy kept elsewhere. `is_starting` is set while a start looks
+    through the log: what it finds and mends is known to nobody if it does not end.
     """
 
     cluster: str
@@ -38,6 +39,7 @@ class Identity:
     inode: int
     actor: bytes
     starts: int
+    is_starting: bool = False
 
 
 class _Kind(msgspec.Struct):
@@ -55,6 +57,7 @@ class _Document(msgspec.Struct, forbid_unknown_fields=True):
     inode: int
     actor: str
     starts: int
+    is_starting: bool
     checksum: str
 
 
@@ -69,6 +72,7 @@ def encode_identity(identity: Identity) -> bytes:
         inode=identity.inode,
         actor=identity.actor.hex(),
         starts=identity.starts,
+        is_starting=identity.is_starting,
         checksum="",
     )
     document.checksum = _checksum(document)
@@ -139,6 +143,7 @@ def _identity(document: _Document) -> Identity:
         inode=document.inode,
         actor=actor,
         starts=document.starts,
+        is_starting=document.is_starting,
     )
 
 

@@ -49,7 +49,9 @@ def continuity(
     """`inode` is that of the data directory now; `state_clock` what the kept state has applied."""
     if identity is None:
         return NewActor(("this data directory has no identity yet",))
+    unfinished = "the start before this one did not end, and what it found is not known"
     reasons = (
+        *([unfinished] if identity.is_starting else []),
         *_of_the_directory(identity, inode, second_copy),
         *_of_the_log(identity.actor, recovery, state_clock),
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Final
 
@@ -316,16 +316,16 @@ class Log:
         return self._coverage.missing(self._start, seqs)
 
     def _recovery(self, opened: Opened) -> Recovery:
-        lost = [f"records {missing.text} are missing" for missing in self._missing]
-        return Recovery(
+        recovery = Recovery(
             tips=MappingProxyType(dict(self._tips)),
             clock=MappingProxyType(self.clock()),
             missing=self._missing,
             unidentified=tuple(opened.unidentified),
             quarantined=tuple(opened.quarantined),
             cut=opened.cut,
-            problems=(*opened.problems, *lost),
+            problems=tuple(opened.problems),
         )
+        return replace(recovery, problems=(*recovery.problems, *recovery.lost))
 
     def _check_sound(self) -> None:
         if self._poison is not None:

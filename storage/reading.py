@@ -161,9 +161,7 @@ class Reader:
         if segment.state is State.SEALED:
             segment.name = set_state(self._disk, segment.name, state=DAMAGED)
             segment.state = State.DAMAGED
-        return LogDamaged(
-            f"{segment.name.text}: {error}; close the log and open it again to see what is missing"
-        )
+        return LogDamaged(f"{segment.name.text}: {error}")
 
     def _base_tips(self, segment: Segment) -> dict[bytes, Tip] | None:
         """None where the base does not read back: then the segment is no place to start from."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from crdt import Record, first_chain, next_chain
@@ -49,6 +49,24 @@ class Recovery:
     quarantined: tuple[str, ...]
     cut: Cut | None
     problems: tuple[str, ...]
+
+    @property
+    def lost(self) -> tuple[str, ...]:
+        """Those of the problems that name what is missing."""
+        return tuple(f"records {missing.text} are missing" for missing in self.missing)
+
+
+def together(recoveries: Sequence[Recovery]) -> Recovery:
+    """One start that opened the log several times: how it is now, and all that was found."""
+    last = recoveries[-1]
+    problems = (text for one in recoveries for text in one.problems if text not in one.lost)
+    return replace(
+        last,
+        unidentified=tuple(dict.fromkeys(text for one in recoveries for text in one.unidentified)),
+        quarantined=tuple(dict.fromkeys(text for one in recoveries for text in one.quarantined)),
+        cut=next((one.cut for one in recoveries if one.cut is not None), None),
+        problems=(*dict.fromkeys(problems), *last.lost),
+    )
 
 
 class Continuity:

@@ -11,7 +11,6 @@ from samebox.events import Arrived, Asked, Event, Ready, Synced
 from samebox.making import Place
 from samebox.store import Store, Surroundings, open_store
 from sim.machine import Machine
-from storage import LogDamaged
 
 CLUSTER = "example.org"
 _numbers = count(1)
@@ -22,13 +21,9 @@ def entropy(length: int) -> bytes:
 
 
 def opened(machine: Machine) -> Store:
-    """As a supervisor does it: a start that finds damage is followed by another."""
     around = Surroundings(entropy, lambda: 0, MemoryRows)
     place = Place("main", machine.name, ("a", "b"))
-    try:
-        store = open_store(machine.disks(), around, cluster=CLUSTER, place=place, key=b"")
-    except LogDamaged:
-        store = open_store(machine.disks(), around, cluster=CLUSTER, place=place, key=b"")
+    store = open_store(machine.disks(), around, cluster=CLUSTER, place=place, key=b"")
     if store.birth is not None:
         step(store, store.birth)
     return store
@@ -117,3 +112,25 @@ def test_a_birth_says_that_own_records_wait() -> None:
     reason = "own records 2 to 3 wait for others that are missing"
     birth = opened(machine).birth
     assert birth is not None and birth.reason == reason
+
+
+def test_one_start_finds_the_damage_of_all_segments_and_says_so() -> None:
+    machine = Machine("a")
+    for number in range(3):
+        store = opened(machine)
+        ask(store, Create(Address(f"box {number}")))
+        store.close()
+    sound = opened(machine)
+    actor = sound.replica.actor
+    assert actor is not None
+    for record in records_of(sound, actor)[1:]:
+        damage(machine, record)
+    again = opened(machine)
+    said = [notice.text for notice in again.notices if notice.alarm]
+    damaged = [name for name in machine.disk.names() if name.endswith(".damaged")]
+    assert len(damaged) == 3, damaged
+    assert [text.partition(":")[0] for text in said[:3]] == [
+        name.removeprefix("log/") for name in damaged
+    ]
+    assert said[3:] == [f"records {actor.hex()[:8]}:2-4 are missing"]
+    assert again.replica.actor != actor

@@ -26,11 +26,10 @@ from samebox.making import Place
 from samebox.recovery import rebuild
 from samebox.store import Store, Surroundings, open_store
 from sim.machine import Machine
-from storage import LogDamaged, LogLimits
+from storage import LogLimits
 
 CLUSTER, SHARD = "example.org", "main"
 SMALL = Limits(log=LogLimits(segment_bytes=4300, recent_bytes=0), pack_bytes_max=4600)
-STARTS_MAX = 3
 
 
 class OneNode:
@@ -44,13 +43,7 @@ class OneNode:
         self._number = 0
 
     def start(self) -> None:
-        """As a supervisor does it: a start that finds damage is followed by another."""
-        for _ in range(STARTS_MAX):
-            try:
-                self.store = self._open()
-                break
-            except LogDamaged:
-                continue
+        self.store = self._open()
         if self.store.birth is not None:
             self.step(self.store.birth)
 

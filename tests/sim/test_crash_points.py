@@ -182,3 +182,30 @@ def test_a_quarantine_interrupted_at_every_disk_operation_loses_what_was_damaged
     node.start()
     assert node.store.replica.clock.items() >= clock.items()
     check_holds(node, "mended")
+
+
+@pytest.mark.parametrize("draw", draws(2))
+def test_a_start_interrupted_at_any_disk_operation_forgets_no_loss_that_it_met(
+    draw: Draw | None,
+) -> None:
+    """The last confirmed record is spoilt: nothing tells it from a torn one, and it is cut. Its dot
+    is never given to another operation, whenever the start that cuts it dies."""
+    at = 0
+    while True:
+        at += 1
+        node = OneNode("a")
+        node.start()
+        node.ask(Create(Address("mail")))
+        node.ask(Create(Address("lost")))
+        old, disk = node.actor, node.machine.disk
+        node.damage(node.records(old)[-1])
+        disk.crash_at = disk.operations + at
+        try:
+            node.start()
+        except PowerCut:
+            after(node, draw)
+        else:
+            break
+        node.start()
+        assert node.actor != old, f"operation {at}"
+    assert at > 15

@@ -171,3 +171,14 @@ def test_a_new_actor_is_minted_wherever_continuity_is_not_proved(
     import re
 
     assert re.search(why, decide(**changed))  # type: ignore[arg-type]
+
+
+def test_a_start_that_did_not_end_is_followed_by_another_actor() -> None:
+    decision = continuity(
+        replace(MINE, is_starting=True),
+        inode=4711,
+        second_copy=SecondCopy.NOT_CONFIGURED,
+        recovery=HEALTHY,
+    )
+    assert isinstance(decision, NewActor)
+    assert "did not end" in decision.reasons[0]
