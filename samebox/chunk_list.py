@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from crdt import CHUNK_BYTES, HASH_BYTES, Blob
 
+CONTENTS_BYTES_MAX = CHUNK_BYTES * (CHUNK_BYTES // HASH_BYTES)
+"""32 GiB: the list of chunks is a piece like any other, packed and sent in one message."""
+
 
 def chunks_in(blob: Blob, listed: bytes) -> list[bytes] | None:
     """The hashes in `listed`, in order; None where it cannot be the list of the blob's chunks."""

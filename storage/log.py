@@ -22,6 +22,7 @@ from storage.opening import Opened, open_segments
 from storage.reading import HeadBefore, Reader, SegmentReplay
 from storage.recent import Recent
 from storage.recovery import Recovery
+from storage.segment import Segment, State
 from storage.tail import Tail
 
 NOTHING: Final[Mapping[bytes, int]] = MappingProxyType({})
@@ -75,6 +76,7 @@ class Log:
         self._reader = Reader(disk, self._segments, self._coverage, self._recent)
         self._reader.tail = opened.tail
         self._missing = self._find_missing()
+        self._measured: dict[int, int] = {}
         self._poison: str | None = None
 
     @classmethod
@@ -197,13 +199,22 @@ class Log:
             yield from segment.records
 
     def size(self) -> LogSize:
+        """May be asked often: the disk is asked of the tail, and once of every other segment."""
         segments = self._reader.all_segments()
         return LogSize(
-            bytes=sum(self._disk.size(segment.name.text) for segment in segments),
+            bytes=sum(map(self._bytes_of, segments)),
             segments=len(segments),
             damaged_segments=sum(segment.name.state == "damaged" for segment in segments),
             last_batch=self._last_batch,
         )
+
+    def _bytes_of(self, segment: Segment) -> int:
+        known = self._measured.get(segment.number)
+        if known is None:
+            known = self._disk.size(segment.name.text)
+            if segment.state is not State.TAIL:
+                self._measured[segment.number] = known
+        return known
 
     def close(self) -> None:
         """Seals the tail, so that the next start need not copy it. The disk is left open.

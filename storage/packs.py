@@ -31,6 +31,7 @@ from storage.pack_files import (
     BLOB_FRAME_BYTES,
     HASH_BYTES,
     OpenPack,
+    SealedPack,
     read_blob,
 )
 from storage.pack_opening import OpenedPacks, PacksRecovery, open_packs
@@ -69,6 +70,7 @@ class Packs:
         self._last_number = opened.last_number
         self._waiting: set[bytes] = set()
         self._damaged: set[bytes] = set()
+        self._measured: dict[int, int] = {}
         self._poison: str | None = None
 
     @classmethod
@@ -172,14 +174,20 @@ class Packs:
             yield from (hash_ for hash_ in list(self._open.places) if self.has(hash_))
 
     def size(self) -> PacksSize:
-        """`blobs` counts one that was put again after damage twice."""
-        names = [pack.name for pack in self._sealed]
-        blobs = sum(pack.index.blobs for pack in self._sealed)
+        """`blobs` counts one that was put again after damage twice. May be asked often: the disk is
+        asked once of every sealed pack."""
+        size = sum(map(self._bytes_of, self._sealed))
+        packs, blobs = len(self._sealed), sum(pack.index.blobs for pack in self._sealed)
         if self._open is not None:
-            names.append(self._open.name)
-            blobs += len(self._open.places)
-        size = sum(self._disk.size(name.text) for name in names)
-        return PacksSize(bytes=size, packs=len(names), blobs=blobs)
+            size += self._open.end.at
+            packs, blobs = packs + 1, blobs + len(self._open.places)
+        return PacksSize(bytes=size, packs=packs, blobs=blobs)
+
+    def _bytes_of(self, pack: SealedPack) -> int:
+        number = pack.name.number
+        if number not in self._measured:
+            self._measured[number] = self._disk.size(pack.name.text)
+        return self._measured[number]
 
     def close(self) -> None:
         """Syncs what waits and seals the open pack. The disk is left open.

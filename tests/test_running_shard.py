@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from pathlib import Path
 
@@ -11,8 +11,22 @@ import pytest
 import trio
 import trio.testing
 
-from crdt import State
-from samebox import Address, Change, Create, Done, Failure, Outcome, incoming, open_node
+from comm.messages import CHUNK_BYTES_MAX
+from crdt import CHUNK_BYTES, HASH_BYTES, Blob, State
+from samebox import (
+    Address,
+    Call,
+    Change,
+    Create,
+    Done,
+    Failure,
+    Outcome,
+    Reply,
+    incoming,
+    open_node,
+)
+from samebox.chunk_list import CONTENTS_BYTES_MAX, chunks_in
+from samebox.io import contents
 from samebox.io import shard as running
 from samebox.io.disk_thread import DiskThread, Ended
 from samebox.io.feed import PAGE_MAX
@@ -70,6 +84,62 @@ async def test_a_deadline_holds_also_while_the_shard_has_no_room(
                 go_on.set()
         names = await shard.look(lambda state: [box.name for box in state.boxes()])
         assert names == ["earlier", "first", "second"]
+
+
+async def test_a_full_shard_holds_up_no_call_for_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(incoming, "REQUESTS_MAX", 1)
+    at_disk, go_on = threading.Event(), threading.Event()
+    node_list = local_node_list(tmp_path, ["a"])
+    with node_list.open("a") as file:
+        file.write("shards:\n  main: {nodes: [a]}\n  other: {nodes: [a]}\n")
+    async with open_node(node_list, "a") as node:
+        await node.shards["other"].ask(Create(Address("files/there")))
+        hold_first_job(monkeypatch, node.shards["main"].disk, at_disk, go_on)
+        with trio.fail_after(WAIT_S):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(node.channel.send, Call(Create(Address("first"))))
+                await trio.to_thread.run_sync(at_disk.wait)
+                for name in ("second", "third"):
+                    nursery.start_soon(node.channel.send, Call(Create(Address(name))))
+                await trio.testing.wait_all_tasks_blocked()
+                reply = Reply()
+                await node.channel.send(Call(Create(Address("files/there", "Work")), reply))
+                assert isinstance(await reply.wait(), Done)
+                go_on.set()
+
+
+async def test_a_channel_that_was_closed_takes_no_call(tmp_path: Path) -> None:
+    async with open_node(local_node_list(tmp_path, ["a"]), "a") as node:
+        await node.channel.aclose()
+        with pytest.raises(trio.ClosedResourceError):
+            await node.channel.send(Call(Create(Address("late"))))
+
+
+async def test_contents_beyond_the_bound_are_refused_before_they_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(contents, "CONTENTS_BYTES_MAX", 1000)
+
+    async def without_end() -> AsyncGenerator[bytes, None]:
+        while True:
+            yield bytes(100)
+
+    async with open_node(local_node_list(tmp_path, ["a"]), "a") as node:
+        shard = node.shard_of("mail/alice")
+        async with aclosing(without_end()) as pieces:
+            with pytest.raises(contents.ContentsTooLong, match="at most 1000 bytes"):
+                await shard.put(pieces)
+        assert isinstance(await shard.ask(Create(Address("mail/alice"))), Done)
+
+
+def test_the_longest_contents_have_a_list_of_chunks_that_one_message_carries() -> None:
+    chunks = CONTENTS_BYTES_MAX // CHUNK_BYTES
+    listed = bytes(chunks * HASH_BYTES)
+    assert len(listed) <= CHUNK_BYTES_MAX
+    blob = Blob(bytes(32), CONTENTS_BYTES_MAX, bytes(32))
+    assert chunks_in(blob, listed) is not None
 
 
 async def test_who_watches_has_its_turn_once_for_many_changes(

@@ -41,6 +41,7 @@ from samebox.control import (
     pieces_of,
 )
 from samebox.events import Carried, Done, Failure, Late, Outcome, Refusal
+from samebox.io.contents import ContentsTooLong
 from samebox.io.hosting import HostedShard, HostingNode
 from samebox.io.shown import PAGE, counted, entry_in, entry_page, file_content, found, mailbox
 from storage import DiskFull, DiskReadOnly
@@ -55,7 +56,7 @@ def problem_of(error: Exception) -> Problem:
     match error:
         case Declined():
             return error.problem
-        case ProtocolError():
+        case ProtocolError() | ContentsTooLong():
             return Problem("too-large", str(error))
         case DiskFull() | DiskReadOnly():
             return Problem("not-now", f"nothing was changed: {error}")

@@ -1,7 +1,7 @@
 """The bytes of blobs: streamed in and out of the packs, never whole in memory.
 
 Up to 64 KiB travel beside the operation that names them. Up to one chunk (1 MiB) is one piece in
-the packs. Longer ones are a list of chunks, itself a piece, named by the blob.
+the packs. Longer ones, up to 32 GiB, are a list of chunks, itself a piece, named by the blob.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from collections.abc import AsyncIterator, Sequence
 from hashlib import sha256
 
 from crdt import CHUNK_BYTES, Blob
-from samebox.chunk_list import chunks_in
+from samebox.chunk_list import CONTENTS_BYTES_MAX, chunks_in
+from samebox.errors import SameboxError
 from samebox.events import Carried
 from samebox.io.disk_thread import DiskThread
 from samebox.supply import CARRIED_BYTES_MAX
@@ -19,6 +20,10 @@ from storage import BlobDamaged, BlobMissing, DiskReadFailed, Packs
 
 RECENT_BYTES_MAX = 16 << 20
 """Pieces kept in memory because peers are about to be sent them."""
+
+
+class ContentsTooLong(SameboxError):
+    """Contents of more than CONTENTS_BYTES_MAX: nothing was changed."""
 
 
 class Recent:
@@ -56,7 +61,10 @@ class Contents:
         await self._disk.run(self._packs.sync)
 
     async def put(self, pieces: AsyncIterator[bytes]) -> tuple[Blob, tuple[Carried, ...]]:
-        """Take contents in; what comes back as carried goes with the request that names them."""
+        """Take contents in; what comes back as carried goes with the request that names them.
+
+        Raises ContentsTooLong as soon as they are.
+        """
         whole = sha256()
         size = 0
         chunks: list[bytes] = []
@@ -64,6 +72,11 @@ class Contents:
         async for piece in pieces:
             whole.update(piece)
             size += len(piece)
+            if size > CONTENTS_BYTES_MAX:
+                raise ContentsTooLong(
+                    f"expected at most {CONTENTS_BYTES_MAX} bytes of contents, found more; "
+                    "keep them in several files"
+                )
             held += piece
             while len(held) > CHUNK_BYTES:
                 chunks.append(await self.store(bytes(held[:CHUNK_BYTES])))

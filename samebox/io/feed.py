@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import aclosing
-from itertools import islice
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import trio
 
@@ -20,10 +19,16 @@ from storage import Log
 
 KEPT_MAX = 4096
 """Operations kept in memory for one watcher."""
+KEPT_BYTES_MAX = 4 << 20
+"""Of their records: one of many ids has up to 1 MiB, and takes several times that in memory."""
 PAGE_MAX = 64
 """Operations handed over at a time: a watcher has its turn at the state once for all of them."""
 READ_MAX = 500
+READ_BYTES_MAX = 1 << 20
 """Records that one job reads for a watcher: other jobs of the disk get their turn between."""
+
+Sized: TypeAlias = tuple[Operation, int]
+"""An operation, and the length of its record."""
 
 
 class Seen(NamedTuple):
@@ -38,18 +43,31 @@ class Watcher:
 
     def __init__(self, since: Clock) -> None:
         self.clock: dict[Actor, int] = dict(since)
-        self.kept: deque[Operation] = deque()
+        self._kept: deque[Sized] = deque()
+        self._bytes = 0
         self.behind = True
         self.news = trio.Event()
 
-    def offer(self, operations: Sequence[Operation]) -> None:
+    def offer(self, operations: Sequence[Sized]) -> None:
         if not self.behind:
-            if len(self.kept) + len(operations) > KEPT_MAX:
+            size = self._bytes + sum(length for _, length in operations)
+            if len(self._kept) + len(operations) > KEPT_MAX or size > KEPT_BYTES_MAX:
                 self.behind = True
-                self.kept.clear()
+                self._kept.clear()
+                self._bytes = 0
             else:
-                self.kept += operations
+                self._kept += operations
+                self._bytes = size
         self.news.set()
+
+    def next(self) -> list[Operation]:
+        """A page of what is kept; empty where nothing is."""
+        page: list[Operation] = []
+        while self._kept and len(page) < PAGE_MAX:
+            operation, length = self._kept.popleft()
+            self._bytes -= length
+            page.append(operation)
+        return page
 
     def take(self, operations: Sequence[Operation]) -> list[Seen]:
         """Those that are news to this watcher; it stands behind them now."""
@@ -69,7 +87,7 @@ class Feed:
         self._shard = shard
         self._watchers: list[Watcher] = []
 
-    def publish(self, operations: Sequence[Operation]) -> None:
+    def publish(self, operations: Sequence[Sized]) -> None:
         for watcher in self._watchers:
             watcher.offer(operations)
 
@@ -88,9 +106,8 @@ class Feed:
                     async with aclosing(self._from_log(watcher.clock)) as pages:
                         async for page in pages:
                             yield watcher.take(page)
-                while watcher.kept:
-                    count = min(PAGE_MAX, len(watcher.kept))
-                    yield watcher.take([watcher.kept.popleft() for _ in range(count)])
+                while page := watcher.next():
+                    yield watcher.take(page)
                 if not watcher.behind:
                     await watcher.news.wait()
         finally:
@@ -100,18 +117,30 @@ class Feed:
         start = dict(after)
         source = await self._disk.run(lambda: self._read(start))
         while True:
-            part = await self._disk.run(lambda: list(islice(source, READ_MAX)))
+            part = await self._disk.run(lambda: _portion(source))
             for at in range(0, len(part), PAGE_MAX):
                 yield part[at : at + PAGE_MAX]
-            if len(part) < READ_MAX:
+            if not part:
                 return
 
-    def _read(self, after: Clock) -> Iterator[Operation]:
+    def _read(self, after: Clock) -> Iterator[Sized]:
         reader = Reader(self._cluster, self._shard)
         for segment in self._log.replay_segments(after):
             reader.start({actor: tip.head for actor, tip in segment.base.items()})
             for record in segment.records:
                 yield from reader.read(record)
+
+
+def _portion(source: Iterator[Sized]) -> list[Operation]:
+    """READ_MAX operations, or as many as have READ_BYTES_MAX; none at the end."""
+    portion: list[Operation] = []
+    size = 0
+    for operation, length in source:
+        portion.append(operation)
+        size += length
+        if len(portion) == READ_MAX or size >= READ_BYTES_MAX:
+            break
+    return portion
 
 
 class Reader:
@@ -133,7 +162,7 @@ class Reader:
             if head is not None and actor not in self._heads:
                 self._heads[actor] = Head.decode(head)
 
-    def read(self, record: Record) -> Iterator[Operation]:
+    def read(self, record: Record) -> Iterator[Sized]:
         actor = record.actor
         head = self._heads.get(actor) or first_head(self._cluster, self._shard, actor)
         if record.seq > head.seq + 1:
@@ -142,5 +171,5 @@ class Reader:
         while following is not None:
             operation, _, head = read(head, following.data)
             self._heads[actor] = head
-            yield operation
+            yield operation, len(following.data)
             following = self._early.pop(Dot(actor, head.seq + 1), None)

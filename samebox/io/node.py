@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 import trio
+from typing_extensions import override
 
 from comm import Greeting, Refusal
 from comm.io import Acceptor, Connection, Contexts, Local, load_contexts, serve
@@ -29,8 +30,6 @@ from storage import StorageError
 from storage.io import DirectoryLock
 
 Log = Callable[[Notice], None]
-CALLS_MAX = 1024
-"""Requests that may wait in a node's channel."""
 
 events = logging.getLogger("samebox")
 
@@ -43,14 +42,34 @@ class CannotListen(SameboxError):
     """The address that the node list gives is not to be had on this machine."""
 
 
+class Channel(trio.abc.SendChannel[Call]):
+    """Takes calls for any shard; whoever sends waits while that shard is full, and for no other."""
+
+    def __init__(self, shard_of: Callable[[str], Shard]) -> None:
+        self._shard_of = shard_of
+        self._closed = False
+
+    @override
+    async def send(self, value: Call) -> None:
+        await trio.lowlevel.checkpoint()
+        if self._closed:
+            raise trio.ClosedResourceError
+        await self._shard_of(box_of(value.request)).bring_call(value)
+
+    @override
+    async def aclose(self) -> None:
+        self._closed = True
+        await trio.lowlevel.checkpoint()
+
+
 class Node:
-    """Made by open_node. `channel` takes calls for any shard, at most CALLS_MAX at a time."""
+    """Made by open_node. `channel` takes calls for any shard."""
 
     def __init__(self, name: str, config: Config, shards: Mapping[str, Shard]) -> None:
         self.name = name
         self.config = config
         self.shards = shards
-        self.channel, self._calls = trio.open_memory_channel[Call](CALLS_MAX)
+        self.channel = Channel(self.shard_of)
 
     def shard_of(self, box: str) -> Shard:
         """The shard that shows `box`, or the one where it would be made: the first in the list."""
@@ -88,11 +107,6 @@ class Node:
         shard = self.shards[receipt.shard]
         return await shard.wait(receipt.clock, copies=copies, timeout_s=timeout_s)
 
-    async def take_calls(self) -> None:
-        """Hand what comes through the channel to the shards, for ever."""
-        async for call in self._calls:
-            await self.shard_of(box_of(call.request)).bring_call(call)
-
 
 @asynccontextmanager
 async def open_node(
@@ -118,9 +132,7 @@ async def open_node(
         try:
             async with trio.open_nursery() as nursery:
                 await _start(nursery, found, name, shards, contexts, say)
-                node = Node(name, found, shards)
-                nursery.start_soon(node.take_calls)
-                yield node
+                yield Node(name, found, shards)
                 nursery.cancel_scope.cancel()
         except* StorageError as group:
             raise NodeStopped(

@@ -128,6 +128,7 @@ class Shard:
         self._token = 0
         self._client = store.entropy(CLIENT_BYTES)
         self._number = 0
+        self._lengths: list[int] = []
         self._sizes = store.sizes()
         self._broken: BaseException | None = None
         disk.failed = self._disk_failed
@@ -186,7 +187,8 @@ class Shard:
         return answer
 
     async def put(self, pieces: AsyncIterator[bytes]) -> tuple[Blob, tuple[Carried, ...]]:
-        """Take contents in, piece by piece; hand what comes back to `ask`."""
+        """Take contents in, piece by piece; hand what comes back to `ask`. Raises ContentsTooLong
+        beyond 32 GiB."""
         blob, carried = await self.contents.put(pieces)
         self.store.held.stored(blob)
         return blob, carried
@@ -313,6 +315,8 @@ class Shard:
         self._inbox.stir()
 
     def _do(self, ready: Ready) -> None:
+        if ready.delivered:  # of the batch before the one that follows
+            self._feed.publish(list(zip(ready.delivered, self._lengths, strict=True)))
         if ready.append is not None:
             self._append(ready.append)
         for token, result in ready.replies:
@@ -325,11 +329,10 @@ class Shard:
             self.wanted_blobs.add(blob)
         for notice in ready.notices:
             self.log(notice)
-        if ready.delivered:
-            self._feed.publish(ready.delivered)
 
     def _append(self, batch: Batch) -> None:
         self.contents.remember(batch.blobs)
+        self._lengths = [len(record.data) for record in batch.records]
 
         def ended(result: outcome.Outcome[object]) -> None:
             match result:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import islice
 
 import pytest
+from typing_extensions import override
 
 from crdt import Record, first_chain
 from storage import HeadBefore, Log, LogLimits, MemoryDisk, NotOurs, RecordsMissing
@@ -243,3 +244,27 @@ def test_a_replay_may_go_on_while_the_log_grows(limits: LogLimits, taken: int) -
     assert (found + list(replay))[: len(before)] == before
     assert log.size().damaged_segments == 0
     assert replayed(log) == [record for batch in BATCHES for record in batch]
+
+
+class Counted(MemoryDisk):
+    """Counts how often it was asked for the size of a file."""
+
+    sizes = 0
+
+    @override
+    def size(self, name: str) -> int:
+        self.sizes += 1
+        return super().size(name)
+
+
+def test_the_size_of_a_log_is_told_again_without_a_look_at_what_no_longer_grows() -> None:
+    disk = Counted()
+    log = restarted(disk, limits=SMALL)
+    for batch in BATCHES:
+        append(log, batch)
+    size = log.size()
+    assert size.segments > 3
+    assert size.bytes == sum(map(disk.size, disk.names()))
+    disk.sizes = 0
+    assert log.size() == size
+    assert disk.sizes <= 1
