@@ -7,7 +7,7 @@ from hashlib import sha256
 
 from msgspec import Struct
 
-from comm import MISSING_MAX, Fork, Greeting, MyLaterRecords, compare_histories
+from comm import Fork, Greeting, MyLaterRecords, compare_histories
 from crdt import Actor, Dot
 from samebox.events import Doubt, LinkUp, Reborn
 from samebox.replica import Replica
@@ -24,7 +24,7 @@ def greeting_of(replica: Replica, cluster: str, purpose: str) -> Greeting:
     """What a node says of itself in a handshake: of what is synced, nothing else."""
     place = replica.place
     histories = [(actor, head.seq, head.chain) for actor, head in replica.heads.items()]
-    missing = replica.missing.users()
+    missing, more_missing = replica.missing.listed()
     return Greeting(
         cluster,
         place.shard,
@@ -34,8 +34,8 @@ def greeting_of(replica: Replica, cluster: str, purpose: str) -> Greeting:
         features=FEATURES,
         members_hash=sha256("\n".join(sorted(place.members)).encode()).digest(),
         histories=histories if purpose == "operations" else [],
-        missing=[(dot.actor, dot.seq) for dot in missing[:MISSING_MAX]],
-        more_missing=len(missing) > MISSING_MAX,
+        missing=[(dot.actor, dot.seq) for dot in missing],
+        more_missing=more_missing,
     )
 
 

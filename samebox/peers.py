@@ -6,27 +6,27 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from msgspec import Struct
 
-from comm import MISSING_MAX, WINDOW_RECORDS, Ack, Progress, Range, Want
+from comm import WINDOW_RECORDS, Ack, Progress, Range, Want
 from crdt import Actor, Dot, Record
-from samebox.confirmations import Holding
 from samebox.events import LinkUp
+from samebox.holding import Holding
 
 
 class Link(Struct):
-    """One conversation that is up. `told` is the clock that the peer was last told of."""
+    """One conversation that is up. `untold` is what became durable here and the peer was not told
+    of; it was told of the blobs missing in `told`."""
 
     peer: str
     progress: Progress
-    told: dict[Actor, int] = {}
-    told_missing: tuple[Dot, ...] = ()
-    told_more: bool = False
+    untold: dict[Actor, int]
+    told: tuple[tuple[Dot, ...], bool] = ((), False)
 
 
 class Peers:
     def __init__(
         self, node: str, members: Sequence[str], *, window_records: int = WINDOW_RECORDS
     ) -> None:
-        self._holdings = {name: Holding(name, {}) for name in members if name != node}
+        self._holdings = {name: Holding(name) for name in members if name != node}
         self._links: dict[int, Link] = {}
         self._window_records = window_records
         self._turn = 0
@@ -39,18 +39,15 @@ class Peers:
     def holdings(self) -> list[Holding]:
         return list(self._holdings.values())
 
-    def up(self, event: LinkUp, own: Actor | None) -> None:
+    def up(self, event: LinkUp, own: Actor | None, clock: Mapping[Actor, int]) -> None:
         """Of an actor whose history forked, the peer is sent this node's: that tells it, too."""
         eager = [] if own is None else [own]
         progress = Progress(eager, event.clock, window_records=self._window_records)
-        self._links[event.link] = Link(event.peer, progress)
+        self._links[event.link] = Link(event.peer, progress, dict(clock))
         holding = self._holdings[event.peer]
-        holding.clock = {}
-        for dot in event.forked:
-            holding.fork(dot.actor)
-        holding.doubted = event.doubted
-        holding.learn(event.clock.items())
-        holding.missing, holding.more = event.missing, event.more_missing
+        forked = [dot.actor for dot in event.forked]
+        holding.lists(event.missing, more=event.more_missing)
+        holding.greeted(event.clock.items(), forked, event.doubted)
 
     def down(self, link: int) -> None:
         self._links.pop(link, None)
@@ -61,8 +58,7 @@ class Peers:
         self._links[link].progress.acknowledged(ack.clock)
         holding = self._holdings[self._links[link].peer]
         holding.learn(ack.clock)
-        holding.missing = tuple(Dot(*dot) for dot in ack.missing)
-        holding.more = ack.more_missing
+        holding.lists([Dot(*dot) for dot in ack.missing], more=ack.more_missing)
 
     def forked(self, link: int, actor: Actor) -> None:
         """The peer at `link` has sent records of another history of `actor`."""
@@ -71,12 +67,14 @@ class Peers:
 
     def learned(self, records: Iterable[Record]) -> None:
         """These are durable here: a doubt ends where the same record is reached as the peer's."""
-        doubting = [holding for holding in self._holdings.values() if holding.doubted]
-        if doubting:
-            reached = {(record.actor, record.seq, record.chain) for record in records}
-            for holding in doubting:
-                if holding.doubted in reached:
-                    holding.doubted = None
+        reached = {(record.actor, record.seq): record.chain for record in records}
+        news = dict(reached.keys())  # in the order of the seqs: the last stays
+        for link in self._links.values():
+            link.untold.update(news)
+        for holding in self._holdings.values():
+            doubt = holding.doubted
+            if doubt is not None and reached.get((doubt.actor, doubt.seq)) == doubt.chain:
+                holding.believe()
 
     def own(self, actor: Actor) -> None:
         """Operations of `actor` are this node's: they are sent at once."""
@@ -97,15 +95,14 @@ class Peers:
             for span in link.progress.next_ranges(clock, forward=forward):
                 yield number, span
 
-    def acks(self, clock: Mapping[Actor, int], missing: Sequence[Dot]) -> Iterator[tuple[int, Ack]]:
-        """What is durable here, to every peer that was not told of it yet."""
-        listed, more = tuple(missing[:MISSING_MAX]), len(missing) > MISSING_MAX
+    def acks(self, missing: tuple[tuple[Dot, ...], bool]) -> Iterator[tuple[int, Ack]]:
+        """What is durable here, to every peer that was not told of it yet; of that, the blobs of
+        `missing` are not held (see Missing.listed)."""
         for number, link in self._links.items():
-            news = [(a, seq) for a, seq in clock.items() if seq > link.told.get(a, 0)]
-            if news or listed != link.told_missing or more != link.told_more:
-                link.told.update(news)
-                link.told_missing, link.told_more = listed, more
-                yield number, Ack(news, list(listed), more)
+            if link.untold or missing != link.told:
+                news, link.untold = list(link.untold.items()), {}
+                link.told = missing
+                yield number, Ack(news, list(missing[0]), missing[1])
 
     def asks(self, wants: Sequence[Want]) -> Iterator[tuple[int, Want]]:
         """Each want to one peer that has what is wanted, to another one at every turn."""

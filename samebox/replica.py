@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from comm import WINDOW_RECORDS
-from crdt import Actor, Blob, Head, Operation, State, StateLost, includes
-from samebox.confirmations import Confirmations, Waiting
+from crdt import Actor, Blob, Head, Operation, State, StateLost
+from samebox.confirmations import FULL, Confirmations, Waiting
 from samebox.events import (
     Abandoned,
     Acknowledged,
@@ -39,6 +39,7 @@ from samebox.events import (
     WorkEvent,
 )
 from samebox.history import History, Poison
+from samebox.holding import Holding
 from samebox.making import Making, Place, blob_of
 from samebox.missing import Missing
 from samebox.peers import Peers
@@ -67,9 +68,9 @@ class Replica:
         self.peers = Peers(place.node, place.members, window_records=window_records)
         self.missing = Missing()
         self._holds_blob = holds_blob
-        self._confirmations = Confirmations()
+        self._own = Holding(place.node, history.clock.items())
+        self._confirmations = Confirmations(self._own, self.peers.holdings)
         self._heads: dict[Actor, Head] = dict(history.heads)
-        self._clock: dict[Actor, int] = dict(history.clock)
         self._making: Making | None = None
         self._abandoned: list[int] = []
         self._birth: Reborn | None = None
@@ -84,7 +85,7 @@ class Replica:
     @property
     def clock(self) -> Mapping[Actor, int]:
         """Of the operations synced here."""
-        return self._clock
+        return self._own.clock
 
     @property
     def heads(self) -> Mapping[Actor, Head]:
@@ -145,13 +146,13 @@ class Replica:
             case Tick():
                 self._birth_is_due = self._birth is not None
                 self._out.send += self.peers.asks(self.history.wants())
-                self._out.fetch += self.missing.blobs()
+                self._out.fetch += self.missing.next_blobs()
                 self._send(forward=True)
             case Reborn() | Asked() | Arrived():
                 raise AssertionError("work is no control event")
 
     def _link_up(self, event: LinkUp) -> None:
-        self.peers.up(event, self.actor)
+        self.peers.up(event, self.actor, self.clock)
         for dot in event.forked:
             if dot.actor not in self.history.stopped:
                 self._stop(dot.actor, f"{event.peer} has another history of it, at {dot}")
@@ -174,15 +175,18 @@ class Replica:
             refusal = too_many(event.copies, len(self.place.members))
             self._out.replies.append((event.token, refusal))
             return
+        if self._confirmations.is_full():
+            self._out.replies.append((event.token, Failure(FULL)))
+            return
         receipt = Receipt(self.place.shard, dict(event.clock))
-        self._confirmations.add(Waiting(event.token, receipt, (), event.copies), None)
+        self._confirmations.add(Waiting(event.token, receipt, (), event.copies))
         self._release()
 
     def _abandon(self, token: int) -> None:
         self._spread()
         waiting = self._confirmations.abandon(token)
         if waiting is not None:
-            late = Late(waiting.receipt, waiting.dots, self._nodes(waiting))
+            late = Late(waiting.receipt, waiting.dots, self._confirmations.nodes(waiting))
             self._out.replies.append((token, late))
         elif self._making is not None:
             self._abandoned.append(token)
@@ -234,6 +238,9 @@ class Replica:
         if refusal is not None:
             making.replies.append((event.token, refusal))
             return
+        if event.copies > 1 and self._confirmations.is_full(len(making.waits)):
+            making.replies.append((event.token, Failure(FULL)))
+            return
         try:
             making.ask(event)
         except (Poison, StateLost):
@@ -269,12 +276,12 @@ class Replica:
     def _commit(self, number: int) -> None:
         making = self._end(number)
         self.state.rows.commit()
-        self._heads = dict(self.history.heads)
-        self._clock = dict(self.history.clock)
+        for item in making.items:
+            self._heads[item.dot.actor] = item.head
+            self._own.reached(*item.dot)
         self.peers.learned(item.record for item in making.items)
         if making.actor is not None and making.actor != making.actor_before:
             self._birth = None
-            self._confirmations.generalise()
             self.peers.own(making.actor)
         carried = {blob.hash for blob in making.blobs}
         for item in making.items:
@@ -283,8 +290,7 @@ class Replica:
         self._out.replies += making.replies
         self._out.notices += making.notices
         for waiting in making.waits:
-            own = [seq for actor, seq in waiting.dots if actor == self.actor]
-            self._confirmations.add(waiting, max(own) if own else None)
+            self._confirmations.add(waiting)
         self._release()
         self._after()
 
@@ -320,18 +326,11 @@ class Replica:
 
     def _release(self) -> None:
         """Answer those whose operations enough members hold by now."""
-        if self.actor is None or not self._confirmations:
-            return
-        members = self.peers.holdings
-        for waiting, nodes in self._confirmations.released(self.actor, self._clock, members):
-            done = Done(waiting.receipt, waiting.dots, (self.place.node, *nodes))
+        for waiting, nodes in self._confirmations.released():
+            done = Done(waiting.receipt, waiting.dots, nodes)
             self._out.replies.append((waiting.token, done))
-
-    def _nodes(self, waiting: Waiting) -> tuple[str, ...]:
-        own = (self.place.node,) if includes(self._clock, waiting.receipt.clock) else ()
-        return (*own, *waiting.nodes(self.peers.holdings))
 
     def _send(self, *, forward: bool = False) -> None:
         """Tell every peer what is durable here, and send it what it lacks."""
-        self._out.send += self.peers.acks(self._clock, self.missing.users())
-        self._out.send += self.peers.ranges(self._clock, forward=forward)
+        self._out.send += self.peers.acks(self.missing.listed())
+        self._out.send += self.peers.ranges(self.clock, forward=forward)

@@ -5,29 +5,66 @@ from __future__ import annotations
 from hashlib import sha256
 
 from comm import ACTORS_MAX, MISSING_MAX, Ack, Range, Want
-from crdt import Actor, Address, Create, Dot
+from crdt import Actor, Address, Blob, Create, Dot, Record
 from samebox.events import Acknowledged, AppendFailed, Arrived, LinkUp, Wanted
+from samebox.missing import FETCH_MAX, Missing
 from samebox.outgoing import RANGES_MAX, Outgoing
 from samebox.peers import Peers
 from sim import SimCluster
 
 A: Actor = b"a" * 16
+B: Actor = b"b" * 16
 
 
 def peers() -> Peers:
     made = Peers("a", ["a", "b"])
-    made.up(LinkUp(1, "b", {}), A)
+    made.up(LinkUp(1, "b", {}), A, {A: 2000})
+    return made
+
+
+def missing(count: int) -> Missing:
+    made = Missing()
+    for seq in range(1, count + 1):
+        made.add(Blob(sha256(b"%d" % seq).digest(), 1), Dot(A, seq))
     return made
 
 
 def test_a_list_of_missing_blobs_that_has_become_whole_is_told() -> None:
-    made, clock = peers(), {A: 2000}
-    missing = [Dot(A, seq) for seq in range(1, MISSING_MAX + 2)]
-    ((_, first),) = made.acks(clock, missing)
-    assert first.more_missing and len(first.missing) == MISSING_MAX
-    assert list(made.acks(clock, missing)) == []
-    ((_, second),) = made.acks(clock, missing[:-1])
-    assert second == Ack([], list(first.missing), more_missing=False)
+    made, lacking = peers(), missing(MISSING_MAX + 1)
+    assert [ack for _, ack in made.acks(lacking.listed())] == [Ack([(A, 2000)], [], True)]
+    assert list(made.acks(lacking.listed())) == []
+    lacking.stored(sha256(b"1").digest())
+    ((_, second),) = made.acks(lacking.listed())
+    assert second == Ack([], [Dot(A, seq) for seq in range(2, MISSING_MAX + 2)], False)
+
+
+def test_what_is_told_costs_no_walk_through_all_that_is_missing() -> None:
+    lacking = missing(3 * MISSING_MAX)
+    assert lacking.listed() is not None
+    assert lacking.listed()[0] is lacking.listed()[0]
+    turns = [[blob.hash for blob in lacking.next_blobs()] for _ in range(3)]
+    assert [len(turn) for turn in turns] == [FETCH_MAX] * 3
+    assert len({hash_ for turn in turns for hash_ in turn}) == 3 * MISSING_MAX
+
+
+def test_every_peer_is_told_of_what_became_durable_alone() -> None:
+    made = peers()
+    list(made.acks(((), False)))
+    made.learned([Record(B, 1, b"chain", b""), Record(B, 2, b"chain", b"")])
+    assert [ack for _, ack in made.acks(((), False))] == [Ack([(B, 2)])]
+    assert list(made.acks(((), False))) == []
+
+
+def test_another_history_is_forgotten_with_the_conversation_that_showed_it() -> None:
+    """The next greeting is judged anew."""
+    made = peers()
+    (b,) = made.holdings
+    made.acknowledged(1, Ack([(A, 7)]))
+    made.forked(1, A)
+    made.acknowledged(1, Ack([(A, 8)]))
+    assert A not in b.clock
+    made.up(LinkUp(2, "b", {A: 9}), A, {})
+    assert b.clock == {A: 9} and b.forked == {}
 
 
 def test_actors_that_a_peer_makes_up_are_not_remembered_without_bound() -> None:

@@ -19,10 +19,10 @@ import storage.opening
 import storage.recovery
 import storage.tail
 from comm import CHAIN_PREFIX_BYTES, Ack, Delivery, Progress, Records
-from crdt import Actor, Dot, Malformed, Operation, Record, State, read
-from samebox.confirmations import Holding
+from crdt import Actor, Clock, Dot, Malformed, Operation, Record, State, read
 from samebox.events import Batch, LinkUp
 from samebox.history import History, Item
+from samebox.holding import Holding
 from samebox.making import Making
 from samebox.meeting import Met, judge_histories
 from samebox.missing import Missing
@@ -43,7 +43,8 @@ def acknowledges_before_the_sync(patch: Patch) -> None:
 
     def early(self: Replica, making: Making) -> None:
         begin(self, making)
-        self._out.send += self.peers.acks(self.history.clock, self.missing.users())
+        self.peers.learned(item.record for item in making.items)
+        self._out.send += self.peers.acks(self.missing.listed())
 
     patch.setattr(Replica, "_begin", early)
 
@@ -146,7 +147,7 @@ def believes_an_acknowledgement_of_more_than_it_names(patch: Patch) -> None:
 
 
 def counts_a_copy_without_looking(patch: Patch) -> None:
-    patch.setattr(Holding, "holds", lambda self, receipt, dots: True)
+    patch.setattr(Holding, "lacks", lambda self, receipt, dots: None)
 
 
 def drops_a_blob_whose_operation_it_acknowledges(patch: Patch) -> None:
@@ -199,8 +200,8 @@ def uses_the_dots_of_a_batch_that_failed(patch: Patch) -> None:
 def remembers_what_it_sent_on_a_lost_connection(patch: Patch) -> None:
     original, down = Peers.up, Peers.down
 
-    def up(self: Peers, event: LinkUp, own: Actor | None) -> None:
-        original(self, event, own)
+    def up(self: Peers, event: LinkUp, own: Actor | None, clock: Clock) -> None:
+        original(self, event, own, clock)
         before = vars(self).get(f"before {event.peer}")
         if before is not None:
             self._links[event.link].progress._sent = before._sent
