@@ -201,9 +201,11 @@ def _if_all_own_is_there(
     decision: Continue | NewActor, history: History, log: Log
 ) -> Continue | NewActor:
     """Own records that wait for one of another actor which was lost are dots that were used: the
-    next one would be given twice."""
+    next one would be given twice. So might the first one, where the log holds none."""
     if isinstance(decision, Continue):
         tip, seq = log.tips().get(decision.actor), history.head(decision.actor).seq
+        if tip is None:
+            return NewActor(("the log holds nothing of the actor that was to write here",))
         if tip is not None and tip.seq > seq:
             waiting = f"own records {seq + 1} to {tip.seq} wait for others that are missing"
             return NewActor((waiting,))

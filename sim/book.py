@@ -50,7 +50,8 @@ class Book:
     `chains` and `contents` what every dot names, by actor; `made_for` the dots of a request.
     `suspect` are the nodes whose medium was spoiled, with how often; `troubled` those with any
     trouble of the disk; both for good.
-    `calm_since` is when a node was last made slow. Once bytes were `garbled`, actors may stop."""
+    `calm_since` is when a node was last made slow. Once bytes were `garbled`, actors may stop; on
+    the word of `liars` nothing is to be built."""
 
     def __init__(self, world: World, names: Sequence[str]) -> None:
         self.world = world
@@ -66,6 +67,7 @@ class Book:
         self.calm_since: dict[str, int] = {}
         self.outcomes: dict[str, int] = {}
         self.garbled = False
+        self.liars: dict[str, None] = {}
         self.lives: dict[str, Life] = {}
         for name in names:
             self.add(name)
@@ -93,6 +95,10 @@ class Book:
         self.suspect[node] += 1
         self.durable[node] = {}
         self.last_batch[node] = ()
+
+    def lies(self, node: str) -> None:
+        self.liars[node] = None
+        self.garbled = True
 
     def disturbed(self, node: str, until_us: int = 0) -> None:
         """Paused, slow or deaf until now, or then."""

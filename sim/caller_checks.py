@@ -64,7 +64,8 @@ class CallerChecks(Book):
         """Whoever a receipt names has it, unless its medium was damaged since it said so."""
         for node in nodes:
             for dot in dots:
-                if node not in self.suspect and not covers(self.durable[node], dot):
+                trusted = node not in self.suspect and node not in self.liars
+                if trusted and not covers(self.durable[node], dot):
                     text = f"told that {node} holds {dot}, which it does not"
                     raise self.broken("3", shell.name, text)
         if dots and nodes:

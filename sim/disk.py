@@ -45,7 +45,8 @@ class SimulatedDisk:
     capacity        bytes that the files may have together; `DiskFull` beyond, after a part was
                     written; None is no limit
     read_only_from  every change from the operation with this number on raises `DiskReadOnly`
-    failing_writes  so many of the next writes raise `DiskWriteFailed`
+    failing_writes  so many of the next writes raise `DiskWriteFailed`, after half of the bytes;
+                    so do creations, renamings and removals, which then change nothing
     failing_syncs   so many of the next syncs raise `SyncFailed`
     unreadable      (name, offset): reading across it raises `DiskReadFailed`
     """
@@ -140,6 +141,7 @@ class SimulatedDisk:
         file = self._file(name)
         if self.failing_writes:
             self.failing_writes -= 1
+            file.change(Write(offset, data[: len(data) // 2]))
             raise DiskWriteFailed(f"{name}: input/output error")
         fitting = self._fitting(file, offset, len(data))
         file.change(Write(offset, data[:fitting]))
@@ -200,6 +202,9 @@ class SimulatedDisk:
             raise PowerCut(f"operation {self.operations}")
 
     def _change_names(self, change: dict[str, PagedFile | None]) -> None:
+        if self.failing_writes:
+            self.failing_writes -= 1
+            raise DiskWriteFailed(f"{', '.join(change)}: input/output error")
         _apply_names(change, self._cached)
         self._renamings.append(change)
         self._end()

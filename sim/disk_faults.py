@@ -57,7 +57,7 @@ def write_error(setting: Setting) -> str | None:
     host = _troubled(setting)
     if host is None:
         return None
-    host.machine.disk.failing_writes = 1
+    host.machine.disk.failing_writes = setting.world.random.randrange(1, 3)
     return host.name
 
 
@@ -124,6 +124,42 @@ def misdirected(setting: Setting) -> str | None:
         data = disk.content(other[0], other[1] // 512 * 512, 512)
     disk.overwrite(name, start, data)
     return f"{host.name} {name} at {start}"
+
+
+def stale(setting: Setting) -> str | None:
+    """A write never reaches its sector: after some time the old content is found there again."""
+    found = _damaged(setting)
+    if found is None:
+        return None
+    host, name, at = found
+    disk, start = host.machine.disk, at // 512 * 512
+    before = disk.content(name, start, 512).ljust(512, b"\0")
+
+    def show_old() -> None:
+        if setting.world.is_hostile and host.machine.disk is disk and name in disk.names():
+            disk.overwrite(name, start, before)
+            setting.world.say("!", f"{host.name} {name} at {start} is as it was before")
+
+    setting.world.later(setting.world.between(MILLISECOND, 10 * SECOND), show_old)
+    return f"{host.name} {name} at {start}"
+
+
+def file_removed(setting: Setting) -> str | None:
+    """Somebody clears up old files by hand, while the node runs or while it is stopped."""
+    host = setting.any_doomed()
+    disk = host.machine.disk
+    newest = max((name for name in disk.names() if name.startswith("log/")), default="")
+    names = [name for name in disk.names() if "/" in name and name < newest]
+    names += [name for name in disk.names() if name.startswith("packs/")]
+    if not names:
+        return None
+    name = setting.world.random.choice(names)
+    for _ in range(2):  # more than one place
+        setting.watch.medium_damaged(host.name)
+    if setting.world.chance(2):
+        host.stop("asked to", setting.world.between(10 * MILLISECOND, 5 * SECOND))
+    disk.forget(name)
+    return f"{host.name} {name}"
 
 
 def unreadable(setting: Setting) -> str | None:
@@ -210,6 +246,8 @@ DISK_FAULTS = (
     Fault("slow disk", ("15",), 3, slow),
     Fault("bit flip", ("4", "5", "17"), 4, bit_flip),
     Fault("misdirected write", ("16",), 2, misdirected),
+    Fault("stale sector", ("16",), 2, stale),
+    Fault("file removed", ("18", "119"), 1, file_removed),
     Fault("unreadable sector", ("10",), 2, unreadable),
     Fault("stray files", ("21",), 1, stray_files),
     Fault("disk lost", ("82",), 1, disk_lost),

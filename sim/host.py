@@ -17,11 +17,12 @@ from samebox.limits import Limits
 from samebox.making import Place
 from samebox.store import Surroundings, open_store
 from sim.disk import PowerCut
+from sim.liar import flipped, spoken
 from sim.losable_rows import LosableRows
 from sim.machine import Machine
 from sim.network import Network
 from sim.shell import Shell
-from sim.watch import Watch
+from sim.watch import ASKED, Watch
 from sim.world import MILLISECOND, SECOND, World
 from storage import Damaged, StorageError
 
@@ -38,6 +39,7 @@ class Habits(Struct, frozen=True):
     message_bytes: int
     buffer_bytes: int
     job_us: int
+    turn_us: int
 
 
 class Host:
@@ -64,6 +66,8 @@ class Host:
         self.is_shunned = False
         self.dies_in = 0
         self.garbles = 0
+        self.lies = 0
+        self.novelties = 0
         self.actor_at_start: Actor | None = None
         self.slow_us = 0
         self.clock_offset_ms = 0
@@ -216,27 +220,34 @@ class Host:
         self.machine.disk.heal()
         self.watch.disturbed(self.name, self.world.now + self.slow_us)
         self.slow_us = self.clock_offset_ms = 0
-        self.garbles = self.dies_in = 0
+        self.garbles = self.dies_in = self.novelties = 0
+        if self.lies:
+            self.stop_lying()
         if isinstance(self.rows, LosableRows):
             self.rows.fails_in = None
         self.listen_again()
         self.go_on()
         self.start()
 
-    def garbled(self, message: Message) -> Message:
-        """What memory that fails makes of a message: a record with a bit that is another."""
-        if self.garbles == 0 or not isinstance(message, Records):
-            return message
-        self.garbles -= 1
-        random = self.world.random
-        items = list(message.items)
-        place = random.randrange(len(items))
-        data, blobs = items[place]
-        changed = bytearray(data)
-        changed[random.randrange(len(data))] ^= 1 << random.randrange(8)
-        items[place] = (bytes(changed), blobs)
-        self.world.say(self.name, f"garbles {message.actor.hex()[:8]}:{message.first + place}")
-        return Records(message.actor, message.first, message.chain, items)
+    def stop_lying(self) -> None:
+        """It is mended and started again: what it has claimed ends with its connections."""
+        self.lies = 0
+        self.stop(f"{ASKED} to: it lied")
+
+    def spoken(self, message: Message) -> list[Message]:
+        """What goes out where its process says `message`."""
+        if self.lies:
+            self.lies -= 1
+            said = spoken(message, self.world.random, cluster=CLUSTER, shard=SHARD)
+            self.world.say(self.name, f"lies: {type(message).__name__}, {len(said)} messages")
+            if not self.lies:
+                self.world.later(MILLISECOND, self.stop_lying)
+            return said
+        if self.garbles and isinstance(message, Records):
+            self.garbles -= 1
+            self.world.say(self.name, f"garbles {message.actor.hex()[:8]} from {message.first}")
+            return [flipped(message, self.world.random)]
+        return [message]
 
     # --- What the process asks of its machine -----------------------------------------------------
 

@@ -25,11 +25,15 @@ class Path:
     def __init__(self, source: str, target: str) -> None:
         self.source = source
         self.target = target
+        self.is_cut = False
+        self.held: list[Callable[[], None]] = []
+        self.be_usual()
+
+    def be_usual(self) -> None:
         self.latency_us = 200
         self.jitter_us = 300
-        self.is_cut = False
         self.is_dribbling = False
-        self.held: list[Callable[[], None]] = []
+        self.ns_per_byte = 0
 
 
 class Side:
@@ -109,6 +113,8 @@ class Side:
         self._outstanding += len(piece or b"")
         delay = path.latency_us + world.random.randrange(path.jitter_us + 1)
         self._arrival = max(self._arrival, world.now + delay)
+        if path.ns_per_byte and piece:
+            self._arrival += len(piece) * path.ns_per_byte // 1000
         world.later(self._arrival - world.now, self._arrive)
 
     def _arrive(self) -> None:

@@ -106,6 +106,38 @@ def deaf_reader(setting: Setting) -> str | None:
     return _text([host.name], length)
 
 
+def slow_reader(setting: Setting) -> str | None:
+    """Takes a little, and then nothing for a while, again and again."""
+    host = setting.any_running()
+    if host is None:
+        return None
+    left = setting.world.random.randrange(5, 60)
+
+    def pause() -> None:
+        nonlocal left
+        left -= 1
+        host.listen_again()
+        if left and setting.world.is_hostile:
+            host.is_deaf = True
+            setting.world.later(setting.world.random.randrange(SECOND), pause)
+
+    pause()
+    return f"{host.name}, {left} times"
+
+
+def narrow_line(setting: Setting) -> str:
+    one, other = setting.any_pair()
+    path = setting.network.paths[one, other]
+    path.ns_per_byte = setting.world.random.choice((1_000, 30_000, 1_000_000))
+    length = setting.world.between(SECOND, 30 * SECOND)
+
+    def widen() -> None:
+        path.ns_per_byte = 0
+
+    setting.world.later(length, widen)
+    return _text([one, "->", other, f"{path.ns_per_byte} ns a byte"], length)
+
+
 NETWORK_FAULTS = (
     Fault("partition", ("39",), 4, partition),
     Fault("partial cut", ("41",), 4, partial_cut),
@@ -115,4 +147,6 @@ NETWORK_FAULTS = (
     Fault("clogged", ("42", "48", "49"), 3, clogged),
     Fault("dribble", ("49", "66"), 2, dribble),
     Fault("deaf reader", ("51",), 2, deaf_reader),
+    Fault("slow reader", ("51",), 2, slow_reader),
+    Fault("narrow line", ("49",), 2, narrow_line),
 )

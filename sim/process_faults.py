@@ -101,6 +101,25 @@ def garbling(setting: Setting) -> str | None:
     return host.name
 
 
+def lying(setting: Setting) -> str | None:
+    """A member says what is not true, for some messages; then somebody mends it."""
+    host = setting.any_running()
+    if host is None:
+        return None
+    host.lies = setting.world.random.randrange(1, 20)
+    setting.watch.lies(host.name)
+    return f"{host.name}, {host.lies} messages"
+
+
+def later_version(setting: Setting) -> str | None:
+    """One node runs a later version and writes what the others do not understand."""
+    host = setting.any_running()
+    if host is None:
+        return None
+    host.novelties = setting.world.random.randrange(1, 10)
+    return f"{host.name}, {host.novelties} operations"
+
+
 def cloned(setting: Setting) -> str | None:
     """A second process with the name, the certificate and a copy of the data of a node."""
     host = setting.any_doomed()
@@ -140,6 +159,8 @@ PROCESS_FAULTS = (
     Fault("killed at work", ("1", "2", "23", "28"), 6, killed_at_work),
     Fault("state lost", ("13",), 1, state_lost),
     Fault("garbling", ("29", "66", "72"), 1, garbling),
+    Fault("lying", ("37", "58", "70", "71", "72", "73", "75"), 2, lying),
+    Fault("later version", ("31",), 2, later_version),
     Fault("cloned", ("64", "118"), 1, cloned),
     Fault("away for long", ("50",), 1, away_for_long),
 )

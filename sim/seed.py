@@ -115,6 +115,7 @@ def _habits(world: World, limits: Limits | None) -> Habits:
         message_bytes=world.random.choice((1, 300, 4096, 256 << 10)),
         buffer_bytes=world.random.choice((2_000, 64 << 10, 1 << 20)),
         job_us=world.random.choice((300, 3 * MILLISECOND, 50 * MILLISECOND)),
+        turn_us=world.random.choice((200, 5 * MILLISECOND, 60 * MILLISECOND)),
     )
 
 
@@ -135,7 +136,7 @@ def _heal(setting: Setting, work: Workload) -> None:
     work.is_over = True
     network.mend_all()
     for path in network.paths.values():
-        path.latency_us, path.jitter_us, path.is_dribbling = 200, 300, False
+        path.be_usual()
     for clone in setting.clones:
         clone.retire()
     for host in setting.hosts.values():

@@ -13,11 +13,14 @@ from typing import TYPE_CHECKING, TypeAlias
 from crdt import Blob, Clock, Request, RequestId, StateLost
 from samebox.events import (
     Abandoned,
+    Acknowledged,
     AppendFailed,
+    Arrived,
     Asked,
     Batch,
     BlobStored,
     Carried,
+    Event,
     Failure,
     Outcome,
     Ready,
@@ -32,6 +35,7 @@ from samebox.store import Store
 from samebox.supply import RecentRecords
 from sim.disk import PowerCut
 from sim.links import Links
+from sim.novelties import novelty
 from sim.pulls import Pulls
 from sim.world import MILLISECOND, Action
 from storage import ChainBroken, DiskFull, DiskReadOnly, StorageError
@@ -40,6 +44,8 @@ if TYPE_CHECKING:
     from sim.host import Host
 
 TICK_US = 250 * MILLISECOND
+NO_LINK = 0
+"""Of records that come from nobody."""
 
 Job: TypeAlias = Callable[[], object]
 Ended: TypeAlias = Callable[[object], None]
@@ -119,12 +125,14 @@ class Shell:
     def stir(self) -> None:
         if not self._stirred:
             self._stirred = True
-            self.later(self.world.random.randrange(20, 200), self._turn)
+            self.later(self.world.random.randrange(20, self.host.habits.turn_us), self._turn)
 
     def _turn(self) -> None:
         self._stirred = False
         busy = self.replica.is_busy
         events = self.incoming.take(busy=busy)
+        if self.host.novelties and not busy:
+            events += self._novelty(events)
         try:
             if events:
                 self._do(self.watch.step(self, events))
@@ -135,6 +143,16 @@ class Shell:
             self.links.have_room()
         if self.incoming.has_work and not self.replica.is_busy:
             self.stir()
+
+    def _novelty(self, events: list[Event]) -> list[Event]:
+        """A record of this node as a later version of the program."""
+        if any(not isinstance(event, Acknowledged) for event in events):
+            return []
+        records = novelty(self.store, self.world.random)
+        if records is None:
+            return []
+        self.host.novelties -= 1
+        return [Arrived(NO_LINK, records)]
 
     def _do(self, ready: Ready) -> None:
         if ready.append is not None:

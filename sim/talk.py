@@ -127,7 +127,7 @@ class Talk:
                 else:
                     break
         except PeerBroke as error:
-            self.shell.watch.broke(self.shell, str(error))
+            self.shell.watch.broke(self.shell, self.peer, str(error))
             self.end(str(error))
         self.side.is_reading = not self._is_blocked and not self.shell.host.is_deaf
         if not self.side.is_reading and not self.is_over:
@@ -338,4 +338,5 @@ class Talk:
         self._small = []
         for message in messages:
             self.shell.watch.sending(self.shell, self.peer, message)
-            self._write(self.shell.host.garbled(message))
+            for said in self.shell.host.spoken(message):
+                self._write(said)

@@ -124,9 +124,10 @@ class Verdict:
 
     def _check_confirmed(self) -> None:
         clock = self.shells()[0].replica.clock
+        lost_or_never_there = {**self._watch.suspect, **self._watch.liars}
         for told in self._watch.confirmed:
             for dot in told.dots:
-                excused = all(node in self._watch.suspect for node in told.nodes)
+                excused = all(node in lost_or_never_there for node in told.nodes)
                 if not covers(clock, dot) and not excused:
                     text = f"{dot} was confirmed as held by {', '.join(told.nodes)}; it is gone"
                     raise Violation(self._world, "O1", told.node, text)

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 CONTROL_MAX = 4096
 """Control events between two steps: far above what a second of a small world can make."""
+BATCH_ENDS = (Synced, AppendFailed)
 ASKED = "asked"
 """What the reason of a stop begins with that somebody asked for."""
 
@@ -65,10 +66,11 @@ class Watch(DiskChecks, LinkChecks, CallerChecks):
             self._check_delivered(shell, life, operation)
         for token, outcome in ready.replies:
             self.replied(shell, life, token, outcome)
-        if not shell.replica.is_busy:
+        if not shell.replica.is_busy and any(isinstance(event, BATCH_ENDS) for event in events):
             self._check_state(shell)
             if life.delivered != shell.replica.clock:
                 raise self.broken("6", shell.name, "the clock is not that of what was delivered")
+        self._check_stopped(shell)
         self._check_bounds(shell)
         return ready
 
@@ -97,6 +99,9 @@ class Watch(DiskChecks, LinkChecks, CallerChecks):
                 cause = Dot(other, needed)
                 text = f"{operation.dot} delivered before {cause}, which it depends on"
                 raise self.broken("6", shell.name, text)
+        if operation.lamport > seq + sum(operation.others.values()):
+            text = f"{operation.dot} has Lamport time {operation.lamport}, more than came before it"
+            raise self.broken("10", shell.name, text)
         if self.durable[shell.name].get(actor, 0) < seq:
             text = f"{operation.dot} is called delivered before it is synced"
             raise self.broken("3", shell.name, text)
@@ -126,8 +131,11 @@ class Watch(DiskChecks, LinkChecks, CallerChecks):
         if ahead:
             names = ", ".join(actor.hex()[:8] for actor in ahead)
             raise self.broken("4", shell.name, f"the state is ahead of the log with {names}")
-        if replica.history.stopped and not self.garbled:
-            (actor, reason), *_ = replica.history.stopped.items()
+
+    def _check_stopped(self, shell: Shell) -> None:
+        stopped = shell.replica.history.stopped
+        if stopped and not self.garbled:
+            (actor, reason), *_ = stopped.items()
             raise self.broken("10", shell.name, f"actor {actor.hex()[:8]} was stopped: {reason}")
 
     def _check_bounds(self, shell: Shell) -> None:

@@ -134,3 +134,14 @@ def test_one_start_finds_the_damage_of_all_segments_and_says_so() -> None:
     ]
     assert said[3:] == [f"records {actor.hex()[:8]}:2-4 are missing"]
     assert again.replica.actor != actor
+
+
+def test_a_log_whose_files_were_removed_is_not_gone_on_with() -> None:
+    """Its first dot was given to an operation that others may hold."""
+    machine = Machine("a")
+    store = opened(machine)
+    before = store.replica.actor
+    for name in machine.disk.names():
+        if name.startswith("log/"):
+            machine.remove(name)
+    assert opened(machine).replica.actor != before

@@ -6,6 +6,7 @@ wrong. None of them needs a hook in the product.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -19,9 +20,9 @@ import storage.opening
 import storage.recovery
 import storage.tail
 from comm import CHAIN_PREFIX_BYTES, Ack, Delivery, Progress, Records
-from crdt import Actor, Clock, Dot, Malformed, Operation, Record, State, read
+from crdt import Actor, Clock, Dot, Malformed, Operation, Record, State, Unknown, read
 from samebox.events import Batch, LinkUp
-from samebox.history import History, Item
+from samebox.history import History, Item, Poison
 from samebox.holding import Holding
 from samebox.making import Making
 from samebox.meeting import Met, judge_histories
@@ -249,6 +250,29 @@ def does_not_listen_when_its_later_records_are_shown(patch: Patch) -> None:
     patch.setattr("sim.talk.judge_histories", deaf)
 
 
+def forgets_that_a_start_did_not_end(patch: Patch) -> None:
+    def forgetful(identity: Any, **kwargs: Any) -> Any:
+        return original(identity and dataclasses.replace(identity, is_starting=False), **kwargs)
+
+    original = storage.continuity
+    patch.setattr("samebox.store.continuity", forgetful)
+
+
+def stops_at_what_it_does_not_understand(patch: Patch) -> None:
+    original = History._admit
+
+    def strict(self: History, item: Item) -> Item:
+        if isinstance(item.operation.body, Unknown):
+            raise Poison(item.operation.dot.actor, "a kind of a later version")
+        return original(self, item)
+
+    patch.setattr(History, "_admit", strict)
+
+
+def takes_any_lamport_time(patch: Patch) -> None:
+    patch.setattr(History, "_admit", _admitted_unjudged)
+
+
 PLANTED: tuple[Callable[[Patch], None], ...] = (
     acknowledges_before_the_sync,
     sends_its_operations_before_the_sync,
@@ -273,4 +297,7 @@ PLANTED: tuple[Callable[[Patch], None], ...] = (
     goes_on_though_own_records_wait,
     greets_with_what_is_not_synced,
     does_not_listen_when_its_later_records_are_shown,
+    forgets_that_a_start_did_not_end,
+    stops_at_what_it_does_not_understand,
+    takes_any_lamport_time,
 )

@@ -42,6 +42,9 @@ KEPT: Mapping[str, int] = {
     "goes_on_though_own_records_wait": 224,
     "greets_with_what_is_not_synced": 0,
     "does_not_listen_when_its_later_records_are_shown": 245,
+    "forgets_that_a_start_did_not_end": 0,
+    "stops_at_what_it_does_not_understand": 0,
+    "takes_any_lamport_time": 0,
 }
 
 
@@ -61,6 +64,9 @@ WORLDS: Mapping[str, Options] = {
     "reads_its_log_once_though_a_hole_was_filled": striking("bit flip", "kill"),
     "goes_on_though_own_records_wait": striking(
         "bit flip", "stopped and started", errands=60, limits=SHORT_SEGMENTS
+    ),
+    "forgets_that_a_start_did_not_end": striking(
+        "bit flip", "power cut", "power cut at an operation", errands=30
     ),
     "does_not_listen_when_its_later_records_are_shown": striking(
         "rolled back", "clogged", "partial cut", errands=80, limits=SHORT_SEGMENTS
