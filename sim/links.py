@@ -91,6 +91,7 @@ class Links:
         self._outgoing[link] = (Outgoing(), talk)
         if older is not None:
             older.talk.end("a newer connection took over")
+        self.shell.pulls.up(talk.peer)
         return link
 
     def down(self, talk: Talk, link: int) -> None:
@@ -98,6 +99,7 @@ class Links:
         standing = self.standings.get(talk.peer)
         if standing is not None and standing.link == link:
             del self.standings[talk.peer]
+            self.shell.pulls.down(talk.peer)
             if talk.peer in self._until_down:
                 del self._until_down[talk.peer]
                 self._dial(talk.peer)

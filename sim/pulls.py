@@ -1,12 +1,17 @@
-"""Blobs asked of peers by one process and given to them, on connections of their own."""
+"""Blobs asked of peers by one process and given to them, on connections of their own.
+
+Who is asked for what is decided by samebox.pulling, as in samebox.io.puller.
+"""
 
 from __future__ import annotations
 
-from collections import deque
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from comm import BlobBytes, Message, NoBlob, WantBlob, encode, encode_frame
 from crdt import Blob
+from samebox.pulling import STALL_S, Pulling
 from sim.network import Side
 from sim.talk import Talk
 from sim.world import SECOND
@@ -23,132 +28,175 @@ if TYPE_CHECKING:
     from sim.shell import Shell
 
 PULL_AGAIN_US = SECOND // 2
+"""After something failed."""
 ANSWER_US = 60 * SECOND
+LOOK_US = int(STALL_S * SECOND)
+"""Now and then all who are idle look whether another one stalls."""
+
+
+class Asking(Struct):
+    """What goes on with one connected peer: the question under way, and its number."""
+
+    peer: str
+    talk: Talk | None = None
+    blob: Blob | None = None
+    number: int = 0
 
 
 class Pulls:
-    """One blob at a time, from one connected peer after the other."""
+    """One blob at a time from each connected peer."""
 
     def __init__(self, shell: Shell) -> None:
         self._shell = shell
-        self._wanted: dict[bytes, Blob] = {}
-        self._talks: dict[str, Talk] = {}
-        self._blob: Blob | None = None
-        self._peers: deque[str] = deque()
-        self._asked: Talk | None = None
-        self._attempt = 0
+        self._pulling = Pulling()
+        self._asking: dict[str, Asking] = {}
+
+    def begin(self) -> None:
+        self._shell.later(LOOK_US, self._look_again)
 
     def want(self, blob: Blob) -> None:
         assert blob.chunks is None, "the workload makes no blobs of several pieces"
-        self._wanted.setdefault(blob.hash, blob)
-        if self._blob is None:
-            self._begin()
+        if self._shell.store.packs.has(blob.hash):
+            self._stored(blob)
+        elif self._pulling.want(blob, self._now()):
+            self._go_on()
+
+    def up(self, peer: str) -> None:
+        """A link with `peer` is up; the one before may be so still."""
+        if peer not in self._asking:
+            self._asking[peer] = Asking(peer)
+            self._pulling.up(peer)
+            self._ask(self._asking[peer])
+
+    def down(self, peer: str) -> None:
+        asking = self._asking.pop(peer, None)
+        if asking is not None:
+            self._pulling.down(peer, self._now())
+            if asking.talk is not None:
+                asking.talk.end("no link")
+            self._go_on()
 
     # --- Asking ----------------------------------------------------------------------------------
 
-    def _begin(self) -> None:
-        self._blob = next(iter(self._wanted.values()), None)
-        if self._blob is not None:
-            self._peers = deque(self._shell.links.connected())
-            self._try_next()
+    def _now(self) -> float:
+        return self._shell.world.now / SECOND
 
-    def _try_next(self) -> None:
-        self._attempt += 1
-        self._asked = None
-        blob = self._blob
-        assert blob is not None
-        if self._shell.store.packs.has(blob.hash):
-            self._stored(blob)
-        elif not self._peers:
-            del self._wanted[blob.hash]
-            self._blob = None
-            self._shell.later(PULL_AGAIN_US, self._begin_if_idle)
+    def _look_again(self) -> None:
+        self._go_on()
+        self.begin()
+
+    def _go_on(self) -> None:
+        """All who are idle look whether there is something for them."""
+        for asking in list(self._asking.values()):
+            self._ask(asking)
+
+    def _ask(self, asking: Asking) -> None:
+        if asking.blob is not None or self._asking.get(asking.peer) is not asking:
+            return
+        blob = self._pulling.next(asking.peer, self._now())
+        if blob is None:
+            return
+        asking.blob = blob
+        asking.number += 1
+        number = asking.number
+        self._shell.later(ANSWER_US, lambda: self._fail(asking, number))
+        if asking.talk is not None:
+            _send(asking.talk, WantBlob(blob.hash))
         else:
-            self._ask(self._peers.popleft(), self._attempt)
+            self._dial(asking, number)
 
-    def _begin_if_idle(self) -> None:
-        if self._blob is None:
-            self._begin()
-
-    def _ask(self, peer: str, attempt: int) -> None:
-        def over(reason: str = "") -> None:
-            if self._attempt == attempt and self._asked is not None:
-                self._asked.end("no answer")
-            elif self._attempt == attempt:
-                self._try_next()
-
+    def _dial(self, asking: Asking, number: int) -> None:
         def connected(side: Side) -> None:
-            if self._shell.is_alive:
-                self._talks[peer] = talk = self._talk(peer, side)
-                if self._attempt == attempt:
-                    self._asked = talk
+            if self._shell.is_alive and self._asking.get(asking.peer) is asking:
+                asking.talk = self._talk(asking, side)
             else:
                 side.close()
 
-        self._shell.later(ANSWER_US, over)
-        known = self._talks.get(peer)
-        if known is not None:
-            self._request(known)
-        else:
-            dial = self._shell.host.network.dial
-            dial(self._shell.name, peer, connected, lambda reason: self._shell.now(over))
+        def failed(reason: str) -> None:
+            self._shell.now(lambda: self._fail(asking, number))
 
-    def _talk(self, peer: str, side: Side) -> Talk:
+        self._shell.host.network.dial(self._shell.name, asking.peer, connected, failed)
+
+    def _talk(self, asking: Asking, side: Side) -> Talk:
         def greeted() -> None:
-            if self._asked is talk:
-                self._request(talk)
+            if asking.blob is not None:
+                _send(talk, WantBlob(asking.blob.hash))
 
         def ended() -> None:
-            self._talks.pop(peer, None)
-            if self._asked is talk:
-                self._try_next()
+            if asking.talk is talk:
+                asking.talk = None
+                self._fail(asking, asking.number)
 
-        talk = Talk(self._shell, side, expected=peer, purpose="blobs", ended=ended, greeted=greeted)
+        talk = Talk(
+            self._shell,
+            side,
+            expected=asking.peer,
+            purpose="blobs",
+            ended=ended,
+            greeted=greeted,
+        )
         return talk
 
-    def _request(self, talk: Talk) -> None:
-        assert self._blob is not None
-        self._asked = talk
-        _send(talk, WantBlob(self._blob.hash))
+    def _fail(self, asking: Asking, number: int) -> None:
+        """The question with this number had no answer."""
+        if asking.number != number or asking.blob is None:
+            return
+        self._pulling.release(asking.peer, asking.blob)
+        asking.number += 1
+        talk, asking.talk = asking.talk, None
+        if talk is not None:
+            talk.end("no answer")
+        self._pause(asking)
+
+    def _pause(self, asking: Asking) -> None:
+        """Others may go on at once, this one does so later."""
+
+        def later() -> None:
+            asking.blob = None
+            self._ask(asking)
+
+        self._go_on()
+        self._shell.later(PULL_AGAIN_US, later)
 
     def answered(self, talk: Talk, message: Message) -> None:
-        blob = self._blob
-        if talk is not self._asked or blob is None:
+        asking = self._asking.get(talk.peer)
+        if asking is None or asking.talk is not talk or asking.blob is None:
             return
-        self._asked = None
+        blob = asking.blob
+        asking.number += 1
         match message:
             case BlobBytes(hash_, data) if hash_ == blob.hash:
-                self._attempt += 1
                 self._shell.submit(
-                    lambda: self._keep(blob, data), lambda end: self._kept(blob, end)
+                    lambda: self._keep(blob, data), lambda end: self._kept(asking, blob, end)
                 )
             case _:
-                self._try_next()
+                self._pulling.lacks(asking.peer, blob, self._now())
+                asking.blob = None
+                self._ask(asking)
 
     def _keep(self, blob: Blob, data: bytes) -> None:
         packs = self._shell.store.packs
         packs.put(blob.hash, data)
         packs.sync()
 
-    def _kept(self, blob: Blob, result: object) -> None:
+    def _kept(self, asking: Asking, blob: Blob, result: object) -> None:
         match result:
             case None:
                 self._stored(blob)
-            case DiskFull() | DiskReadOnly():
-                self._try_next()
-            case BlobDamaged():
-                self._try_next()
+                asking.blob = None
+                self._ask(asking)
+            case DiskFull() | DiskReadOnly() | BlobDamaged():
+                self._pulling.release(asking.peer, blob)
+                self._pause(asking)
             case StorageError():
                 self._shell.fail(result)
             case _:
                 raise AssertionError(f"a pull has no other end: {result!r}")
 
     def _stored(self, blob: Blob) -> None:
-        self._wanted.pop(blob.hash, None)
-        self._blob = None
+        self._pulling.stored(blob)
         self._shell.watch.blob_stored(self._shell, blob)
         self._shell.blob_stored(blob)
-        self._begin()
 
     # --- Answering -------------------------------------------------------------------------------
 

@@ -79,6 +79,7 @@ class Shell:
         if self.store.birth is not None:
             self.bring(self.store.birth)
         self.links.begin()
+        self.pulls.begin()
         self.later(self.world.between(0, TICK_US), self._tick)
 
     # --- Time ----------------------------------------------------------------------------------

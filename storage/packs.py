@@ -1,8 +1,8 @@
 """Blob packs of one shard: immutable bytes, named by their SHA-256, appended to pack files.
 
 The rule of durability: a blob is held once a `sync` after its `put` has returned, and `has` says
-so; until then it waits. `has` and `hashes` look at memory alone and may be called from any thread;
-everything else belongs to the thread that drives the disk.
+so; until then it waits. `has`, `knows` and `hashes` look at memory alone and may be called from any
+thread; everything else belongs to the thread that drives the disk.
 """
 
 from __future__ import annotations
@@ -139,6 +139,10 @@ class Packs:
         """Whether the blob is held, durably."""
         found = hash_ not in self._waiting and self._find(hash_) is not None
         return found and hash_ not in self._damaged
+
+    def knows(self, hash_: bytes) -> bool:
+        """Whether the blob is held, or will be at the next `sync`."""
+        return hash_ not in self._damaged and self._find(hash_) is not None
 
     def get(self, hash_: bytes) -> bytes:
         """The blob, verified. One that waits is found as well.

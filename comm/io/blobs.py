@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from hashlib import sha256
 from typing import Protocol
 
@@ -13,7 +14,10 @@ from comm.io.stream import FrameStream
 from comm.messages import BlobBytes, Bye, Message, NoBlob, Unknown, WantBlob, decode, encode
 
 ANSWER_S = 60.0
-"""For an answer, however busy the peer's disk is; and for 256 KiB of it to be taken."""
+"""For an answer to begin, however busy the peer's disk is; for PROGRESS_BYTES more of it to come;
+and for 256 KiB of it to be taken."""
+PROGRESS_BYTES = 16 << 10
+"""A peer that lets single bytes trickle is as good as silent."""
 IDLE_S = 300.0
 """A connection on which nothing was asked for so long is closed by the one who answers."""
 
@@ -27,9 +31,14 @@ class BlobSource(Protocol):
 
 
 async def fetch_blob(
-    frames: FrameStream, hash: bytes, *, within_s: float = ANSWER_S
+    frames: FrameStream,
+    hash: bytes,
+    *,
+    within_s: float = ANSWER_S,
+    progressed: Callable[[], object] = lambda: None,
 ) -> bytes | None:
-    """The blob, verified; None where the peer does not hold it. One task at a time.
+    """The blob, verified; None where the peer does not hold it. One task at a time. `progressed`
+    is told whenever PROGRESS_BYTES have come.
 
     Raises LinkLost, and PeerBroke where what came is not what was asked for. Whatever is raised,
     cancellation too, the answer may still come: `frames` is closed.
@@ -38,7 +47,10 @@ async def fetch_blob(
         await frames.send_frames(encode_frame(encode(WantBlob(hash))), within_s=within_s)
         message: Message | Unknown = Unknown(0)
         while isinstance(message, Unknown):
-            message = decode(await frames.receive_frame(within_s=within_s))
+            payload = await frames.receive_frame(
+                within_s=within_s, bytes_least=PROGRESS_BYTES, progressed=progressed
+            )
+            message = decode(payload)
         return _blob_in(message, hash)
     except BaseException:
         await frames.close()

@@ -6,7 +6,7 @@ finished then, and says so to whoever tries again. Nothing is flushed at the end
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import trio
@@ -42,24 +42,39 @@ class FrameStream:
                         await self._stream.send_all(view[start : start + WRITE_BYTES])
             self._finished = False
 
-    async def receive_frame(self, *, within_s: float) -> bytes:
-        """The next frame; some bytes have to come every `within_s`.
+    async def receive_frame(
+        self,
+        *,
+        within_s: float,
+        bytes_least: int = 1,
+        progressed: Callable[[], object] = lambda: None,
+    ) -> bytes:
+        """The next frame; of a longer one, so many bytes have to come every `within_s`, and
+        `progressed` is told each time that they have.
 
         Raises LinkLost at the end of the stream, PeerBroke at a length out of range.
         """
+        came, deadline = 0, trio.current_time() + within_s
         while isinstance(frame := self.reader.next_frame(), NeedMore):
-            data = await self._receive(FEED_BYTES_MAX, within_s)
+            left_s = max(0.0, deadline - trio.current_time())
+            with _losing(_silence(came, within_s)), trio.fail_after(left_s):
+                data = await self._stream.receive_some(FEED_BYTES_MAX)
             if not data:
                 where = "" if self.reader.is_empty else " inside a frame"
                 raise LinkLost(f"the peer closed the connection{where}")
-            self.reader.feed(data)
+            self.reader.feed(bytes(data))
+            came += len(data)
+            if came >= bytes_least:
+                progressed()
+                came, deadline = 0, trio.current_time() + within_s
         return frame
 
     async def receive_exactly(self, count: int, *, within_s: float) -> bytes:
         """What comes before the first frame. Raises LinkLost."""
         data = b""
         while len(data) < count:
-            more = await self._receive(count - len(data), within_s)
+            with _losing(_silence(0, within_s)), trio.fail_after(within_s):
+                more = bytes(await self._stream.receive_some(count - len(data)))
             if not more:
                 raise LinkLost(f"the peer closed the connection after {len(data)} bytes")
             data += more
@@ -70,9 +85,10 @@ class FrameStream:
         self._finished = True
         await trio.aclose_forcefully(self._stream)
 
-    async def _receive(self, count: int, within_s: float) -> bytes:
-        with _losing(f"nothing came from the peer for {within_s} s"), trio.fail_after(within_s):
-            return bytes(await self._stream.receive_some(count))
+
+def _silence(came: int, within_s: float) -> str:
+    what = f"no more than {came} bytes" if came else "nothing"
+    return f"{what} came from the peer for {within_s} s"
 
 
 @contextmanager

@@ -56,6 +56,10 @@ class Contents:
         """Whether one piece is durable here."""
         return self._packs.has(hash_)
 
+    def knows(self, hash_: bytes) -> bool:
+        """Whether one piece is here: durable, or at the next sync."""
+        return self._packs.knows(hash_)
+
     async def sync(self) -> None:
         """Make all pieces stored so far durable."""
         await self._disk.run(self._packs.sync)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import suppress
 
 import trio
 
 from comm import (
     Ack,
     Backoff,
-    CommError,
     LinkLost,
     Message,
     Range,
@@ -23,24 +23,18 @@ from comm.io import (
     FrameStream,
     Local,
     dial,
-    fetch_blob,
     keep_dialing,
     run_link,
     serve_blobs,
 )
-from crdt import Blob, Dot
+from crdt import Dot
 from samebox.config import Address
 from samebox.events import Acknowledged, Arrived, LinkDown, LinkUp, Notice, RangeSent, Wanted
 from samebox.io.outbox import Outbox
+from samebox.io.puller import Puller
 from samebox.io.sending import Part
 from samebox.io.shard import Shard
 from samebox.meeting import births_of, greeting_of, judge_histories, link_up
-from storage import DiskFull, DiskReadOnly
-
-PULL_AT_ONCE = 32
-"""Blobs that share one sync when they are pulled."""
-PULL_AGAIN_S = 0.5
-"""After no peer had any of what is wanted."""
 
 
 class Links:
@@ -53,7 +47,7 @@ class Links:
         self._addresses = addresses
         self._contexts = contexts
         self._next = 0
-        self._pulls: dict[str, FrameStream] = {}
+        self._serving: dict[str, trio.CancelScope] = {}
 
     def local(self, purpose: str) -> Local:
         """What this node says of itself in a handshake."""
@@ -126,63 +120,50 @@ class Links:
         return await self.shard.contents.piece(hash)
 
     async def _serve_blobs(self, connection: Connection) -> None:
-        try:
-            await serve_blobs(connection.frames, self)
-        except LinkLost:
-            return
+        """One connection for each peer: a newer one means that it gave the earlier one up."""
+        peer = connection.peer
+        with trio.CancelScope() as scope:
+            if peer in self._serving:
+                self._serving[peer].cancel()
+            self._serving[peer] = scope
+            try:
+                with suppress(LinkLost):
+                    await serve_blobs(connection.frames, self)
+            finally:
+                if self._serving[peer] is scope:
+                    del self._serving[peer]
 
-    async def pull_blobs(self) -> None:
-        """Fetch what is wanted from any peer that has it, for ever."""
-        wanted = self.shard.wanted_blobs
+    async def pull_blobs(self, peer: str, random: Callable[[], float]) -> None:
+        """Fetch what is wanted from `peer` whenever there is a connection with it, for ever."""
+        standings, shard = self.shard.standings, self.shard
+
+        async def dial() -> FrameStream:
+            return (await self._dial(peer, "blobs")).frames
+
+        puller = Puller(
+            peer,
+            shard.wanted_blobs,
+            shard.contents,
+            dial=dial,
+            stored=shard.blob_stored,
+            report=lambda reason: shard.log(Notice(f"peer {peer}: {reason}")),
+            backoff=Backoff(random),
+        )
         while True:
-            blobs = (await wanted.next())[:PULL_AT_ONCE]
-            pulled = [blob for blob in blobs if await self._pull(blob)]
-            if pulled:
-                await self.shard.contents.sync()
-            for blob in pulled:
-                self.shard.blob_stored(blob)
-            wanted.forget([blob for blob in blobs if blob not in pulled])
-            if not pulled:
-                await trio.sleep(PULL_AGAIN_S)
+            await standings.until_up(peer)
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(puller.run)
+                await standings.until_down(peer)
+                nursery.cancel_scope.cancel()
 
-    async def _pull(self, blob: Blob) -> bool:
-        """Store every piece of `blob` that is not here; whether all are here now."""
-        if blob.chunks is None:
-            return await self._pull_piece(blob.hash)
-        if not await self._pull_piece(blob.chunks):
-            return False
-        await self.shard.contents.sync()
-        chunks = await self.shard.contents.hashes(blob)
-        if chunks is None:
-            return False
-        for chunk in chunks:
-            if not await self._pull_piece(chunk):
-                return False
-        return True
-
-    async def _pull_piece(self, hash_: bytes) -> bool:
-        if self.shard.contents.has(hash_):
-            return True
-        for peer in self.shard.standings.connected():
-            data = await self._fetch(peer, hash_)
-            if data is not None:
-                try:
-                    await self.shard.contents.store(data)
-                except (DiskFull, DiskReadOnly):
-                    return False
-                return True
-        return False
-
-    async def _fetch(self, peer: str, hash_: bytes) -> bytes | None:
-        try:
-            frames = self._pulls.get(peer)
-            if frames is None:
-                frames = self._pulls[peer] = (await self._dial(peer, "blobs")).frames
-            return await fetch_blob(frames, hash_)
-        except CommError as error:
-            self._pulls.pop(peer, None)
-            self.shard.log(Notice(f"peer {peer}: a blob could not be pulled: {error}"))
-            return None
+    async def look_here(self) -> None:
+        """A long blob may be here whole without being known to be: then it needs no peer."""
+        shard = self.shard
+        while True:
+            blob = await shard.wanted_blobs.next_long()
+            hashes = await shard.contents.hashes(blob)
+            if hashes is not None and all(map(shard.contents.has, hashes)):
+                shard.blob_stored(blob)
 
 
 class LinkPort:

@@ -183,10 +183,11 @@ async def _start(
     )
     for shard in shards.values():
         nursery.start_soon(shard.run)
-        nursery.start_soon(links[shard.name].pull_blobs)
+        nursery.start_soon(links[shard.name].look_here)
         for peer in shard.members:
             if peer != name:
                 nursery.start_soon(links[shard.name].keep_connected, peer, random.random)
+                nursery.start_soon(links[shard.name].pull_blobs, peer, random.random)
     nursery.start_soon(serve, listeners, acceptor)
 
 

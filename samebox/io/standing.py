@@ -26,6 +26,7 @@ class Standing(Struct):
     dialer: str = ""
     scope: trio.CancelScope | None = None
     behind_since: float | None = None
+    come: trio.Event = field(default_factory=trio.Event)
     gone: trio.Event = field(default_factory=trio.Event)
 
 
@@ -55,6 +56,7 @@ class Standings:
             standing.scope.cancel()
         standing.link, standing.dialer, standing.scope = link, dialer, scope
         standing.since, standing.reason_down = trio.current_time(), ""
+        standing.come.set()
         standing.gone.set()  # of the connection that this one replaces: who waits looks again
         standing.gone = trio.Event()
 
@@ -63,6 +65,7 @@ class Standings:
         if standing.link == link:
             standing.link = standing.scope = None
             standing.since, standing.reason_down = trio.current_time(), reason
+            standing.come = trio.Event()
             standing.gone.set()
 
     def failed(self, peer: str, reason: str) -> bool:
@@ -73,13 +76,15 @@ class Standings:
         standing.reason_down = reason
         return True
 
+    async def until_up(self, peer: str) -> None:
+        """Until there is a connection with `peer`."""
+        while self._peers[peer].link is None:
+            await self._peers[peer].come.wait()
+
     async def until_down(self, peer: str) -> None:
         """Until there is no connection with `peer`."""
         while self._peers[peer].link is not None:
             await self._peers[peer].gone.wait()
-
-    def connected(self) -> list[str]:
-        return [name for name, standing in self._peers.items() if standing.link is not None]
 
     def note_lag(self, peers: Peers, clock: Clock) -> None:
         """To be called from time to time: since when a peer lacks something."""
