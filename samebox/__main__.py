@@ -26,6 +26,7 @@ COMMANDS = {
     "watch": "samebox.io.commands.watching:watch",
     "import": "samebox.io.commands.importing:import_",
     "export": "samebox.io.commands.exporting:export",
+    "verify": "samebox.io.commands.verifying:verify",
     "log": "samebox.io.commands.printing_log:log",
 }
 

@@ -42,6 +42,9 @@ CALLS_MAX = 256
 RECALLS_MAX = 1000
 """Request ids in one Recall."""
 
+VERIFY_BYTES_PER_S = 32 << 20
+"""A disk that reads a hundred times as much notices little; 10 GB take five minutes."""
+
 Copies: TypeAlias = int | Literal["all"] | None
 """How many members have to hold it; None is what the node list says."""
 
@@ -128,7 +131,15 @@ class Recall(Struct, frozen=True, tag="recall"):
     ids: tuple[RequestId, ...]
 
 
-Command: TypeAlias = Ask | Boxes | Look | Entries | Read | Status | Watch | Wait | Recall
+class Verify(Struct, frozen=True, tag="verify"):
+    """Read back all that the node keeps, or one shard of it. Answered by Verified, for each shard
+    one or more; the last has `ended`. What is damaged is set aside then."""
+
+    shard: str | None = None
+    bytes_per_s: int = VERIFY_BYTES_PER_S
+
+
+Command: TypeAlias = Ask | Boxes | Look | Entries | Read | Status | Watch | Wait | Recall | Verify
 
 
 class Call(Struct, frozen=True, tag="call"):
@@ -208,8 +219,45 @@ class Known(Struct, frozen=True, tag="known"):
     ids: tuple[RequestId, ...]
 
 
+class Flaw(Struct, frozen=True):
+    """Something in `file` does not read back. `records` are (actor, first, last) that lay there;
+    without a file, those that no file holds. `blob` is the hash of one that lay there. `spare`: the
+    other copy holds, nothing is lost."""
+
+    file: str
+    what: str
+    records: tuple[tuple[Actor, int, int], ...] = ()
+    blob: bytes | None = None
+    spare: bool = False
+
+
+class Verified(Struct, frozen=True, tag="verified"):
+    """How far the verification of a shard has come: what was read of `bytes_total`, about.
+
+    `flaws` are those found since the last one; `damaged` counts all that are not spare.
+    """
+
+    shard: str
+    bytes: int
+    bytes_total: int
+    records: int
+    blobs: int
+    damaged: int
+    flaws: tuple[Flaw, ...] = ()
+    ended: bool = False
+
+
 Body: TypeAlias = (
-    Problem | Answered | Nodes | EntryPage | Opened | Piece | ShardShown | Watched | Known
+    Problem
+    | Answered
+    | Nodes
+    | EntryPage
+    | Opened
+    | Piece
+    | ShardShown
+    | Watched
+    | Known
+    | Verified
 )
 
 

@@ -21,6 +21,8 @@ from storage.errors import RecordsMissing as RecordsMissing
 from storage.errors import StorageError as StorageError
 from storage.errors import SyncFailed as SyncFailed
 from storage.errors import TooNew as TooNew
+from storage.findings import Damage as Damage
+from storage.findings import Portion as Portion
 from storage.identity import Identity as Identity
 from storage.identity import check_identity as check_identity
 from storage.identity import decode_identity as decode_identity
@@ -35,7 +37,11 @@ from storage.index import Tip as Tip
 from storage.log import Log as Log
 from storage.log import LogLimits as LogLimits
 from storage.log import LogSize as LogSize
+from storage.log_check import check_running_log as check_running_log
+from storage.log_check import check_stopped_log as check_stopped_log
 from storage.memory import MemoryDisk as MemoryDisk
+from storage.pack_check import check_running_packs as check_running_packs
+from storage.pack_check import check_stopped_packs as check_stopped_packs
 from storage.pack_files import BLOB_BYTES_MAX as BLOB_BYTES_MAX
 from storage.pack_opening import PacksRecovery as PacksRecovery
 from storage.packs import PACK_BYTES_MAX as PACK_BYTES_MAX

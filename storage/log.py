@@ -208,6 +208,21 @@ class Log:
             last_batch=self._last_batch,
         )
 
+    def segments(self) -> list[Segment]:
+        """What the log consists of now, in its order."""
+        return self._reader.all_segments()
+
+    def condemn(self, names: Sequence[str], reason: str) -> None:
+        """Marks segments that do not read back, so that the next start says what they lost.
+
+        Raises `LogDamaged`.
+        """
+        raise self._reader.condemned(names, reason)
+
+    @property
+    def disk(self) -> Disk:
+        return self._disk
+
     def _bytes_of(self, segment: Segment) -> int:
         known = self._measured.get(segment.number)
         if known is None:

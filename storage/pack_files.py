@@ -9,7 +9,7 @@ is trusted, as with the log.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from storage.appending import FileEnd
@@ -94,6 +94,10 @@ class OpenPack:
         frames, places = encode_blobs(blobs, offset=self.end.at, seed=self._seed)
         self.end.append(self.name, frames)
         self.places.update(places)
+
+    def in_file_order(self) -> Iterator[tuple[int, bytes]]:
+        """Offset and hash of every blob that is in it now, by offset."""
+        return iter(sorted((at, hash_) for hash_, at in self.places.items()))
 
     def sync(self) -> None:
         self._disk.sync(self.name.text)

@@ -72,9 +72,17 @@ class PackIndex:
 
     def hashes(self) -> Iterator[bytes]:
         """Ascending."""
-        for at, prefix in enumerate(self._prefixes):
-            start = at * _REST_BYTES
-            yield prefix.to_bytes(_PREFIX_BYTES, "big") + self._rests[start : start + _REST_BYTES]
+        return map(self._hash, range(len(self._prefixes)))
+
+    def in_file_order(self) -> Iterator[tuple[int, bytes]]:
+        """Offset and hash of every blob, by offset."""
+        for at in sorted(range(len(self._offsets)), key=self._offsets.__getitem__):
+            yield self._offsets[at], self._hash(at)
+
+    def _hash(self, at: int) -> bytes:
+        start = at * _REST_BYTES
+        prefix = self._prefixes[at].to_bytes(_PREFIX_BYTES, "big")
+        return prefix + self._rests[start : start + _REST_BYTES]
 
 
 def _prefix(hash_: bytes) -> int:

@@ -1,8 +1,8 @@
 """Blob packs of one shard: immutable bytes, named by their SHA-256, appended to pack files.
 
 The rule of durability: a blob is held once a `sync` after its `put` has returned, and `has` says
-so; until then it waits. `has`, `knows` and `hashes` look at memory alone and may be called from any
-thread; everything else belongs to the thread that drives the disk.
+so; until then it waits. `has`, `knows`, `hashes` and `damaged` look at memory alone and may be
+called from any thread; everything else belongs to the thread that drives the disk.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
+from typing import NamedTuple
 
 from storage.disk import Disk
 from storage.errors import (
@@ -45,6 +46,14 @@ class PacksSize:
     bytes: int
     packs: int
     blobs: int
+
+
+class PackFile(NamedTuple):
+    """One pack as it is read whole; `places` gives offset and hash of every blob, by offset."""
+
+    name: FileName
+    id: bytes
+    places: Callable[[], Iterator[tuple[int, bytes]]]
 
 
 class Packs:
@@ -176,6 +185,31 @@ class Packs:
                     yield hash_
         if self._open is not None:
             yield from (hash_ for hash_ in list(self._open.places) if self.has(hash_))
+
+    def damaged(self) -> list[bytes]:
+        """Those that were held and did not read back: to be put again. Memory alone, as `has`."""
+        return list(self._damaged)
+
+    @property
+    def disk(self) -> Disk:
+        return self._disk
+
+    def after(self, number: int) -> PackFile | None:
+        """The pack with the least number above `number`; of the open one, what is written now."""
+        files = [PackFile(pack.name, pack.id, pack.index.in_file_order) for pack in self._sealed]
+        if (pack := self._open) is not None:
+            files.append(PackFile(pack.name, pack.header.id, pack.in_file_order))
+        return min((f for f in files if f.name.number > number), default=None)
+
+    def is_newest(self, name: FileName, hash_: bytes) -> bool:
+        """Whether the blob is read from this pack."""
+        place = self._find(hash_)
+        return place is not None and place[0] == name
+
+    def holds_file(self, name: FileName) -> bool:
+        return any(pack.name == name for pack in self._sealed) or (
+            self._open is not None and self._open.name == name
+        )
 
     def size(self) -> PacksSize:
         """`blobs` counts one that was put again after damage twice. May be asked often: the disk is

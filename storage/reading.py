@@ -156,6 +156,14 @@ class Reader:
             if other or not whole:
                 raise Damaged(f"the records of {actor.hex()[:8]} end otherwise than the index says")
 
+    def condemned(self, names: Sequence[str], reason: str) -> LogDamaged:
+        """Marks those of the segments that are sealed; the rest is judged at the next start."""
+        error: LogDamaged | None = None
+        for segment in self.all_segments():
+            if segment.name.text in names:
+                error = self._condemned(segment, Damaged(reason))
+        return error or LogDamaged(f"{', '.join(names)}: {reason}; start again to have it mended")
+
     def _condemned(self, segment: Segment, error: Exception) -> LogDamaged:
         """Marks a sealed segment, so that the next start reads it frame by frame."""
         if segment.state is State.SEALED:

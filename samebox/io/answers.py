@@ -35,6 +35,7 @@ from samebox.control import (
     Recall,
     ShardShown,
     Status,
+    Verify,
     Wait,
     Watch,
     Watched,
@@ -44,6 +45,7 @@ from samebox.events import Carried, Done, Failure, Late, Outcome, Refusal
 from samebox.io.contents import ContentsTooLong
 from samebox.io.hosting import HostedShard, HostingNode
 from samebox.io.shown import PAGE, counted, entry_in, entry_page, file_content, found, mailbox
+from samebox.verifying import pages
 from storage import DiskFull, DiskReadOnly
 
 log = logging.getLogger("samebox.control")
@@ -101,6 +103,8 @@ class Answers:
                 return await self._wait(command)
             case Recall():
                 return await self._recall(command)
+            case Verify():
+                return await self._verify(command, emit)
 
     # --- Writing ----------------------------------------------------------------------------------
 
@@ -200,6 +204,18 @@ class Answers:
             shard = self._node.shards[name]
             shown = await shard.look(lambda state: state.digest()) if digest else b""
             await emit(ShardShown(shard.status(), shown))
+        return None
+
+    async def _verify(self, verify: Verify, emit: Emit) -> Body | None:
+        names = sorted(self._node.shards) if verify.shard is None else [verify.shard]
+        for shard in map(self._shard, names):
+            status, told = shard.status(), 0
+            total = status.log_bytes + status.pack_bytes
+            async with aclosing(shard.verify(max(1, verify.bytes_per_s))) as steps:
+                async for found in steps:
+                    for page in pages(shard.name, found, total, told):
+                        await emit(page)
+                    told = len(found.damages)
         return None
 
     async def _watch(self, watch: Watch, emit: Emit) -> Body | None:

@@ -9,6 +9,7 @@ from crdt import Address, Blob, Clock, Dot, EntryView, NodeView, Request, Reques
 from samebox.changes import Change
 from samebox.events import Carried, Outcome
 from samebox.status import ShardStatus
+from samebox.verifying import Findings
 
 T = TypeVar("T")
 
@@ -67,6 +68,8 @@ class HostedShard(Protocol):
     async def look(self, question: Callable[[Shown], T]) -> T: ...
 
     def changes(self, since: Clock | None = None) -> AsyncGenerator[Change, None]: ...
+
+    def verify(self, bytes_per_s: int) -> AsyncGenerator[Findings, None]: ...
 
     def status(self) -> ShardStatus: ...
 

@@ -40,8 +40,10 @@ from samebox.io.outbox import Outboxes
 from samebox.io.sending import Source
 from samebox.io.standing import Standings
 from samebox.io.store import Store
+from samebox.io.verifying import verified
 from samebox.io.wanted_blobs import WantedBlobs
 from samebox.status import ShardStatus
+from samebox.verifying import Findings
 from storage import ChainBroken, DiskFull, DiskReadOnly, LogDamaged
 
 T = TypeVar("T")
@@ -210,6 +212,10 @@ class Shard:
                 for change in await self.look(partial(_described, page)):
                     yield change
 
+    def verify(self, bytes_per_s: int) -> AsyncGenerator[Findings, None]:
+        """Read back all that is kept, at a bounded rate; see samebox.io.verifying."""
+        return verified(self.store, self.disk, bytes_per_s=bytes_per_s)
+
     @property
     def clock(self) -> Clock:
         """Of what is durable here."""
@@ -289,6 +295,8 @@ class Shard:
             await trio.sleep(TICK_S)
             self._inbox.tell(Tick())
             self.standings.note_lag(self.replica.peers, self.replica.clock)
+            for hash_ in self.store.packs.damaged():
+                self.wanted_blobs.add(Blob(hash_, 0))
             self._sizes = await self.disk.run(self.store.sizes)
 
     async def _loop(self) -> None:

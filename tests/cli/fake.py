@@ -21,6 +21,8 @@ from samebox.io.control_server import serve_control
 from samebox.making import Place
 from samebox.replica import Replica
 from samebox.status import PeerStatus, ShardStatus
+from samebox.verifying import Findings
+from storage import Damage, Portion
 
 T = TypeVar("T")
 CLUSTER = "test.example.org"
@@ -41,6 +43,8 @@ class FakeShard:
         self.fails: str | None = None
         self.put_fails: Exception | None = None
         self.blobs: dict[bytes, bytes] = {}
+        self.damages: list[Damage] = []
+        self.verified_at = 0
         self._operations: list[Operation] = []
         self._news = trio.Event()
         self._number = 0
@@ -111,6 +115,16 @@ class FakeShard:
                 at += 1
                 yield describe(self.replica.state, self._operations[at - 1], {ACTOR: at})
             await self._news.wait()
+
+    async def verify(self, bytes_per_s: int) -> AsyncGenerator[Findings, None]:
+        """As if it had found what a test has put into `damages`."""
+        self.verified_at = bytes_per_s
+        found = Findings(bytes=100, records=2, blobs=1)
+        yield found
+        await trio.lowlevel.checkpoint()
+        found.add(Portion(bytes=50, records=1, damages=tuple(self.damages)))
+        found.has_ended = True
+        yield found
 
     def status(self) -> ShardStatus:
         peers = (

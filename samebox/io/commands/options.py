@@ -73,6 +73,17 @@ class NotReached(click.ClickException):
 def at_node(command: F) -> F:
     """Gives the command a `site`."""
 
+    @maybe_at_node
+    @wraps(command)
+    def with_site(*args: object, site: Callable[[], Site], **rest: object) -> object:
+        return command(*args, site=site(), **rest)
+
+    return with_site  # type: ignore[return-value]
+
+
+def maybe_at_node(command: F) -> F:
+    """Gives the command a `site` to call where it needs one."""
+
     @click.option(
         "--socket",
         type=click.Path(path_type=Path),
@@ -94,7 +105,7 @@ def at_node(command: F) -> F:
     def with_site(
         *args: object, socket: Path | None, config: Path | None, node: str | None, **rest: object
     ) -> object:
-        return command(*args, site=site_of(socket, config, node), **rest)
+        return command(*args, site=lambda: site_of(socket, config, node), **rest)
 
     return with_site  # type: ignore[return-value]
 

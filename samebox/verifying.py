@@ -1,0 +1,93 @@
+"""All that a shard keeps, read back: of a running store, and of one that no process has open.
+
+The iterators do their work in small portions (storage.findings) and change nothing. What was found
+of a running store is mended by `set_aside`: damaged blobs are put again when a peer brings them,
+damaged segments are marked, and the next start of the shard says what they lost and fetches it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from itertools import chain
+
+from msgspec import Struct
+
+from samebox.control import Flaw, Verified
+from samebox.store import Store
+from storage import (
+    BlobDamaged,
+    BlobMissing,
+    Damage,
+    Disk,
+    DiskReadFailed,
+    Portion,
+    check_running_log,
+    check_running_packs,
+    check_stopped_log,
+    check_stopped_packs,
+)
+
+DAMAGES_MAX = 10_000
+"""Remembered of one verification; more than that is counted, and no longer told one by one."""
+PAGE, RANGES_MAX = 100, 50
+"""Flaws in one answer, and ranges of records that each of them names: they fit into a frame."""
+
+
+class Findings(Struct):
+    """What a verification has read and found so far."""
+
+    bytes: int = 0
+    records: int = 0
+    blobs: int = 0
+    damaged: int = 0
+    damages: list[Damage] = []
+    has_ended: bool = False
+
+    def add(self, portion: Portion) -> None:
+        self.bytes += portion.bytes
+        self.records += portion.records
+        self.blobs += portion.blobs
+        self.damaged += sum(not damage.is_spare for damage in portion.damages)
+        self.damages += portion.damages[: DAMAGES_MAX - len(self.damages)]
+
+
+def check_running(store: Store) -> Iterator[Portion]:
+    """To be driven by the thread that drives the store."""
+    log = check_running_log(store.log, cluster=store.cluster, shard=store.place.shard)
+    return chain(log, check_running_packs(store.packs))
+
+
+def check_stopped(log: Disk, packs: Disk, *, cluster: str, shard: str) -> Iterator[Portion]:
+    """Raises StorageError: another node's data, a later version's, a disk that does not work."""
+    return chain(
+        check_stopped_log(log, cluster=cluster, shard=shard),
+        check_stopped_packs(packs, cluster=cluster, shard=shard),
+    )
+
+
+def pages(shard: str, found: Findings, total: int, told: int) -> Iterator[Verified]:
+    """How far it has come, of `total` bytes, with what was found behind the first `told`."""
+    news = [
+        Flaw(d.file, d.what, d.records[:RANGES_MAX], d.blob, d.is_spare)
+        for d in found.damages[told:]
+    ]
+    for start in range(0, max(1, len(news)), PAGE):
+        ended = found.has_ended and start + PAGE >= len(news)
+        page = tuple(news[start : start + PAGE])
+        counts = (found.bytes, total, found.records, found.blobs, found.damaged)
+        yield Verified(shard, *counts, page, ended)
+
+
+def set_aside(store: Store, damages: Sequence[Damage]) -> None:
+    """What is damaged is used no more. Raises LogDamaged where that is a part of the log."""
+    for damage in damages:
+        if damage.blob is not None:
+            # from now on it is not held, and is pulled from a peer
+            with suppress(BlobDamaged, BlobMissing, DiskReadFailed):
+                store.packs.get(damage.blob)
+    files = {d.file: d.what for d in damages if d.blob is None and not d.is_spare and d.file}
+    segments = {segment.name.text for segment in store.log.segments()}
+    broken = [file for file in files if file in segments]
+    if broken:
+        store.log.condemn(broken, files[broken[0]])
