@@ -1,7 +1,8 @@
 """Entries: what their rows say together, and the index of each folder.
 
-A folder's index holds its entries in the order of their stamps (MAIL), and by their life dots
-(LIVES): so what outlives a delete is found without a look at what does not.
+A folder's index holds its entries in the order of their stamps (MAIL), those that show as \\Deleted
+once more (MARKED), and all by their life dots (LIVES): so what is to be expunged, and what outlives
+a delete, is found without a look at the others.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from crdt.tables import (
     KEEP,
     LIVES,
     MAIL,
+    MARKED,
     EntryRow,
     Flag,
     Life,
@@ -35,11 +37,15 @@ Clock: TypeAlias = Mapping[Actor, int]
 
 
 class Standing(NamedTuple):
-    """Where the index of a folder holds an entry: with its stamp, and its life dots."""
+    """Where the index of a folder holds an entry: with its stamp, and its life dots.
+
+    `marked`: whether it shows as \\Deleted.
+    """
 
     folder: bytes
     stamp: bytes
     lives: tuple[bytes, ...]
+    marked: bool
 
 
 def entry_row(rows: Rows, key: bytes) -> EntryRow | None:
@@ -80,7 +86,7 @@ def standing(rows: Rows, family: Sequence[EntryRow]) -> Standing | None:
         making = family[0].life[0]  # as with most entries
         if making.hidden or not making.folder:
             return None
-        return Standing(making.folder, making.stamp, (id_in(making.stamp),))
+        return Standing(making.folder, making.stamp, (id_in(making.stamp),), not making.keep)
     alive = lives(family)
     moves = [life for life in alive if life.folder is not None]
     if not moves:
@@ -94,7 +100,7 @@ def standing(rows: Rows, family: Sequence[EntryRow]) -> Standing | None:
             seen = context(rows, expunge)
             if all(within(seen, dot) for dot in dots):
                 return None
-    return Standing(last.folder, family[0].life[0].stamp, dots)
+    return Standing(last.folder, family[0].life[0].stamp, dots, not is_kept(family))
 
 
 def relocate(rows: Rows, before: Standing | None, after: Standing | None) -> None:
@@ -103,24 +109,43 @@ def relocate(rows: Rows, before: Standing | None, after: Standing | None) -> Non
         return
     same = before is not None and after is not None and before[:2] == after[:2]
     if before is not None:
-        for dot in before.lives:
-            if not (same and after is not None and dot in after.lives):
-                rows.remove(LIVES, before.folder + dot + before.stamp)
-        if not same:
-            rows.remove(MAIL, before.folder + before.stamp)
-            _count(rows, before.folder, -1)
+        _take_out(rows, before, after if same else None)
     if after is not None:
-        for dot in after.lives:
-            rows.put(LIVES, after.folder + dot + after.stamp, b"")
-        if not same:
-            rows.put(MAIL, after.folder + after.stamp, b"")
-            _count(rows, after.folder, 1)
+        _put_in(rows, after, before if same else None)
 
 
-def enter(rows: Rows, folder: bytes, stamp: bytes) -> None:
+def _take_out(rows: Rows, one: Standing, stays: Standing | None) -> None:
+    """All but what `stays` in the same place."""
+    place = one.folder + one.stamp
+    for dot in one.lives:
+        if stays is None or dot not in stays.lives:
+            rows.remove(LIVES, one.folder + dot + one.stamp)
+    if one.marked and not (stays is not None and stays.marked):
+        rows.remove(MARKED, place)
+    if stays is None:
+        rows.remove(MAIL, place)
+        _count(rows, one.folder, -1)
+
+
+def _put_in(rows: Rows, one: Standing, there: Standing | None) -> None:
+    """All but what is `there` in the same place."""
+    place = one.folder + one.stamp
+    for dot in one.lives:
+        if there is None or dot not in there.lives:
+            rows.put(LIVES, one.folder + dot + one.stamp, b"")
+    if one.marked and not (there is not None and there.marked):
+        rows.put(MARKED, place, b"")
+    if there is None:
+        rows.put(MAIL, place, b"")
+        _count(rows, one.folder, 1)
+
+
+def enter(rows: Rows, folder: bytes, stamp: bytes, *, marked: bool) -> None:
     """The same for a new entry, which is nowhere yet and has one life dot."""
     rows.put(LIVES, folder + id_in(stamp) + stamp, b"")
     rows.put(MAIL, folder + stamp, b"")
+    if marked:
+        rows.put(MARKED, folder + stamp, b"")
     _count(rows, folder, 1)
 
 

@@ -31,7 +31,7 @@ from crdt.operations import (
     Operation,
 )
 from crdt.rows import Rows
-from crdt.shadows import add_flags, any_flag, bring_back
+from crdt.shadows import add_flags, add_life, any_flag, bring_back, bring_back_lives
 from crdt.tables import ALL, FOLDER, KEEP, EntryRow, Flag, Life, NodeRow
 
 Mailbox: TypeAlias = tuple[bytes, NodeRow]
@@ -56,7 +56,7 @@ class EntryEffects:
         dots = [Flag(flag, stamp, hidden) for flag in flags.values()]
         put_entry(self._rows, id, EntryRow(body.blob, body.date_ms, life, dots))
         if folder and not hidden:
-            enter(self._rows, folder, stamp)
+            enter(self._rows, folder, stamp, marked=not keep)
         return [id]
 
     def move(self, operation: Operation, body: EntriesMoved, *, hidden: bool) -> list[bytes]:
@@ -77,11 +77,14 @@ class EntryEffects:
         changed: list[bytes] = []
         if dots or removal is not None:
             for id, row in self._rows_of(operation, body.entries):
+                before = self._standing(row) if mark else None
                 if removal is not None:
                     removal.take(self._rows, id, row)
                 if not (row.flags and row.flags[-1].stamp == stamp):
                     add_flags(self._rows, id, row, dots)
                 put_entry(self._rows, id, row)
+                if mark:
+                    relocate(self._rows, before, self._standing(row))
                 changed.append(id)
         if not dots:
             changed.clear()
@@ -110,7 +113,7 @@ class EntryEffects:
         """The operation with this stamp becomes an alias, or is none any more."""
         for id in ids:
             row, before = self._begin(id)
-            bring_back(self._rows, id, row, any_flag)
+            self._bring_back(id, row)
             dots: Sequence[Life | Flag] = [*row.life, *row.flags]
             for dot in dots:
                 if dot.stamp == stamp:
@@ -130,7 +133,7 @@ class EntryEffects:
                 row = rows[id]
                 row.twins = list(family) if len(family) > 1 else []
                 row.crowded = True
-                bring_back(self._rows, id, row, any_flag)
+                self._bring_back(id, row)
                 self._hide_making(row, hidden=id != family[0])
                 put_entry(self._rows, id, row)
         for old in before.values():
@@ -179,7 +182,7 @@ class EntryEffects:
         for id, row in self._rows_of(operation, entries):
             if row.life[-1].stamp != life.stamp:
                 before = self._standing(row)
-                row.life.append(life)
+                add_life(self._rows, id, row, operation, life)
                 self._end(id, row, before)
                 ids.append(id)
         return ids
@@ -188,6 +191,10 @@ class EntryEffects:
         row = entry_row(self._rows, id)
         assert row is not None, f"the entry {id.hex()} was there"
         return row, self._standing(row)
+
+    def _bring_back(self, id: bytes, row: EntryRow) -> None:
+        bring_back(self._rows, id, row, any_flag)
+        bring_back_lives(self._rows, id, row)
 
     def _end(self, id: bytes, row: EntryRow, before: Standing | None) -> None:
         put_entry(self._rows, id, row)

@@ -138,7 +138,7 @@ def expunged(reading: Reading, request: Expunge) -> tuple[Body, ...]:
     node = mailbox(reading, request.target)
     found: Iterable[Dot]
     if request.entries is None:
-        found = (view.id for view in reading.entries(node.ids) if DELETED in view.flags)
+        found = reading.marked(node.ids)
     else:
         found = (one.id for one in _named(reading, node, request.entries, request.target))
     ids = _bounded(found, ENTRIES_PER_REQUEST, request.target)

@@ -123,14 +123,22 @@ class Lookups:
     # What is asked
 
     def find(self, address: Address) -> NodeView | None:
-        group = self.group(BOXES, address.box)
+        way = self.way(address)
+        return way[-1].view() if len(way) == 1 + len(_names(address)) else None
+
+    def way(self, address: Address) -> list[Group]:
+        """The box, and what shows under each name behind it, as far as something does."""
+        found: list[Group] = []
         level = BOXES
-        for name in address.path.split("/") if address.path else ():
-            if group is None or group.first.kind == FILE:
-                return None
-            level = self.below(level, group)
+        for name in (address.box, *_names(address)):
+            if found and found[-1].first.kind == FILE:
+                break
+            level = self.below(level, found[-1]) if found else level
             group = self.group(level, name)
-        return None if group is None else group.view()
+            if group is None:
+                break
+            found.append(group)
+        return found
 
     def address_of(self, id: bytes) -> Address | None:
         path = path_up(self._rows, id)
@@ -176,6 +184,10 @@ class Lookups:
                 inner = self.below(level, group)
                 below = reversed(self.groups(inner))
                 waiting += [(depth + 1, inner, child) for child in below]
+
+
+def _names(address: Address) -> Sequence[str]:
+    return address.path.split("/") if address.path else ()
 
 
 def _free(name: str) -> bool:

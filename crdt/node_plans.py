@@ -20,7 +20,7 @@ from crdt.operations import (
 )
 from crdt.reading import (
     Reading,
-    as_parent,
+    are_parents,
     box_shown,
     file,
     is_free,
@@ -96,18 +96,18 @@ def _first_missing(
 ) -> tuple[Dot, tuple[str, ...]]:
     """The last folder on the way that is there, and the names below it that are not."""
     target = request.target
-    node = box_shown(reading, target)
-    for depth in range(1, len(names) + 1):
-        way = Address(target.box, "/".join(names[:depth]))
-        found = reading.find(way)
-        if found is None:
-            if depth < len(names) and not request.parents:
-                missing = f"expected a folder at {way}, found nothing"
-                remedy = "create it first, or ask for the parents too"
-                raise Refused(Code.NO_SUCH_MAILBOX, target, f"{missing}; {remedy}")
-            return node.ids[0], names[depth - 1 :]
-        node = found if depth == len(names) else as_parent(found, way, target)
-    raise name_taken(node, target)
+    box_shown(reading, target)
+    way = reading.way(Address(target.box, "/".join(names)))
+    there = len(way) - 1
+    if there == len(names):
+        raise name_taken(way[-1], target)
+    are_parents(way[1:], target)
+    if there + 1 < len(names) and not request.parents:
+        missing = Address(target.box, "/".join(names[: there + 1]))
+        found = f"expected a folder at {missing}, found nothing"
+        remedy = "create it first, or ask for the parents too"
+        raise Refused(Code.NO_SUCH_MAILBOX, target, f"{found}; {remedy}")
+    return way[-1].ids[0], names[there:]
 
 
 def deleted(reading: Reading, target: Address) -> tuple[Body, ...]:

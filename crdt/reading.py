@@ -19,12 +19,20 @@ class Reading(Protocol):
         """By shown names; suffixes and conflict copies included."""
         ...
 
+    def way(self, address: Address) -> list[NodeView]:
+        """The box, and what shows under each name behind it, as far as something does."""
+        ...
+
     def node_children(self, ids: Sequence[Dot]) -> list[NodeView]: ...
 
     def entries(
         self, ids: Sequence[Dot], *, after: Dot | None = None, limit: int | None = None
     ) -> Iterator[EntryView]:
         """The entries shown in folders `ids`, in the order of their stamps."""
+        ...
+
+    def marked(self, ids: Sequence[Dot]) -> Iterator[Dot]:
+        """Those of them that show as \\Deleted, in the same order."""
         ...
 
     def entry(self, id: Dot) -> tuple[EntryView, Dot] | None:
@@ -101,12 +109,15 @@ def file(reading: Reading, address: Address) -> NodeView:
 
 def place(reading: Reading, address: Address) -> Place:
     """Where `address` would be; all but its last name have to be there."""
-    box = box_shown(reading, address)
-    names = path_names(address)
-    above = [box]
-    for depth in range(1, len(names)):
-        above.append(_folder(reading, Address(address.box, "/".join(names[:depth])), address))
-    return Place(tuple(above), new_name(names[-1], address))
+    box_shown(reading, address)
+    *way, name = path_names(address)
+    above = reading.way(Address(address.box, "/".join(way)))
+    are_parents(above[1:], address)
+    if len(above) <= len(way):
+        missing = Address(address.box, "/".join(way[: len(above)]))
+        found = f"expected a folder at {missing}, found nothing"
+        raise Refused(Code.NO_SUCH_MAILBOX, address, f"{found}; create it first")
+    return Place(tuple(above), new_name(name, address))
 
 
 def parent_of(address: Address) -> Address:
@@ -124,19 +135,12 @@ def name_taken(by: NodeView, address: Address) -> Refused:
     return Refused(Code.NAME_TAKEN, address, f"{found}; choose another name, or move it away")
 
 
-def _folder(reading: Reading, way: Address, address: Address) -> NodeView:
-    node = reading.find(way)
-    if node is None:
-        found = f"expected a folder at {way}, found nothing"
-        raise Refused(Code.NO_SUCH_MAILBOX, address, f"{found}; create it first")
-    return as_parent(node, way, address)
-
-
-def as_parent(node: NodeView, way: Address, address: Address) -> NodeView:
-    if node.kind is Kind.FILE:
-        found = f"expected a folder at {way}, found a file"
+def are_parents(way: Sequence[NodeView], address: Address) -> None:
+    """`way`: what shows under the first names of `address`. A file is always the last of it."""
+    if way and way[-1].kind is Kind.FILE:
+        file = Address(address.box, "/".join(path_names(address)[: len(way)]))
+        found = f"expected a folder at {file}, found a file"
         raise Refused(Code.NOT_A_MAILBOX, address, f"{found}; choose another place")
-    return node
 
 
 def _nothing(address: Address, code: Code, wanted: str) -> NoReturn:

@@ -44,6 +44,7 @@ from crdt.tables import (
     ISSUED,
     ISSUES,
     MAIL,
+    MARKED,
     OVERWRITTEN,
     EntryRow,
     seq_of,
@@ -128,6 +129,10 @@ class State:
                 self.rows.remember_node(address, found)
         return found
 
+    def way(self, address: Address) -> list[NodeView]:
+        """The box, and what shows under each name behind it, as far as something does."""
+        return [group.view() for group in self._lookups.way(address)]
+
     def node_children(self, ids: Sequence[Dot]) -> list[NodeView]:
         """What shows below nodes that are one, sorted by name."""
         level = self._lookups.level(ids)
@@ -160,6 +165,17 @@ class State:
         stamps = streams[0] if len(streams) == 1 else merge(*streams)
         for stamp in islice(stamps, limit):
             yield _entry_view(stamp, family_of(self.rows, stamp))
+
+    def marked(self, ids: Sequence[Dot]) -> Iterator[Dot]:
+        """Those of them that show as \\Deleted, in the same order; the others are not read."""
+        streams = (self._marked(folder) for folder in self._folders(ids))
+        return (dot_of(id_in(stamp)) for stamp in merge(*streams))
+
+    def _marked(self, folder: Node) -> Iterator[bytes]:
+        deletes = effective_deletes(self.rows, folder)
+        for stamp in merge(*(self._indexed(MARKED, id) for id in folder.ids)):
+            if not deletes or outlives(family_of(self.rows, stamp), deletes):
+                yield stamp
 
     def entry(self, id: Dot) -> tuple[EntryView, Dot] | None:
         """An entry that shows, and the folder where it is."""
@@ -226,11 +242,11 @@ class State:
         if deletes:
             found = survivors(self.rows, folder.ids, deletes)
             return iter(sorted(stamp for stamp in found if stamp >= first))
-        streams = [self._mail(id, first) for id in folder.ids]
+        streams = [self._indexed(MAIL, id, first) for id in folder.ids]
         return streams[0] if len(streams) == 1 else merge(*streams)
 
-    def _mail(self, folder: bytes, first: bytes) -> Iterator[bytes]:
-        for key, _ in self.rows.scan(MAIL, folder + first, stop_of(folder)):
+    def _indexed(self, table: str, folder: bytes, first: bytes = b"") -> Iterator[bytes]:
+        for key, _ in self.rows.scan(table, folder + first, stop_of(folder)):
             yield key[ID_BYTES:]
 
     def _behind(self, after: Stamp | Dot | None) -> bytes:

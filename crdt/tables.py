@@ -32,8 +32,10 @@ OVERWRITTEN = "overwritten"  # the same, of contents that a write removed (R9)
 
 ENTRIES = "entries"  # id -> EntryRow
 SHADOWED = "shadowed"  # entry, stamp, flag's key -> Flag: see crdt.shadows
+SHADOWED_LIVES = "shadowed lives"  # entry, stamp -> Life: the same
 MAIL = "mail"  # folder, stamp of the entry: unless an expunge took it
-LIVES = "lives"  # folder, life dot, stamp of the entry: the same entries
+MARKED = "marked"  # folder, stamp of the entry: those of them that show as \Deleted
+LIVES = "lives"  # folder, life dot, stamp of the entry: all that are in MAIL
 COUNTS = "counts"  # folder -> rows in MAIL
 
 BOX, FOLDER, FILE = 0, 1, 2
@@ -117,13 +119,15 @@ class Content(Struct, array_like=True, gc=False):
 class Life(Struct, array_like=True, gc=False):
     """A making, move or undelete of an entry.
 
-    `folder` is where it puts the entry (NOWHERE: homeless; None: it is no move).
+    `folder` is where it puts the entry (NOWHERE: homeless; None: it is no move). `under`: as in
+    Flag.
     """
 
     stamp: bytes
     folder: bytes | None
     keep: bool
     hidden: bool
+    under: bytes = b""
 
 
 class Flag(Struct, array_like=True, gc=False):
@@ -174,6 +178,7 @@ MOVE = Kind(Move)
 CONTENT = Kind(Content)
 ENTRY = Kind(EntryRow)
 FLAG = Kind(Flag)
+LIFE = Kind(Life)
 CONTEXT: Kind[dict[Actor, int]] = Kind(dict[Actor, int])
 ISSUED: Kind[list[Issued]] = Kind(list[Issued])
 

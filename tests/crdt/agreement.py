@@ -7,7 +7,7 @@ from random import Random
 
 from typing_extensions import override
 
-from crdt import MemoryRows, Operation, Rows, State, View
+from crdt import DELETED, MemoryRows, Operation, Rows, State, View
 from tests import oracle
 from tests.crdt.implementations import ROWS, state_of
 from tests.histories import World, causal_order
@@ -62,7 +62,20 @@ def check_order(
 def _agree(state: State, operations: Sequence[Operation], digests: dict[View, bytes]) -> None:
     expected = oracle.view(operations)
     assert state.view() == expected
+    assert marked_agree(state, expected)
     assert digests.setdefault(expected, state.digest()) == state.digest()
+
+
+def marked_agree(state: State, view: View) -> bool:
+    """Whether every mailbox lists the same entries as \\Deleted as it shows so."""
+    waiting = list(view.boxes)
+    for node in waiting:
+        waiting += node.children
+        if node.entries:
+            marked = [entry.id for entry in node.entries if DELETED in entry.flags]
+            if list(state.marked(node.ids)) != marked:
+                return False
+    return True
 
 
 class Tried:

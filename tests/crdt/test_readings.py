@@ -43,6 +43,13 @@ def addressed(view: View) -> Iterator[tuple[Address, NodeView]]:
             waiting.append((Address(address.box, path), child))
 
 
+def way_to(address: Address, view: View) -> list[NodeView]:
+    shown = {where: alone(node) for where, node in addressed(view)}
+    names = address.path.split("/") if address.path else []
+    ways = ("/".join(names[:depth]) for depth in range(len(names) + 1))
+    return [shown[Address(address.box, way)] for way in ways]
+
+
 def test_boxes_and_children() -> None:
     for state, view, _ in states():
         assert state.boxes() == [alone(box) for box in view.boxes]
@@ -56,7 +63,9 @@ def test_a_node_is_found_where_it_shows_and_says_where_that_is() -> None:
         shown = set()
         for address, node in addressed(view):
             assert state.find(address) == alone(node)
-            assert state.find(Address(address.box, f"{address.path}/no such")) is None
+            nothing = Address(address.box, f"{address.path}/no such")
+            assert state.find(nothing) is None
+            assert state.way(nothing) == state.way(address) == way_to(address, view)
             if node.conflict is None:
                 shown |= set(node.ids)
                 assert all(state.address_of(dot) == address for dot in node.ids)
@@ -70,6 +79,8 @@ def test_messages_of_a_mailbox_whole_in_pages_and_one_by_one() -> None:
             if node.conflict is None:
                 assert tuple(state.entries(node.ids)) == node.entries
                 assert state.count(node.ids) == len(node.entries)
+                marked = [entry.id for entry in node.entries if DELETED in entry.flags]
+                assert list(state.marked(node.ids)) == marked
                 for place, entry in enumerate(node.entries):
                     behind = node.entries[place + 1 :][:2]
                     assert tuple(state.entries(node.ids, after=entry.id, limit=2)) == behind

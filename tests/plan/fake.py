@@ -60,15 +60,22 @@ class FakeReading:
         self._ignores_case = ignores_case
 
     def find(self, address: Address) -> NodeView | None:
-        shown = self.boxes.get(address.box)
-        name = address.box
-        for wanted in address.path.split("/") if address.path else []:
-            if shown is None:
-                return None
+        names = address.path.split("/") if address.path else []
+        way = self.way(address)
+        return way[-1] if len(way) == 1 + len(names) else None
+
+    def way(self, address: Address) -> list[NodeView]:
+        way: list[NodeView] = []
+        shown, name = self.boxes.get(address.box), address.box
+        waiting = address.path.split("/") if address.path else []
+        while shown is not None:
+            way.append(_view(name, shown))
+            if not waiting:
+                break
             names = {self._key(n): n for n in shown.below}
-            name = names.get(self._key(wanted), "")
+            name = names.get(self._key(waiting.pop(0)), "")
             shown = shown.below.get(name)
-        return None if shown is None else _view(name, shown)
+        return way
 
     def _key(self, name: str) -> str:
         return name.casefold() if self._ignores_case or name.upper() == "INBOX" else name
@@ -83,6 +90,9 @@ class FakeReading:
         assert after is None and limit is None
         found = [(view, folder) for view, folder in self._entries() if folder in ids]
         return iter(sorted((view for view, _ in found), key=lambda view: view.id))
+
+    def marked(self, ids: Sequence[Dot]) -> Iterator[Dot]:
+        return (view.id for view in self.entries(ids) if DELETED in view.flags)
 
     def entry(self, id: Dot) -> tuple[EntryView, Dot] | None:
         return next((found for found in self._entries() if found[0].id == id), None)

@@ -20,18 +20,21 @@ class OracleReading:
         self._places = {e.id: folder for folder, entries in sight.entries.items() for e in entries}
 
     def find(self, address: Address) -> NodeView | None:
-        found = next((box for box in self.boxes if box.name == address.box), None)
-        if found is None or not address.path:
-            return found
-        fold = self._memory.nodes[found.ids[0]].fold
-        for name in address.path.split("/"):
-            top = found.kind is Kind.BOX
+        names = address.path.split("/") if address.path else []
+        way = self.way(address)
+        return way[-1] if len(way) == 1 + len(names) else None
+
+    def way(self, address: Address) -> list[NodeView]:
+        way = [box for box in self.boxes if box.name == address.box]
+        fold = bool(way) and self._memory.nodes[way[0].ids[0]].fold
+        for name in address.path.split("/") if way and address.path else []:
+            top = way[-1].kind is Kind.BOX
             key = key_of(name, fold=fold, top=top)
-            below = [c for c in found.children if key_of(c.name, fold=fold, top=top) == key]
+            below = [c for c in way[-1].children if key_of(c.name, fold=fold, top=top) == key]
             if not below:
-                return None
-            (found,) = below
-        return found
+                break
+            way += below
+        return way
 
     def node_children(self, ids: Sequence[Dot]) -> list[NodeView]:
         return list(next(view.children for view in self._views() if view.ids == tuple(ids)))
@@ -44,6 +47,9 @@ class OracleReading:
             if set(ids) <= set(view.ids) and view.conflict is None:
                 return (e for e in view.entries if self._places[e.id] in ids)
         raise AssertionError("entries of what is not shown")
+
+    def marked(self, ids: Sequence[Dot]) -> Iterator[Dot]:
+        return (entry.id for entry in self.entries(ids) if DELETED in entry.flags)
 
     def entry(self, id: Dot) -> tuple[EntryView, Dot] | None:
         shown = (entry for view in self._views() for entry in view.entries)

@@ -8,9 +8,11 @@ from functools import partial
 import pytest
 
 from crdt import (
+    DELETED,
     Address,
     Body,
     BoxMade,
+    Create,
     Dot,
     EntriesExpunged,
     EntriesMoved,
@@ -20,8 +22,11 @@ from crdt import (
     FolderMade,
     NodesDeleted,
     NodesRenamed,
+    Rename,
+    Request,
     State,
     inbox_of,
+    plan,
 )
 from tests.site import Site, actor_named, blob_of
 from tests.state.phrases import CountedRows, apply_all
@@ -108,13 +113,35 @@ READINGS: dict[str, Callable[[Box], Callable[[State], object]]] = {
         lambda state: list(state.entries((box.mailbox,), after=box.entries[-2]))
     ),
     "count": lambda box: lambda state: state.count((box.mailbox,)),
+    "what is marked": lambda box: lambda state: list(state.marked((box.mailbox,))),
 }
 
 
 @pytest.mark.parametrize("name", READINGS)
 def test_a_reading_costs_what_it_gives(name: str) -> None:
     few, many = Box(FEW), Box(200)
+    for box in (few, many):
+        box.cost(FlagsStored(box.mailbox, tuple(box.entries[3:5]), (DELETED,), (), False, ()))
+        assert list(box.state.marked((box.mailbox,))) == box.entries[3:5]
     assert many.cost_of(READINGS[name](many)) <= few.cost_of(READINGS[name](few))
+
+
+def test_a_path_is_looked_up_once_whatever_is_asked_for_below_it() -> None:
+    costs: list[int] = []
+    for depth in (20, 80):
+        box = Box(1)
+        folder, path = box.parent, "parent"
+        for _ in range(depth):
+            folder, path = box.site.do(FolderMade(folder, "d")), f"{path}/d"
+        apply_all(box.state, box.site.delivered[-depth:])
+        below = Address("mail", f"{path}/new")
+        asked = (Create(below), Rename(Address("mail", path), Address("mail", f"{path}2")))
+        costs.append(sum(box.cost_of(partial(planned, request=request)) for request in asked))
+    assert costs[1] <= 4 * costs[0]
+
+
+def planned(state: State, request: Request) -> None:
+    assert plan(state, request, lambda _: Dot(actor_named("a"), 9)).bodies
 
 
 def test_a_suffix_is_resolved_among_those_that_compete_alone() -> None:

@@ -184,12 +184,11 @@ MISTAKES = [
     ),
     Mutant(
         "R10", "what is away stays away when the one above becomes an alias", entry_effects,
-        "row, before = self._begin(id)\n            bring_back(self._rows, id, row, any_flag)",
-        "row, before = self._begin(id)",
+        "self._bring_back(id, row)\n            dots", "dots",
     ),
     Mutant(
         "R5", "of what lies above each other, the first alone comes back", shadows,
-        "waiting.append(dot)", "pass",
+        "back.append(dot)\n            waiting.append(dot)", "back.append(dot)",
     ),
 ]  # fmt: skip
 
@@ -204,7 +203,7 @@ def test_that_what_is_away_has_to_come_back_for_a_twin_is_noticed() -> None:
     """Once in a thousand histories, so by hand."""
     mistake = Mutant(
         "R10", "what is away when an entry gets a twin stays away", entry_effects,
-        "row.crowded = True\n                bring_back(self._rows, id, row, any_flag)",
+        "row.crowded = True\n                self._bring_back(id, row)",
         "row.crowded = True",
     )  # fmt: skip
     with planted(mistake), pytest.raises(AssertionError):
