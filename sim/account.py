@@ -57,7 +57,19 @@ def summary(total: Sum, took_s: float) -> str:
         broken = total.broken.get(fault.name, 0)
         figures = f"{struck:>8}{worlds:>8}{worlds - broken:>8}{broken:>8}"
         lines.append(f"{fault.name:<28}{fault.text:<24}{figures}")
-    return "\n".join(lines)
+    return "\n".join([*lines, "", "by number (worlds, broken of them):", *_by_number(total)])
+
+
+def _by_number(total: Sum) -> list[str]:
+    """In how many worlds a fault of that number struck, at least, and how many were violated."""
+    worlds: dict[int, int] = {}
+    broken: dict[int, int] = {}
+    for fault in FAULTS:
+        for number in map(int, fault.numbers):
+            worlds[number] = max(worlds.get(number, 0), total.worlds.get(fault.name, 0))
+            broken[number] = max(broken.get(number, 0), total.broken.get(fault.name, 0))
+    parts = [f"{number}: {worlds[number]}, {broken[number]}" for number in sorted(worlds)]
+    return [";  ".join(parts[at : at + 8]) for at in range(0, len(parts), 8)]
 
 
 def _seeds(violations: list[Account]) -> str:

@@ -26,6 +26,7 @@ class Violation(Exception):
 class Waiting(Struct):
     asked: Asked
     at_us: int
+    within_us: int | None
 
 
 class Confirmed(Struct, frozen=True):

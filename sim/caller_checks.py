@@ -18,8 +18,9 @@ ANSWER_US = 5 * SECOND
 
 
 class CallerChecks(Book):
-    def asked(self, shell: Shell, asked: Asked) -> None:
-        self.lives[shell.name].asked[asked.token] = Waiting(asked, self.world.now)
+    def asked(self, shell: Shell, asked: Asked, within_us: int | None) -> None:
+        waiting = Waiting(asked, self.world.now, within_us)
+        self.lives[shell.name].asked[asked.token] = waiting
 
     def withdrawn(self, shell: Shell, token: int) -> None:
         self.lives[shell.name].asked.pop(token, None)
@@ -42,6 +43,12 @@ class CallerChecks(Book):
                     raise self.broken("3", shell.name, text)
                 self._check_copies(shell, dots, nodes)
             case Late(_, dots, nodes):
+                early = waiting.within_us is None or self.world.now < (
+                    waiting.at_us + waiting.within_us
+                )
+                if early:
+                    text = f"request {waiting.asked.id} was given up before its time"
+                    raise self.broken("7", shell.name, text)
                 self._check_copies(shell, dots, nodes)
             case Failure(reason):
                 if shell.name not in self.troubled:

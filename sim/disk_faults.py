@@ -218,6 +218,28 @@ def restored(setting: Setting) -> str | None:
     return host.name
 
 
+def all_restored(setting: Setting) -> str | None:
+    """Every node is put back to what its backup of one moment holds."""
+    if not setting.is_cruel:
+        return None
+    world, hosts = setting.world, list(setting.hosts.values())
+    copies = [host.machine.copy_of_disk(world.random.randrange) for host in hosts]
+    for host in hosts:
+        setting.watch.medium_damaged(host.name)
+
+    def restore() -> None:
+        if not world.is_hostile:
+            return
+        for host, copy in zip(hosts, copies, strict=True):
+            host.kill(world.between(10 * MILLISECOND, 10 * SECOND))
+            setting.watch.medium_replaced(host.name)
+            host.machine.replace_disk(copy)
+        world.say("!", "all are put back")
+
+    world.later(world.between(SECOND, 15 * SECOND), restore)
+    return "all"
+
+
 def rolled_back(setting: Setting) -> str | None:
     """A virtual machine goes on from an older snapshot, and nothing in it shows that. Nobody asks
     it for anything until a peer has told it; what happens otherwise is a fork."""
@@ -242,7 +264,7 @@ DISK_FAULTS = (
     Fault("full disk", ("8", "9", "110"), 3, full),
     Fault("read-only disk", ("14",), 2, read_only),
     Fault("sync error", ("6", "7"), 3, sync_error),
-    Fault("write error", ("6",), 1, write_error),
+    Fault("write error", ("6", "11"), 1, write_error),
     Fault("slow disk", ("15",), 3, slow),
     Fault("bit flip", ("4", "5", "17"), 4, bit_flip),
     Fault("misdirected write", ("16",), 2, misdirected),
@@ -252,5 +274,6 @@ DISK_FAULTS = (
     Fault("stray files", ("21",), 1, stray_files),
     Fault("disk lost", ("82",), 1, disk_lost),
     Fault("restored from a backup", ("80", "81", "122"), 2, restored),
+    Fault("all restored", ("84",), 2, all_restored),
     Fault("rolled back", ("83",), 2, rolled_back),
 )

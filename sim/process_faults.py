@@ -159,7 +159,7 @@ PROCESS_FAULTS = (
     Fault("killed at work", ("1", "2", "23", "28"), 6, killed_at_work),
     Fault("state lost", ("13",), 1, state_lost),
     Fault("garbling", ("29", "66", "72"), 1, garbling),
-    Fault("lying", ("37", "58", "70", "71", "72", "73", "75"), 2, lying),
+    Fault("lying", ("29", "37", "70", "71", "72", "73", "75"), 2, lying),
     Fault("later version", ("31",), 2, later_version),
     Fault("cloned", ("64", "118"), 1, cloned),
     Fault("away for long", ("50",), 1, away_for_long),

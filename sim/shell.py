@@ -253,7 +253,7 @@ class Shell:
             self._answers.pop(token)
             answer(Failure("too much is waiting"))
             return
-        self.watch.asked(self, event)
+        self.watch.asked(self, event, within_us)
         self.bring(event)
         self._give_up_later(token, within_us)
 

@@ -57,7 +57,10 @@ class Watch(DiskChecks, LinkChecks, CallerChecks):
         life = self.lives[shell.name]
         try:
             ready = shell.replica.step(events)
-        except StateLost:
+        except StateLost as error:
+            if shell.name not in self.troubled:
+                text = f"a state that nothing happened to is lost: {error}"
+                raise self.broken("13", shell.name, text) from error
             raise
         except Exception as error:
             raise self.broken("10", shell.name, f"a step raised {error!r}") from error
