@@ -25,7 +25,8 @@ from benchmarks.growth_plot import draw
 from benchmarks.machine import Machine, disk_folder, machine
 from benchmarks.shapes import ENTRIES, SHAPES, Made, Shape
 from crdt import MemoryRows, Rows
-from samebox.io.sqlite_rows import SqliteRows
+from samebox.io.sqlite_image import SqliteImages
+from samebox.write_back import WriteBackRows
 
 STORES = ("memory", "SQLite")
 TRIALS_NS = 300_000_000
@@ -89,7 +90,7 @@ def rows_in(store: str, folder: Path) -> Iterator[Rows]:
         yield MemoryRows()
         return
     with TemporaryDirectory(prefix="samebox-growth-", dir=folder) as name:
-        with closing(SqliteRows(Path(name, "rows"))) as rows:
+        with closing(WriteBackRows(SqliteImages(Path(name)).open())) as rows:
             yield rows
 
 

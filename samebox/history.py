@@ -22,11 +22,13 @@ from crdt import (
     Malformed,
     Operation,
     Record,
+    Rows,
     first_head,
     read,
     write,
 )
 from samebox.events import Carried
+from samebox.history_rows import keep_birth, keep_heads, kept_births, kept_heads
 from samebox.lamports import Lamports
 
 
@@ -76,16 +78,26 @@ class Mark(Struct, frozen=True):
 
 
 class History:
-    def __init__(self, cluster: str, shard: str, *, waiting_max: int = WAITING_MAX) -> None:
+    """`rows` are those of the state: what the next life begins with is put there, in the
+    transactions of the state, and this one begins with what the last one has put."""
+
+    def __init__(
+        self, cluster: str, shard: str, rows: Rows, *, waiting_max: int = WAITING_MAX
+    ) -> None:
         self._cluster = cluster
         self._shard = shard
-        self._heads: dict[Actor, Head] = {}
-        self._received: dict[Actor, Head] = {}
-        self._lamports = Lamports()
-        self._delivery: Delivery[Item] = Delivery({}, waiting_max=waiting_max)
-        self.births: dict[Actor, Born] = {}
+        self._rows = rows
+        self._heads = {head.actor: head for head in kept_heads(rows)}
+        self._received = dict(self._heads)
+        self._lamports = Lamports(rows)
+        for head in self._heads.values():
+            self._lamports.begin(head.actor, head.seq, head.lamport)
+        clock = {actor: head.seq for actor, head in self._heads.items()}
+        self._delivery: Delivery[Item] = Delivery(clock, waiting_max=waiting_max)
+        self._moved: dict[Actor, None] = {}
+        self.births: dict[Actor, Born] = kept_births(rows)
         self.stopped: dict[Actor, str] = {}
-        self.lamport = 0
+        self.lamport = max((head.lamport for head in self._heads.values()), default=0)
 
     @property
     def clock(self) -> Mapping[Actor, int]:
@@ -114,11 +126,19 @@ class History:
         births = dict(self.births)
         return Mark(dict(self._heads), dict(self._received), births, self.lamport, delivery)
 
+    def commit(self) -> None:
+        """Commit the rows, with what the next life builds on."""
+        keep_heads(self._rows, [self._heads[actor] for actor in self._moved])
+        self._moved.clear()
+        self._rows.commit()
+
     def return_to(self, mark: Mark) -> None:
+        """The rows have been rolled back."""
         for actor, head in self._heads.items():
             before = mark.heads.get(actor)
             if before is not head:
                 self._lamports.forget_after(actor, 0 if before is None else before.seq)
+        self._moved.clear()
         self._heads = dict(mark.heads)
         self._received = dict(mark.received)
         self.births = dict(mark.births)
@@ -209,9 +229,11 @@ class History:
     def _advance(self, item: Item) -> None:
         operation = item.operation
         actor, seq = operation.dot
+        self._lamports.add(actor, seq, operation.lamport, self.head(actor).lamport)
         self._heads[actor] = item.head
-        self._lamports.add(actor, seq, operation.lamport)
+        self._moved[actor] = None
         if operation.lamport > self.lamport:
             self.lamport = operation.lamport
         if isinstance(operation.body, Born):
+            keep_birth(self._rows, len(self.births), actor, operation.body)
             self.births[actor] = operation.body

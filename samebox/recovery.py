@@ -1,24 +1,49 @@
-"""A shard's history and state as its log tells them: what a restart begins with."""
+"""A shard's history and state after a start: what was kept of them, and what the log tells beyond.
+
+The kept rows are the state at some commit. They are gone on from where the log proves that they
+are a part of it: they are of this store, every operation in them is in the log without a hole
+before it, and the last of every actor has the same chain there. Otherwise they are made again.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
-from crdt import Operation, Record, State
+import msgspec
+
+from crdt import Operation, Record, Rows, State
+from samebox.events import Notice
 from samebox.history import History
+from storage import Log
 
 COMMIT_EVERY = 2000
-"""Operations per transaction of the state while it is rebuilt."""
+"""Operations per transaction of the state while it is made."""
+TELL_EVERY = 100_000
+"""Operations between two lines about how far it is: some seconds."""
+ROWS_VERSION = 1
+"""Of what the tables mean. Rows of another version are made again from the log."""
+
+ORIGIN = "origin"
+"""One row: version and store of the rows."""
+ORIGIN_KEY = b""
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(tuple[int, bytes]).decode
 
 
 def rebuild(
-    history: History, state: State, replay: Callable[[], Iterable[Record]]
+    history: History,
+    state: State,
+    replay: Callable[[], Iterable[Record]],
+    *,
+    committed: Callable[[], None] = lambda: None,
 ) -> Iterator[Operation]:
-    """Deliver the records of a log to an empty history and state; yields what it delivers.
+    """Deliver the records of a log to a history and state that lag behind; yields what it delivers.
 
-    `replay` gives all records in the order of the log. A hole that was filled later has its
-    records behind those that follow it, so what came too early is read once more, as long as that
-    gets on. Records behind a hole stay out: they are asked for again like any that is missing.
+    `replay` gives all records in the order of the log, from some place on that the history covers.
+    A hole that was filled later has its records behind those that follow it, so what came too early
+    is read once more, as long as that gets on. Records behind a hole stay out: they are asked for
+    again like any that is missing. `committed` is called between two transactions.
     """
     state.rows.begin()
     count = 0
@@ -33,7 +58,55 @@ def rebuild(
                 is_getting_on = True
                 count += 1
             if count >= COMMIT_EVERY:
-                state.rows.commit()
+                history.commit()
+                committed()
                 state.rows.begin()
                 count = 0
-    state.rows.commit()
+    history.commit()
+
+
+def begin_rows(rows: Rows, store: bytes) -> None:
+    """Say in empty rows whose they are."""
+    rows.begin()
+    rows.put(ORIGIN, ORIGIN_KEY, _encode((ROWS_VERSION, store)))
+    rows.commit()
+
+
+def foreign(rows: Rows, store: bytes) -> str | None:
+    """Why these rows say nothing about this store; None where they do."""
+    found = rows.get(ORIGIN, ORIGIN_KEY)
+    if found is None:
+        return "there is none"
+    version, of = _decode(found)
+    if version != ROWS_VERSION:
+        return f"it was made by another version (rows {version}, here {ROWS_VERSION})"
+    return None if of == store else "it is of another data directory"
+
+
+def apart(history: History, log: Log) -> str | None:
+    """Why a kept history is no part of what the log holds; None where it is one.
+
+    Raises LogDamaged.
+    """
+    held = log.clock()
+    for actor, head in history.heads.items():
+        name = f"{actor.hex()[:8]}:{head.seq}"
+        if head.seq > held.get(actor, 0):
+            return f"it goes up to {name}, the log without a hole up to {held.get(actor, 0)}"
+        if log.chain_at(actor, head.seq) != head.chain:
+            return f"it holds another history up to {name} than the log"
+    return None
+
+
+class Progress:
+    """Lines about a replay: how far it is, and how long it takes still."""
+
+    def __init__(self, total: int, tell: Callable[[Notice], None]) -> None:
+        self._total = total
+        self._tell = tell
+        self._done = 0
+
+    def operation(self) -> None:
+        self._done += 1
+        if self._done % TELL_EVERY == 0:
+            self._tell(Notice(f"{self._done:,} of {self._total:,} operations read"))

@@ -275,7 +275,7 @@ class Replica:
 
     def _commit(self, number: int) -> None:
         making = self._end(number)
-        self.state.rows.commit()
+        self.history.commit()
         for item in making.items:
             self._heads[item.dot.actor] = item.head
             self._own.reached(*item.dot)

@@ -11,33 +11,31 @@ from dataclasses import replace
 
 from msgspec import Struct
 
-from crdt import ACTOR_BYTES, Actor, Rows, State
+from crdt import ACTOR_BYTES, Actor, StateLost
 from samebox.events import Batch, Notice, Reborn
 from samebox.held import Held
 from samebox.history import History
-from samebox.limits import Limits
+from samebox.keeping import Keeper
 from samebox.making import Place
-from samebox.recovery import rebuild
 from samebox.replica import Replica
+from samebox.starting import Recovering
+from samebox.starting import Surroundings as Surroundings
 from storage import (
     Continue,
     Disk,
     Identity,
     Log,
-    LogDamaged,
     LogSize,
     NewActor,
     NotOurs,
     Packs,
     PacksSize,
-    Recovery,
     SecondCopy,
     TooNew,
     check_identity,
     continuity,
     load_identity,
     save_identity,
-    together,
 )
 
 STORE_ID_BYTES = 16
@@ -55,16 +53,6 @@ class Disks(Struct, frozen=True):
     def close(self) -> None:
         for disk in (self.root, self.log, self.packs):
             disk.close()
-
-
-class Surroundings(Struct, frozen=True):
-    """What a start takes from the world. `entropy(n)` gives n random bytes, `now_ms()` the wall
-    clock, for display alone; `rows()` makes empty rows for the state."""
-
-    entropy: Callable[[int], bytes]
-    now_ms: Callable[[], int]
-    rows: Callable[[], Rows]
-    limits: Limits = Limits()
 
 
 class Store(Struct):
@@ -94,6 +82,10 @@ class Store(Struct):
         if records:
             self.log.append(records, batch.heads)
 
+    @property
+    def keeper(self) -> Keeper:
+        return self.surroundings.keeper
+
     def mint(self, reason: str) -> Reborn:
         """A new actor, durable in the identity before it writes anything."""
         actor = self.entropy(ACTOR_BYTES)
@@ -105,6 +97,12 @@ class Store(Struct):
         return self.log.size(), self.packs.size()
 
     def close(self) -> None:
+        if self.replica.is_busy:
+            self.replica.state.rows.rollback()
+        try:
+            self.keeper.close(is_whole=True)
+        except StateLost as error:
+            self.surroundings.tell(Notice(f"the next start makes the state again: {error}"))
         try:
             self.packs.close()
             self.log.close()
@@ -124,10 +122,9 @@ def open_store(
     if identity is not None:
         check_identity(identity, cluster=cluster, node=place.node, shard=place.shard, where=where)
         save_identity(disks.root, replace(identity, is_starting=True))
+    store = around.entropy(STORE_ID_BYTES) if identity is None else identity.store
     try:
-        log, recovery, history, state = _rebuilt(
-            disks.log, around, cluster=cluster, shard=place.shard
-        )
+        start = Recovering(disks.log, around, cluster=cluster, shard=place.shard, store=store).run()
         packs, packs_recovery = Packs.open(
             disks.packs,
             cluster=cluster,
@@ -139,12 +136,17 @@ def open_store(
         if identity is not None:
             save_identity(disks.root, identity)
         raise
+    log, history, recovery = start.log, start.history, start.recovery
     decision = continuity(
-        identity, inode=disks.inode, second_copy=SecondCopy.NOT_CONFIGURED, recovery=recovery
+        identity,
+        inode=disks.inode,
+        second_copy=SecondCopy.NOT_CONFIGURED,
+        recovery=recovery,
+        state_clock=start.kept_clock,
     )
     decision = _if_all_own_is_there(decision, history, log)
     identity, born_for = _next_identity(
-        identity, decision, cluster, place, disks.inode, around.entropy
+        identity, decision, cluster, place, store, disks.inode, around.entropy
     )
     save_identity(disks.root, identity)
     own = _own(place, log, identity.actor, history)
@@ -152,7 +154,7 @@ def open_store(
     replica = Replica(
         place,
         history,
-        state,
+        start.state,
         own,
         held,
         window_records=around.limits.window_records,
@@ -167,34 +169,6 @@ def open_store(
     return Store(
         cluster, place, key, identity, disks, log, packs, held, replica, birth, notices, around
     )
-
-
-def _rebuilt(
-    disk: Disk, around: Surroundings, *, cluster: str, shard: str
-) -> tuple[Log, Recovery, History, State]:
-    """The log, opened, and what its records say.
-
-    A replay that meets damage marks one segment, and the log opened again knows of it. So it is
-    opened at most once for every segment, and once for the tail. Raises StorageError.
-    """
-    found: list[Recovery] = []
-    while True:
-        log, recovery = Log.open(
-            disk, cluster=cluster, shard=shard, entropy=around.entropy, limits=around.limits.log
-        )
-        found.append(recovery)
-        history = History(cluster, shard, waiting_max=around.limits.waiting_max)
-        state = State(around.rows())
-        try:
-            for _ in rebuild(history, state, log.replay):
-                pass
-        except LogDamaged as error:
-            if len(found) > log.size().segments + 1:
-                raise
-            found[-1] = replace(recovery, problems=(*recovery.problems, error.found))
-            log.close()
-        else:
-            return log, together(found), history, state
 
 
 def _if_all_own_is_there(
@@ -233,11 +207,11 @@ def _next_identity(
     decision: Continue | NewActor,
     cluster: str,
     place: Place,
+    store: bytes,
     inode: int,
     entropy: Callable[[int], bytes],
 ) -> tuple[Identity, str]:
     """The identity of this start, and why its actor is a new one."""
-    store = entropy(STORE_ID_BYTES) if identity is None else identity.store
     starts = 1 if identity is None else identity.starts + 1
     if isinstance(decision, NewActor):
         actor, reason = entropy(ACTOR_BYTES), "; ".join(decision.reasons)

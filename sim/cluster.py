@@ -62,7 +62,8 @@ class SimNode:
         self.log, _recovery = Log.open(
             self.disk, cluster=CLUSTER, shard=SHARD, entropy=self._entropy
         )
-        history, state = History(CLUSTER, SHARD), State(self._rows())
+        state = State(self._rows())
+        history = History(CLUSTER, SHARD, state.rows)
         self.delivered = list(rebuild(history, state, self.log.replay))
         self.log.set_heads({actor: head.encode() for actor, head in history.heads.items()})
         own = [actor for actor, born in history.births.items() if born.node == self.name]

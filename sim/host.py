@@ -13,6 +13,7 @@ from msgspec import Struct
 from comm import Message, Records
 from crdt import Actor, Rows
 from samebox.events import Notice
+from samebox.keeping import Unkept
 from samebox.limits import Limits
 from samebox.making import Place
 from samebox.store import Surroundings, open_store
@@ -94,7 +95,7 @@ class Host:
         around = Surroundings(
             self.world.random.randbytes,
             self.wall_clock_ms,
-            self._make_rows,
+            Unkept(self._make_rows),
             self.habits.limits,
         )
         place = Place(SHARD, self.node, self.network.names)

@@ -171,7 +171,8 @@ class Verdict:
             raise Violation(self._world, "O4, O5", shell.name, text)
 
     def _read_again(self, shell: Shell) -> list[Operation]:
-        history, state = History(shell.store.cluster, shell.store.place.shard), State(MemoryRows())
+        state = State(MemoryRows())
+        history = History(shell.store.cluster, shell.store.place.shard, state.rows)
         return list(rebuild(history, state, shell.store.log.replay))
 
     def _check_restart(self, digest: bytes) -> None:

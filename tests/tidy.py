@@ -41,8 +41,8 @@ FUNCTION_LINES_MAX = 60
 
 SHAPELESS = frozenset("util utils helper helpers common manager managers misc".split())
 
-ENTRANCES = ("samebox/testing.py", "samebox/io/sqlite_rows.py")
-"""Modules that users import, or the tests (the second kind of rows), and the product does not."""
+ENTRANCES = ("samebox/testing.py",)
+"""Modules that users import, and the product does not."""
 
 FORBIDDEN = {
     r"\bFIX" r"ME\b": "do it, or write down what is left in docs/",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TypeVar
 
 import outcome
@@ -65,6 +66,12 @@ class DiskThread:
         self.submit(job, ended)
         result: T = await trio.lowlevel.wait_task_rescheduled(abort)
         return result
+
+    def soon(self, act: Callable[[], None]) -> None:
+        """In the loop, from any thread; where the loop has ended, nobody waits for it."""
+        assert self._token is not None
+        with suppress(trio.RunFinishedError):
+            self._token.run_sync_soon(act, idempotent=True)
 
     def _work(self) -> None:
         assert self._token is not None

@@ -147,8 +147,13 @@ async def _open_shard(
     place = Place(name, node, config.shards[name].nodes)
     paths = config.paths_for(node)
     key = await trio.to_thread.run_sync(_fingerprint, paths.certificate)
+    token = trio.lowlevel.current_trio_token()
+
+    def tell(notice: Notice) -> None:
+        token.run_sync_soon(log, notice)
+
     store = await disk.run(
-        partial(open_store, paths.data, cluster=config.cluster, place=place, key=key)
+        partial(open_store, paths.data, tell, cluster=config.cluster, place=place, key=key)
     )
     stack.push_async_callback(_close, disk, store)
     shard = Shard(store, disk, log)

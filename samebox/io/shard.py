@@ -286,6 +286,7 @@ class Shard:
         """Until cancelled; raises where the disk can no longer be trusted."""
         for notice in self.store.notices:
             self.log(notice)
+        self.store.keeper.wake = lambda: self.disk.soon(self._inbox.stir)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._tick)
             await self._loop()
@@ -305,7 +306,8 @@ class Shard:
             if self._broken is not None:
                 raise self._broken
             busy = self.replica.is_busy
-            ready = self.replica.step(self._inbox.take(busy=busy or bool(self._looks)))
+            is_held = busy or bool(self._looks) or self.store.keeper.is_full
+            ready = self.replica.step(self._inbox.take(busy=is_held))
             self._do(ready)
             if busy and not self.replica.is_busy:
                 self._inbox.free()

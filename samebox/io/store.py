@@ -4,16 +4,20 @@
 <data>/shards/<shard>/identity      who may mint dots here
 <data>/shards/<shard>/log/          segments
 <data>/shards/<shard>/packs/        blobs
+<data>/shards/<shard>/state/        the rows of the state
 """
 
 from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 
-from crdt import MemoryRows
 from samebox import store
+from samebox.events import Notice
+from samebox.io.sqlite_image import SqliteImages
+from samebox.keeping import Kept
 from samebox.making import Place
 from samebox.store import Disks, Surroundings
 from samebox.store import Store as Store
@@ -21,14 +25,21 @@ from storage import StorageError, load_identity
 from storage.io import FileDisk
 
 
-def open_store(directory: Path, *, cluster: str, place: Place, key: bytes) -> Store:
+def open_store(
+    directory: Path,
+    tell: Callable[[Notice], None],
+    *,
+    cluster: str,
+    place: Place,
+    key: bytes,
+) -> Store:
     """See samebox.store.open_store; the directories are made where they are missing."""
     root = directory / "shards" / place.shard
-    for part in (root / "log", root / "packs"):
+    for part in (root / "log", root / "packs", root / "state"):
         part.mkdir(mode=0o700, parents=True, exist_ok=True)
     disk = FileDisk(root)
     disks = Disks(disk, FileDisk(root / "log"), FileDisk(root / "packs"), disk.inode, str(root))
-    around = Surroundings(os.urandom, _now_ms, MemoryRows)
+    around = Surroundings(os.urandom, _now_ms, Kept(SqliteImages(root / "state")), tell=tell)
     try:
         return store.open_store(disks, around, cluster=cluster, place=place, key=key)
     except BaseException:

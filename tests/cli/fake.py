@@ -49,7 +49,8 @@ class FakeShard:
         self._news = trio.Event()
         self._number = 0
         place = Place(name, "a", MEMBERS)
-        history, state = History(CLUSTER, name), State(MemoryRows())
+        state = State(MemoryRows())
+        history = History(CLUSTER, name, state.rows)
         self.replica = Replica(place, history, state, None, lambda blob: True)
         self._step(Reborn(actor, b"key", 0, "a test"))
 

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from crdt import MemoryRows, Operation, Rows, State, View
-from samebox.io.sqlite_rows import SqliteRows
+from crdt import Operation, Rows, State, View
 from tests import oracle
+from tests.rows_kept import KINDS
 
-ROWS: dict[str, Callable[[], Rows]] = {
-    "memory": MemoryRows,
-    "sqlite": lambda: SqliteRows(":memory:"),
-}
+ROWS: dict[str, Callable[[], Rows]] = KINDS
 
 
 def state_of(operations: Iterable[Operation], rows: Rows) -> State:

@@ -40,9 +40,9 @@ from crdt import (
     read,
     write,
 )
-from samebox.io.sqlite_rows import SqliteRows
 from tests import oracle
 from tests.crdt.cluster import Replica
+from tests.rows_kept import sqlite_rows
 from tests.site import blob_of
 
 BLOB, OTHER = blob_of("x"), blob_of("y")
@@ -119,7 +119,7 @@ PLACES: dict[str, Callable[[str], Request]] = {
 
 def two() -> tuple[Replica, Replica]:
     """Two nodes with "box" and what PLACES need."""
-    a, b = Replica("a", MemoryRows()), Replica("b", SqliteRows(":memory:"))
+    a, b = Replica("a", MemoryRows()), Replica("b", sqlite_rows())
     for request in (
         Create(Address("box")),
         Create(Address("box", "A")),

@@ -30,11 +30,11 @@ from crdt import (
     covers,
 )
 from samebox.events import Done, Refusal
-from samebox.io.sqlite_rows import SqliteRows
 from sim import SimCluster
 from sim.scripting import Step, play
 from sim.scripting import scripts as sim_scripts
 from tests.oracle import view
+from tests.rows_kept import sqlite_rows
 
 NAMES = ["a", "b", "c", "d", "e"]
 BOX = "mail/alice"
@@ -147,7 +147,7 @@ def test_all_nodes_agree_after_healing_many_times(names: int, script: list[Step[
 @settings(relaxed, max_examples=20)
 @given(names=st.integers(2, 3), script=scripts)
 def test_all_nodes_agree_with_the_state_in_sqlite(names: int, script: list[Step[Does]]) -> None:
-    run(names, script, lambda: SqliteRows(":memory:"))
+    run(names, script, sqlite_rows)
 
 
 def settled(names: int = 3) -> SimCluster:

@@ -8,6 +8,7 @@ from itertools import count
 from comm import packed
 from crdt import Address, Create, MemoryRows, Record, Request, RequestId
 from samebox.events import Arrived, Asked, Event, Ready, Synced
+from samebox.keeping import Unkept
 from samebox.making import Place
 from samebox.store import Store, Surroundings, open_store
 from sim.machine import Machine
@@ -21,7 +22,7 @@ def entropy(length: int) -> bytes:
 
 
 def opened(machine: Machine) -> Store:
-    around = Surroundings(entropy, lambda: 0, MemoryRows)
+    around = Surroundings(entropy, lambda: 0, Unkept(MemoryRows))
     place = Place("main", machine.name, ("a", "b"))
     store = open_store(machine.disks(), around, cluster=CLUSTER, place=place, key=b"")
     if store.birth is not None:

@@ -5,14 +5,16 @@ from __future__ import annotations
 from hashlib import sha256
 
 from comm import CHAIN_PREFIX_BYTES, Records
-from crdt import Blob, Born, Dot, Draft, EntryAppended, first_head, write
+from crdt import Blob, Born, Dot, Draft, EntryAppended, MemoryRows, first_head, write
 from samebox.history import History
 
 ACTOR, OTHER = b"a" * 16, b"o" * 16
 
 
 def test_contents_that_came_beside_a_waiting_operation_count() -> None:
-    history = History("example.org", "main")
+    rows = MemoryRows()
+    rows.begin()
+    history = History("example.org", "main", rows)
     content = bytes(64 << 10)
     _, birth, head = write(
         first_head("example.org", "main", ACTOR), Draft(Born("b", b"", None), 1, {})

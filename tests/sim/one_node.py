@@ -21,6 +21,7 @@ from crdt import (
 )
 from samebox.events import Arrived, Asked, Carried, Done, Event, Ready, Synced
 from samebox.history import History
+from samebox.keeping import Unkept
 from samebox.limits import Limits
 from samebox.making import Place
 from samebox.recovery import rebuild
@@ -48,7 +49,7 @@ class OneNode:
             self.step(self.store.birth)
 
     def _open(self) -> Store:
-        around = Surroundings(self._entropy, lambda: 0, MemoryRows, SMALL)
+        around = Surroundings(self._entropy, lambda: 0, Unkept(MemoryRows), SMALL)
         place = Place(SHARD, self.name, ("a", "b"))
         return open_store(self.machine.disks(), around, cluster=CLUSTER, place=place, key=b"")
 
@@ -91,7 +92,8 @@ class OneNode:
 
     def operations(self) -> list[Operation]:
         """All that a replay delivers."""
-        history, state = History(CLUSTER, SHARD), State(MemoryRows())
+        state = State(MemoryRows())
+        history = History(CLUSTER, SHARD, state.rows)
         return list(rebuild(history, state, self.store.log.replay))
 
     def damage(self, record: Record) -> None:

@@ -9,17 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from crdt import Rows
-from samebox.io.sqlite_rows import SqliteRows
 from sim.faults import FAULTS
 from sim.seed import Account, Options, run_seed
 from tests.oracle import view
+from tests.rows_kept import sqlite_rows
 
 ROOT = Path(__file__).parents[2]
-
-
-def rows_in_sqlite() -> Rows:
-    return SqliteRows(":memory:")
 
 
 def held(seeds: range, options: Options) -> list[Account]:
@@ -41,7 +36,7 @@ def test_the_promises_hold_in_many_worlds(first: int) -> None:
 
 @pytest.mark.slow
 def test_the_promises_hold_with_the_state_in_sqlite() -> None:
-    held(range(5000, 5020), Options(oracle=view, rows=rows_in_sqlite))
+    held(range(5000, 5020), Options(oracle=view, rows=sqlite_rows))
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
@@ -10,24 +11,29 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crdt import MemoryRows, Rows, StateLost
-from samebox.io.sqlite_rows import SqliteRows
+from crdt import Rows, StateLost
+from samebox.image import Image
+from samebox.io.sqlite_image import SqliteImages
+from samebox.write_back import Bounds, WriteBackRows
+from tests.rows_kept import KINDS, SMALL, SlowImage
 
 Make = Callable[[], Rows]
 LAST = b"\xff" * 8
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=[*KINDS, "disk"])
 def make(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Make]:
     """A maker of empty rows."""
-    opened: list[SqliteRows] = []
+    opened: list[WriteBackRows] = []
     numbers = count()
 
-    def sqlite() -> Rows:
-        opened.append(SqliteRows(tmp_path / f"{next(numbers)}.db"))
+    def on_disk() -> Rows:
+        folder = tmp_path / f"{next(numbers)}"
+        folder.mkdir()
+        opened.append(WriteBackRows(SqliteImages(folder).open(), SMALL))
         return opened[-1]
 
-    yield MemoryRows if request.param == "memory" else sqlite
+    yield KINDS.get(request.param, on_disk)
     for rows in opened:
         rows.close()
 
@@ -148,16 +154,20 @@ def test_transactions_do_not_nest_and_changes_need_one(make: Make) -> None:
     rows.rollback()
 
 
+class StuckImage(SlowImage):
+    LOOKS = 1 << 30
+
+
 KEYS = st.binary(max_size=2)
 CHANGE = st.tuples(st.sampled_from(["put", "remove", "scan", "commit", "rollback"]), KEYS, KEYS)
 
 
 @given(st.lists(CHANGE, max_size=60))
-def test_both_kinds_of_rows_are_a_dictionary_that_is_sorted(
+def test_every_kind_of_rows_is_a_dictionary_that_is_sorted(
     changes: list[tuple[str, bytes, bytes]],
 ) -> None:
-    kinds: list[Rows] = [MemoryRows(), SqliteRows(":memory:")]
-    for rows in kinds:
+    for kind in KINDS.values():
+        rows = kind()
         model: dict[bytes, bytes] = {}
         committed: dict[bytes, bytes] = {}
         rows.begin()
@@ -182,34 +192,136 @@ def test_both_kinds_of_rows_are_a_dictionary_that_is_sorted(
                 rows.begin()
         assert everything(rows) == sorted(model.items())
         rows.rollback()
-        if isinstance(rows, SqliteRows):
-            rows.close()
 
 
-def test_committed_rows_are_there_when_the_file_is_opened_again(tmp_path: Path) -> None:
-    rows = SqliteRows(tmp_path / "rows.db")
+def kept(image: Image) -> list[tuple[bytes, bytes]]:
+    """What the next life finds."""
+    return everything(WriteBackRows(image))
+
+
+def test_what_is_written_is_always_what_was_once_committed() -> None:
+    """One transaction puts two rows that belong together, and so many that writes overlap."""
+    image = SlowImage()
+    rows = WriteBackRows(image, SMALL)
+    for number in range(100):
+        rows.begin()
+        rows.put("t", b"clock", b"%d" % number)
+        rows.put("t", b"effect %d" % number, b"")
+        rows.commit()
+        found = dict(kept(image))
+        last = int(found.pop(b"clock", b"-1"))
+        assert sorted(found) == sorted(b"effect %d" % before for before in range(last + 1))
+    rows.write_all()
+    assert len(kept(image)) == 101
+
+
+def test_an_open_transaction_is_never_written() -> None:
+    image = SlowImage()
+    rows = WriteBackRows(image, SMALL)
     put_all(rows, [b"kept"])
+    rows.begin()
+    for number in range(100):
+        rows.put("t", b"%d" % number, b"open")
+        rows.write_soon()
+    image.wait()
+    assert kept(image) == []
+    rows.rollback()
+    rows.write_all()
+    assert [key for key, _ in kept(image)] == [b"kept"]
+
+
+def is_full(rows: WriteBackRows) -> bool:
+    return rows.is_full
+
+
+def test_work_waits_where_the_image_does_not_keep_up() -> None:
+    rows = WriteBackRows(StuckImage(), SMALL)
+    for number in range(SMALL.unwritten_rows):
+        assert not is_full(rows)
+        put_all(rows, [b"%d" % number])
+    assert is_full(rows)
+    rows.wait()
+    assert not is_full(rows)
+
+
+def test_bytes_are_bounded_as_rows_are() -> None:
+    rows = WriteBackRows(SlowImage(), Bounds(write_bytes=1 << 30, unwritten_bytes=10_000))
+    put_all(rows, [b"short"])
+    assert not is_full(rows)
+    rows.begin()
+    rows.put("t", b"long", bytes(10_000))
+    rows.put("t", b"long", b"")
+    rows.commit()
+    assert not is_full(rows)
+    rows.begin()
+    rows.put("t", b"long", bytes(10_000))
+    rows.commit()
+    assert is_full(rows)
+    rows.begin()
+    rows.remove("t", b"long")
+    rows.rollback()
+    assert is_full(rows)
+
+
+def on_disk(folder: Path, *, bounds: Bounds = SMALL) -> WriteBackRows:
+    return WriteBackRows(SqliteImages(folder).open(), bounds)
+
+
+def test_rows_that_were_written_are_there_when_the_file_is_opened_again(tmp_path: Path) -> None:
+    rows = on_disk(tmp_path)
+    put_all(rows, [b"kept"])
+    rows.write_all()
     rows.begin()
     rows.put("t", b"open", b"x")
     rows.close()
-    again = SqliteRows(tmp_path / "rows.db")
+    again = on_disk(tmp_path)
     assert [key for key, _ in everything(again)] == [b"kept"]
     again.close()
 
 
 def test_a_file_that_is_no_database_is_a_lost_state(tmp_path: Path) -> None:
-    path = tmp_path / "rows.db"
-    path.write_bytes(b"no database at all, but long enough to be looked at" * 100)
+    (tmp_path / "rows.db").write_bytes(b"no database at all, but long enough to be one" * 100)
     with pytest.raises(StateLost, match=r"rows\.db"):
-        SqliteRows(path)
+        on_disk(tmp_path)
+    SqliteImages(tmp_path).clear()
+    on_disk(tmp_path).close()
     with pytest.raises(StateLost, match="unable to open"):
-        SqliteRows(tmp_path / "nowhere" / "rows.db")
+        on_disk(tmp_path / "nowhere")
+
+
+def test_a_byte_that_changed_is_a_lost_state(tmp_path: Path) -> None:
+    rows = on_disk(tmp_path)
+    put_all(rows, [b"a key", b"another"])
+    rows.write_all()
+    rows.close()
+    path = tmp_path / "rows.db"
+    path.write_bytes(path.read_bytes().replace(b"value of another", b"value of anothes"))
+    again = on_disk(tmp_path)
+    assert again.get("t", b"a key") == b"value of a key"
+    with pytest.raises(StateLost, match="checksum"):
+        again.get("t", b"another")
+    with pytest.raises(StateLost, match="checksum"):
+        everything(again)
+    again.close()
 
 
 def test_a_read_that_fails_is_a_lost_state(tmp_path: Path) -> None:
-    rows = SqliteRows(tmp_path / "rows.db")
+    rows = on_disk(tmp_path)
     rows.close()
     with pytest.raises(StateLost, match="snapshot and log"):
         rows.get("t", b"k")
     with pytest.raises(StateLost):
-        list(rows.scan("t", b"", LAST))
+        everything(rows)
+
+
+def test_a_write_that_fails_is_a_lost_state_at_the_next_commit(tmp_path: Path) -> None:
+    image = SqliteImages(tmp_path).open()
+    rows = WriteBackRows(image, SMALL)
+    with sqlite3.connect(tmp_path / "rows.db") as other:
+        other.execute("DROP TABLE rows")
+    other.close()
+    put_all(rows, [b"1", b"2", b"3", b"4"])
+    image.wait()
+    with pytest.raises(StateLost, match="no such table"):
+        put_all(rows, [b"5"])
+    rows.close()

@@ -1,0 +1,89 @@
+"""Where the rows of a state lie between two lives of a node: the ports below samebox.write_back,
+and their twins in memory.
+
+A key of an image is the number of a table, one byte, and the key of a row in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from itertools import islice
+from typing import Protocol, TypeAlias
+
+from sortedcontainers import SortedDict
+
+Change: TypeAlias = tuple[bytes, bytes | None]
+"""A key and its new value; None where the row goes."""
+
+
+class Image(Protocol):
+    """Rows as they were at some commit. Whatever fails raises StateLost."""
+
+    def page(
+        self, start: bytes, stop: bytes, count: int, *, reverse: bool = False
+    ) -> list[tuple[bytes, bytes]]:
+        """The first `count` rows with start <= key < stop, in key order; reversed, the last."""
+        ...
+
+    def write(self, changes: Iterable[Change]) -> None:
+        """Begin to make these changes, all or none; not before those before have ended. They are
+        looked at meanwhile, by another thread maybe, and until then rows read as they were or as
+        they will be."""
+        ...
+
+    @property
+    def is_writing(self) -> bool:
+        """False once all is written: from then on it survives the end of the process. A power cut
+        may take it, and never a part of it."""
+        ...
+
+    def wait(self) -> None:
+        """Until nothing is being written."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class Images(Protocol):
+    """The place of one image."""
+
+    def open(self, ended: Callable[[], None]) -> Image:
+        """What is there, or an empty one; `ended` is called after each write, by any thread.
+
+        Raises StateLost where what is there cannot be read.
+        """
+        ...
+
+    def clear(self) -> None:
+        """Take away whatever is there; no image is open."""
+        ...
+
+
+class MemoryImage:
+    """Implements Image. What is written is there at once."""
+
+    def __init__(self) -> None:
+        self._rows: SortedDict[bytes, bytes] = SortedDict()
+
+    def page(
+        self, start: bytes, stop: bytes, count: int, *, reverse: bool = False
+    ) -> list[tuple[bytes, bytes]]:
+        keys = self._rows.irange(start, stop, (True, False), reverse=reverse)
+        return [(key, self._rows[key]) for key in islice(keys, count)]
+
+    def write(self, changes: Iterable[Change]) -> None:
+        for key, value in changes:
+            if value is None:
+                self._rows.pop(key, None)
+            else:
+                self._rows[key] = value
+
+    @property
+    def is_writing(self) -> bool:
+        return False
+
+    def wait(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass

@@ -1,0 +1,96 @@
+"""The image of a state in a directory, written by a thread of its own.
+
+Two connections: one writes, in the thread; the other reads, in whatever thread asks. In WAL mode
+neither waits for the other.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from crdt import StateLost
+from samebox.image import Change
+from samebox.io.sqlite_file import DiskIsFull, SqliteFile
+
+FULL_AGAIN_S = 1.0
+"""After a write that found the disk full, until it is tried again."""
+
+
+class SqliteImage:
+    """Implements samebox.image.Image. `ended` is called in the thread after each write, failed or
+    not. A write that finds the disk full goes on when there is room again."""
+
+    def __init__(self, path: Path, ended: Callable[[], None]) -> None:
+        self._writer = SqliteFile(path)
+        self._reader = SqliteFile(path)
+        self._ended = ended
+        self._error: StateLost | None = None
+        self._idle = threading.Event()
+        self._idle.set()
+        self._closing = threading.Event()
+        self._jobs: queue.SimpleQueue[Iterable[Change] | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._work, name="state", daemon=True)
+        self._thread.start()
+        self.page = self._reader.page
+
+    def write(self, changes: Iterable[Change]) -> None:
+        assert self._idle.is_set(), "one write at a time"
+        self._idle.clear()
+        self._jobs.put(changes)
+
+    @property
+    def is_writing(self) -> bool:
+        if self._error is not None:
+            raise self._error
+        return not self._idle.is_set()
+
+    def wait(self) -> None:
+        self._idle.wait()
+
+    def close(self) -> None:
+        """What was given to `write` is written, unless the disk is full."""
+        self._closing.set()
+        self._jobs.put(None)
+        self._thread.join()
+        self._reader.close()
+        self._writer.close()
+
+    def _work(self) -> None:
+        """A checkpoint follows each write, which is large: so the log of SQLite begins anew with
+        every one. Nothing but the next write can ever wait for it."""
+        while (changes := self._jobs.get()) is not None:
+            try:
+                self._write(list(changes))
+                self._idle.set()
+                self._ended()
+                self._writer.checkpoint()
+            except StateLost as error:
+                self._error = error
+                self._idle.set()
+                self._ended()
+
+    def _write(self, changes: list[Change]) -> None:
+        while not self._closing.is_set():
+            try:
+                self._writer.write(changes)
+                return
+            except DiskIsFull:
+                self._closing.wait(FULL_AGAIN_S)
+        self._writer.write(changes)
+
+
+class SqliteImages:
+    """Implements samebox.image.Images: the files `rows.db…` in `folder`."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / "rows.db"
+
+    def open(self, ended: Callable[[], None] = lambda: None) -> SqliteImage:
+        return SqliteImage(self._path, ended)
+
+    def clear(self) -> None:
+        for end in ("", "-wal", "-shm"):
+            self._path.with_name(self._path.name + end).unlink(missing_ok=True)

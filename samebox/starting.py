@@ -1,0 +1,135 @@
+"""The start of a shard: its log is opened, and history and state are brought up to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from msgspec import Struct
+
+from crdt import Actor, State, StateLost
+from samebox.events import Notice
+from samebox.history import History
+from samebox.keeping import Keeper
+from samebox.limits import Limits
+from samebox.recovery import Progress, apart, begin_rows, foreign, rebuild
+from storage import Disk, DiskWriteFailed, Log, LogDamaged, Recovery, together
+
+
+class Surroundings(Struct, frozen=True):
+    """What a start takes from the world. `entropy(n)` gives n random bytes, `now_ms()` the wall
+    clock, for display alone; `keeper` keeps the rows of the state; `tell` takes lines about a
+    start that lasts, as they come."""
+
+    entropy: Callable[[int], bytes]
+    now_ms: Callable[[], int]
+    keeper: Keeper
+    limits: Limits = Limits()
+    tell: Callable[[Notice], None] = lambda notice: None
+
+
+class Recovered(Struct, frozen=True):
+    """`kept_clock` is that of the rows that were kept, if they were of this store, whether or not
+    they could be gone on from."""
+
+    log: Log
+    recovery: Recovery
+    history: History
+    state: State
+    kept_clock: Mapping[Actor, int]
+
+
+class Recovering:
+    """One start: `store` is the id of the data directory."""
+
+    def __init__(
+        self, disk: Disk, around: Surroundings, *, cluster: str, shard: str, store: bytes
+    ) -> None:
+        self._disk = disk
+        self._around = around
+        self._cluster = cluster
+        self._shard = shard
+        self._store = store
+        self._kept_clock: dict[Actor, int] = {}
+
+    def run(self) -> Recovered:
+        """A replay that meets damage marks one segment, and the log opened again knows of it. So it
+        is opened at most once for every segment, and once for the tail. Raises StorageError."""
+        found: list[Recovery] = []
+        while True:
+            log, recovery = Log.open(
+                self._disk,
+                cluster=self._cluster,
+                shard=self._shard,
+                entropy=self._around.entropy,
+                limits=self._around.limits.log,
+            )
+            found.append(recovery)
+            try:
+                history, state = self.brought_up(log)
+            except LogDamaged as error:
+                self._around.keeper.close(is_whole=False)
+                if len(found) > log.size().segments + 1:
+                    raise
+                found[-1] = replace(recovery, problems=(*recovery.problems, error.found))
+                log.close()
+            else:
+                return Recovered(log, together(found), history, state, self._kept_clock)
+
+    def brought_up(self, log: Log) -> tuple[History, State]:
+        """History and state as the log tells them, with as much of the kept rows as it proves.
+
+        Raises LogDamaged, and DiskWriteFailed where no rows can be kept at all.
+        """
+        try:
+            return self._gone_on(log)
+        except StateLost as error:
+            why = str(error)
+        try:
+            return self.anew(log, why)
+        except StateLost as error:
+            raise DiskWriteFailed(f"no state can be made: {error}") from error
+
+    def anew(self, log: Log, why: str) -> tuple[History, State]:
+        """All of it from the log. Raises LogDamaged, StateLost."""
+        total = sum(log.clock().values())
+        if total:
+            text = f"the state is made from the {total:,} operations of the log: {why}"
+            self._around.tell(Notice(text))
+        rows = self._around.keeper.renew()
+        begin_rows(rows, self._store)
+        state = State(rows)
+        return self._replayed(log, self._history(state), state)
+
+    def _gone_on(self, log: Log) -> tuple[History, State]:
+        rows = self._around.keeper.open()
+        why = foreign(rows, self._store)
+        if why is not None:
+            return self.anew(log, why)
+        state = State(rows)
+        history = self._history(state)
+        self._kept_clock = dict(history.clock)
+        why = apart(history, log)
+        if why is not None:
+            return self.anew(log, why)
+        missing = sum(log.clock().values()) - sum(history.clock.values())
+        if missing:
+            self._around.tell(Notice(f"the state is {missing:,} operations behind the log"))
+        return self._replayed(log, history, state)
+
+    def _history(self, state: State) -> History:
+        limits = self._around.limits
+        return History(self._cluster, self._shard, state.rows, waiting_max=limits.waiting_max)
+
+    def _replayed(self, log: Log, history: History, state: State) -> tuple[History, State]:
+        clock = log.clock()
+        if history.clock != clock:
+            after = dict(history.clock)
+            missing = sum(clock.values()) - sum(after.values())
+            progress = Progress(missing, self._around.tell)
+            keeper = self._around.keeper
+            replay = rebuild(history, state, lambda: log.replay(after), committed=keeper.wait)
+            for _ in replay:
+                progress.operation()
+            keeper.write_soon()
+        return history, state

@@ -1,0 +1,213 @@
+"""Starts with the rows that the last life kept: they are gone on from where the log proves them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from copy import deepcopy
+from hashlib import sha256
+from itertools import count
+
+from crdt import Address, Append, Blob, Create, Request, RequestId, StateLost
+from samebox.events import Asked, Event, Notice, Ready, Synced
+from samebox.image import Image
+from samebox.keeping import Kept
+from samebox.making import Place
+from samebox.store import Store, Surroundings, open_store
+from samebox.write_back import Bounds
+from sim.machine import Machine
+from tests.rows_kept import SlowImage
+
+CLUSTER = "example.org"
+INBOX = Address("alice", "INBOX")
+WRITE_ROWS = 40
+_numbers = count(1)
+
+
+def entropy(length: int) -> bytes:
+    return sha256(b"%d" % next(_numbers)).digest()[:length]
+
+
+class OneImage:
+    """The place of an image, which outlives those who open it."""
+
+    def __init__(self) -> None:
+        self.image = SlowImage()
+        self.is_lost = False
+
+    def open(self, ended: Callable[[], None]) -> Image:
+        if self.is_lost:
+            raise StateLost("the image cannot be read")
+        return self.image
+
+    def clear(self) -> None:
+        self.image = SlowImage()
+        self.is_lost = False
+
+
+class Node:
+    """A machine, and the place of an image; `told` are the lines of the last start."""
+
+    def __init__(self, name: str = "a") -> None:
+        self.machine = Machine(name)
+        self.images = OneImage()
+        self.told: list[str] = []
+
+    def start(self) -> Store:
+        self.told.clear()
+        self.images.image.forget()
+        around = Surroundings(
+            entropy, lambda: 0, Kept(self.images, Bounds(write_rows=WRITE_ROWS)), tell=self._tell
+        )
+        place = Place("main", self.machine.name, ("a", "b"))
+        store = open_store(self.machine.disks(), around, cluster=CLUSTER, place=place, key=b"")
+        if store.birth is not None:
+            step(store, store.birth)
+        return store
+
+    def _tell(self, notice: Notice) -> None:
+        self.told.append(notice.text)
+
+
+def step(store: Store, *events: Event) -> Ready:
+    ready = store.replica.step(events)
+    while ready.append is not None:
+        store.append(ready.append)
+        ready = store.replica.step([Synced(ready.append.number)])
+    return ready
+
+
+def ask(store: Store, request: Request) -> None:
+    number = next(_numbers)
+    step(store, Asked(number, request, RequestId(b"a client", number)))
+
+
+def fill(store: Store, messages: int) -> None:
+    if store.replica.state.find(Address("alice")) is None:
+        ask(store, Create(Address("alice")))
+    for _ in range(messages):
+        ask(store, Append(INBOX, Blob(entropy(32), 1)))
+
+
+def seen(store: Store) -> tuple[dict[bytes, int], bytes]:
+    return dict(store.replica.clock), store.replica.state.digest()
+
+
+def test_after_a_clean_stop_nothing_is_read_again() -> None:
+    node = Node()
+    store = node.start()
+    fill(store, 50)
+    before = seen(store)
+    store.close()
+    again = node.start()
+    assert seen(again) == before and again.birth is None
+    assert node.told == []
+
+
+def test_after_the_end_of_the_process_the_tail_alone_is_read() -> None:
+    node = Node()
+    store = node.start()
+    fill(store, 100)
+    before = seen(store)
+    again = node.start()
+    assert seen(again) == before and again.birth is None
+    (line,) = node.told
+    behind = int(line.removeprefix("the state is ").split()[0])
+    assert 0 < behind <= WRITE_ROWS
+
+
+def test_what_was_kept_carries_the_node_on_as_if_it_had_not_ended() -> None:
+    """Heads, births, Lamport times: the next operation builds on all of them."""
+    node = Node()
+    store = node.start()
+    for _ in range(5):
+        fill(store, 20)
+        store = node.start()
+    fill(store, 3)
+    assert store.replica.state.count(store.replica.state.find(INBOX).ids) == 103  # type: ignore[union-attr]
+    store.close()
+    node.images.clear()
+    rebuilt = node.start()
+    assert seen(rebuilt) == seen(store)
+    assert dict(rebuilt.replica.history.births) == dict(store.replica.history.births)
+    assert rebuilt.replica.history.lamport == store.replica.history.lamport
+
+
+def test_a_state_that_cannot_be_read_is_made_again() -> None:
+    node = Node()
+    store = node.start()
+    fill(store, 50)
+    before = seen(store)
+    store.close()
+    node.images.is_lost = True
+    again = node.start()
+    assert seen(again) == before and again.birth is None
+    assert node.told == [
+        "the state is made from the 52 operations of the log: the image cannot be read"
+    ]
+
+
+def test_a_state_with_a_row_that_changed_is_made_again() -> None:
+    node = Node()
+    store = node.start()
+    fill(store, 50)
+    before = seen(store)
+    store.close()
+    node.images.image.spoil()
+    again = node.start()
+    assert seen(again) == before
+    assert "does not match its checksum" in node.told[0]
+
+
+def test_a_state_of_another_data_directory_is_made_again() -> None:
+    node, other = Node(), Node("b")
+    store = node.start()
+    fill(store, 20)
+    before = seen(store)
+    store.close()
+    strange = other.start()
+    fill(strange, 20)
+    strange.close()
+    node.images.image = other.images.image
+    again = node.start()
+    assert seen(again) == before
+    assert "another data directory" in node.told[0]
+
+
+def test_a_state_that_knows_more_than_the_log_takes_the_actor_away() -> None:
+    """The log was put back as it was some time ago: what the lost operations were, nobody knows
+    here. Their dots are never given to others."""
+    node = Node()
+    store = node.start()
+    fill(store, 20)
+    store.close()
+    earlier = deepcopy(node.machine.disk)
+    store = node.start()
+    old = store.replica.actor
+    fill(store, 20)
+    store.close()
+    node.machine.disk = earlier
+    again = node.start()
+    assert again.birth is not None
+    assert "the state has records of" in again.birth.reason
+    assert again.replica.actor != old
+    assert again.replica.clock[old] == 22  # type: ignore[index]
+    assert "the log without a hole up to 22" in node.told[0]
+
+
+def test_a_state_that_covers_a_hole_of_the_log_acknowledges_nothing_behind_it() -> None:
+    node = Node()
+    store = node.start()
+    fill(store, 20)
+    actor = store.replica.actor
+    assert actor is not None
+    lost = store.log.read(actor, 7, 7, max_bytes=1)[0]
+    store.close()
+    name = next(name for name in node.machine.disk.names() if name.startswith("log/"))
+    content = node.machine.disk.content(name, 0, node.machine.disk.size(name))
+    node.machine.disk.flip(name, content.find(lost.data))
+    kept, node.images = node.images, OneImage()
+    node.start()
+    node.images = kept
+    again = node.start()
+    assert again.replica.clock[actor] == 6
+    assert "the log without a hole up to 6" in node.told[0]
