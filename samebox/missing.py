@@ -1,18 +1,37 @@
-"""Blobs that operations name and that are not held here yet."""
+"""Blobs that operations name and that are not held here yet.
+
+They stand among the rows of the state too, so that a start need not look at all that there is. A
+row may outlive what it says: it goes with the next transaction after its blob has come.
+"""
 
 from __future__ import annotations
 
 from itertools import islice
 
+import msgspec
+
 from comm import MISSING_MAX
-from crdt import Blob, Dot
+from crdt import ACTOR_BYTES, HASH_BYTES, Blob, Dot, Rows
+
+MISSING = "missing"
+"""hash of the blob, dot of the operation that names it -> Blob."""
+SEQ_BYTES = 8
+FIRST, LAST = b"", b"\xff" * (HASH_BYTES + 1)
 
 FETCH_MAX = 1024
 """Blobs asked for again at one tick; the others have their turn at the next ones."""
 
 
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(Blob).decode
+
+
 class Missing:
-    def __init__(self) -> None:
+    """What changes is put into `rows` by `keep`, in the transaction that is open then."""
+
+    def __init__(self, rows: Rows) -> None:
+        self._rows = rows
+        self._gone: list[bytes] = []
         self._users: dict[Dot, bytes] = {}
         self._blobs: dict[bytes, Blob] = {}
         self._dots: dict[bytes, list[Dot]] = {}
@@ -22,6 +41,27 @@ class Missing:
         return len(self._blobs)
 
     def add(self, blob: Blob, user: Dot) -> None:
+        """Inside a transaction."""
+        self._rows.put(MISSING, _key(blob.hash, user), _encode(blob))
+        self._note(blob, user)
+
+    def load(self) -> list[tuple[Blob, Dot]]:
+        """What the last life has kept."""
+        kept: list[tuple[Blob, Dot]] = []
+        for key, value in self._rows.scan(MISSING, FIRST, LAST):
+            seq = int.from_bytes(key[HASH_BYTES + ACTOR_BYTES :], "big")
+            user = Dot(key[HASH_BYTES : HASH_BYTES + ACTOR_BYTES], seq)
+            kept.append((_decode(value), user))
+            self._note(*kept[-1])
+        return kept
+
+    def keep(self) -> None:
+        """Inside a transaction: take the rows away whose blobs have come."""
+        for key in self._gone:
+            self._rows.remove(MISSING, key)
+        self._gone.clear()
+
+    def _note(self, blob: Blob, user: Dot) -> None:
         self._blobs[blob.hash] = blob
         self._dots.setdefault(blob.hash, []).append(user)
         self._users[user] = blob.hash
@@ -31,6 +71,7 @@ class Missing:
         self._blobs.pop(hash_, None)
         for user in self._dots.pop(hash_, ()):
             self._users.pop(user, None)
+            self._gone.append(_key(hash_, user))
             self._listed = None
 
     def blobs(self) -> list[Blob]:
@@ -49,3 +90,7 @@ class Missing:
         if self._listed is None:
             self._listed = () if is_more else tuple(self._users)
         return self._listed, is_more
+
+
+def _key(hash_: bytes, user: Dot) -> bytes:
+    return hash_ + user.actor + user.seq.to_bytes(SEQ_BYTES, "big")

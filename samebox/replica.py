@@ -8,10 +8,10 @@ When it cannot be appended, everything returns to the last sync.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from comm import WINDOW_RECORDS
-from crdt import Actor, Blob, Head, Operation, State, StateLost
+from crdt import Actor, Blob, Dot, Head, Operation, State, StateLost
 from samebox.confirmations import FULL, Confirmations, Waiting
 from samebox.events import (
     Abandoned,
@@ -49,7 +49,8 @@ from samebox.vetting import Unfit, too_many, vetted
 class Replica:
     """One shard at one node. `history` and `state` are what recovery made of the log; `actor` is
     the one that goes on writing, or None where a birth has to come first. `holds_blob` is the
-    port that tells whether the bytes of a blob are in the packs."""
+    port that tells whether the bytes of a blob are in the packs. `unsure` are blobs that may be
+    missing beside those of which the rows say so, with the operations that name them."""
 
     def __init__(
         self,
@@ -59,6 +60,7 @@ class Replica:
         actor: Actor | None,
         holds_blob: Callable[[Blob], bool],
         *,
+        unsure: Iterable[tuple[Blob, Dot]] = (),
         window_records: int = WINDOW_RECORDS,
     ) -> None:
         self.place = place
@@ -66,7 +68,7 @@ class Replica:
         self.state = state
         self.actor = actor
         self.peers = Peers(place.node, place.members, window_records=window_records)
-        self.missing = Missing()
+        self.missing = Missing(state.rows)
         self._holds_blob = holds_blob
         self._own = Holding(place.node, history.clock.items())
         self._confirmations = Confirmations(self._own, self.peers.holdings)
@@ -78,9 +80,7 @@ class Replica:
         self._number = 0
         self._out = Ready()
         self._is_news = False
-        for blob, user in state.blobs():
-            if not holds_blob(blob):
-                self.missing.add(blob, user)
+        self._look_for_missing(unsure)
 
     @property
     def clock(self) -> Mapping[Actor, int]:
@@ -275,6 +275,10 @@ class Replica:
 
     def _commit(self, number: int) -> None:
         making = self._end(number)
+        carried = {blob.hash for blob in making.blobs}
+        for item in making.items:
+            self._note_blob(item.operation, carried)
+        self.missing.keep()
         self.history.commit()
         for item in making.items:
             self._heads[item.dot.actor] = item.head
@@ -283,9 +287,6 @@ class Replica:
         if making.actor is not None and making.actor != making.actor_before:
             self._birth = None
             self.peers.own(making.actor)
-        carried = {blob.hash for blob in making.blobs}
-        for item in making.items:
-            self._note_blob(item.operation, carried)
         self._out.delivered += [item.operation for item in making.items]
         self._out.replies += making.replies
         self._out.notices += making.notices
@@ -314,6 +315,17 @@ class Replica:
             self._abandon(token)
         self._abandoned.clear()
         self._send()
+
+    def _look_for_missing(self, unsure: Iterable[tuple[Blob, Dot]]) -> None:
+        self.state.rows.begin()
+        for blob, _ in self.missing.load():
+            if self._holds_blob(blob):
+                self.missing.stored(blob.hash)
+        for blob, user in unsure:
+            if not self._holds_blob(blob):
+                self.missing.add(blob, user)
+        self.missing.keep()
+        self.state.rows.commit()
 
     def _note_blob(self, operation: Operation, carried: set[bytes]) -> None:
         blob = blob_of(operation)

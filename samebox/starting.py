@@ -7,13 +7,18 @@ from dataclasses import replace
 
 from msgspec import Struct
 
-from crdt import Actor, State, StateLost
+from crdt import Actor, Blob, Dot, Operation, State, StateLost
 from samebox.events import Notice
 from samebox.history import History
 from samebox.keeping import Keeper
 from samebox.limits import Limits
+from samebox.making import blob_of
 from samebox.recovery import Progress, apart, begin_rows, foreign, rebuild
 from storage import Disk, DiskWriteFailed, Log, LogDamaged, Recovery, together
+
+UNSURE_MAX = 50_000
+"""Blobs of replayed operations that are remembered: some megabytes. Beyond that, to ask for every
+blob that the state names is the lesser work."""
 
 
 class Surroundings(Struct, frozen=True):
@@ -30,13 +35,15 @@ class Surroundings(Struct, frozen=True):
 
 class Recovered(Struct, frozen=True):
     """`kept_clock` is that of the rows that were kept, if they were of this store, whether or not
-    they could be gone on from."""
+    they could be gone on from. `unsure` are the blobs that the replayed operations name: whether
+    they are held is not in the rows; None where that has to be asked for all."""
 
     log: Log
     recovery: Recovery
     history: History
     state: State
     kept_clock: Mapping[Actor, int]
+    unsure: list[tuple[Blob, Dot]] | None
 
 
 class Recovering:
@@ -51,6 +58,7 @@ class Recovering:
         self._shard = shard
         self._store = store
         self._kept_clock: dict[Actor, int] = {}
+        self._unsure: list[tuple[Blob, Dot]] | None = []
 
     def run(self) -> Recovered:
         """A replay that meets damage marks one segment, and the log opened again knows of it. So it
@@ -74,7 +82,8 @@ class Recovering:
                 found[-1] = replace(recovery, problems=(*recovery.problems, error.found))
                 log.close()
             else:
-                return Recovered(log, together(found), history, state, self._kept_clock)
+                recovery = together(found)
+                return Recovered(log, recovery, history, state, self._kept_clock, self._unsure)
 
     def brought_up(self, log: Log) -> tuple[History, State]:
         """History and state as the log tells them, with as much of the kept rows as it proves.
@@ -117,6 +126,13 @@ class Recovering:
             self._around.tell(Notice(f"the state is {missing:,} operations behind the log"))
         return self._replayed(log, history, state)
 
+    def _note_blob(self, operation: Operation) -> None:
+        blob = blob_of(operation)
+        if blob is not None and self._unsure is not None:
+            self._unsure.append((blob, operation.dot))
+            if len(self._unsure) > UNSURE_MAX:
+                self._unsure = None
+
     def _history(self, state: State) -> History:
         limits = self._around.limits
         return History(self._cluster, self._shard, state.rows, waiting_max=limits.waiting_max)
@@ -129,7 +145,8 @@ class Recovering:
             progress = Progress(missing, self._around.tell)
             keeper = self._around.keeper
             replay = rebuild(history, state, lambda: log.replay(after), committed=keeper.wait)
-            for _ in replay:
+            for operation in replay:
                 progress.operation()
+                self._note_blob(operation)
             keeper.write_soon()
         return history, state

@@ -6,19 +6,19 @@ belongs to the loop of the shard.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from msgspec import Struct
 
-from crdt import ACTOR_BYTES, Actor, StateLost
+from crdt import ACTOR_BYTES, Actor, Blob, Dot, StateLost
 from samebox.events import Batch, Notice, Reborn
 from samebox.held import Held
 from samebox.history import History
 from samebox.keeping import Keeper
 from samebox.making import Place
 from samebox.replica import Replica
-from samebox.starting import Recovering
+from samebox.starting import Recovered, Recovering
 from samebox.starting import Surroundings as Surroundings
 from storage import (
     Continue,
@@ -29,6 +29,7 @@ from storage import (
     NewActor,
     NotOurs,
     Packs,
+    PacksRecovery,
     PacksSize,
     SecondCopy,
     TooNew,
@@ -157,6 +158,7 @@ def open_store(
         start.state,
         own,
         held,
+        unsure=_unsure(start, packs_recovery),
         window_records=around.limits.window_records,
     )
     held.opened()
@@ -169,6 +171,13 @@ def open_store(
     return Store(
         cluster, place, key, identity, disks, log, packs, held, replica, birth, notices, around
     )
+
+
+def _unsure(start: Recovered, packs: PacksRecovery) -> Iterable[tuple[Blob, Dot]]:
+    """Blobs that may not be held, though the rows do not say so."""
+    if start.unsure is None or packs.quarantined:
+        return start.state.blobs()
+    return start.unsure
 
 
 def _if_all_own_is_there(

@@ -7,8 +7,10 @@ from copy import deepcopy
 from hashlib import sha256
 from itertools import count
 
-from crdt import Address, Append, Blob, Create, Request, RequestId, StateLost
-from samebox.events import Asked, Event, Notice, Ready, Synced
+import pytest
+
+from crdt import Address, Append, Blob, Create, Request, RequestId, State, StateLost
+from samebox.events import Asked, BlobStored, Event, Notice, Ready, Synced
 from samebox.image import Image
 from samebox.keeping import Kept
 from samebox.making import Place
@@ -211,3 +213,29 @@ def test_a_state_that_covers_a_hole_of_the_log_acknowledges_nothing_behind_it() 
     again = node.start()
     assert again.replica.clock[actor] == 6
     assert "the log without a hole up to 6" in node.told[0]
+
+
+def test_what_is_missing_is_known_without_a_look_at_all_blobs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of three messages, the contents of the second come; of the third they come unnoticed, just
+    before the end."""
+    node = Node()
+    store = node.start()
+    contents = [entropy(20) for _ in range(3)]
+    blobs = [Blob(sha256(content).digest(), len(content)) for content in contents]
+    ask(store, Create(Address("alice")))
+    for blob in blobs:
+        ask(store, Append(INBOX, blob))
+    store.packs.put_all([(blobs[1].hash, contents[1])])
+    store.packs.sync()
+    step(store, BlobStored(blobs[1].hash))
+    store.packs.put_all([(blobs[2].hash, contents[2])])
+    store.packs.sync()
+    store.close()
+    monkeypatch.setattr(State, "blobs", None)
+    again = node.start()
+    assert again.replica.missing.blobs() == blobs[:1]
+    fill(again, 1)
+    again.close()
+    assert len(node.start().replica.missing) == 2

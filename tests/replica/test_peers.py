@@ -5,7 +5,7 @@ from __future__ import annotations
 from hashlib import sha256
 
 from comm import ACTORS_MAX, MISSING_MAX, Ack, Range, Want
-from crdt import Actor, Address, Blob, Create, Dot, Record
+from crdt import Actor, Address, Blob, Create, Dot, MemoryRows, Record
 from samebox.events import Acknowledged, AppendFailed, Arrived, LinkUp, Wanted
 from samebox.missing import FETCH_MAX, Missing
 from samebox.outgoing import RANGES_MAX, Outgoing
@@ -23,7 +23,9 @@ def peers() -> Peers:
 
 
 def missing(count: int) -> Missing:
-    made = Missing()
+    rows = MemoryRows()
+    rows.begin()
+    made = Missing(rows)
     for seq in range(1, count + 1):
         made.add(Blob(sha256(b"%d" % seq).digest(), 1), Dot(A, seq))
     return made
