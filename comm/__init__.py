@@ -62,3 +62,4 @@ from comm.progress import ACTORS_MAX as ACTORS_MAX
 from comm.progress import WINDOW_RECORDS as WINDOW_RECORDS
 from comm.progress import Progress as Progress
 from comm.progress import Range as Range
+from comm.reports import Reports as Reports

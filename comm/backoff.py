@@ -30,5 +30,5 @@ class Backoff:
         return wait_s
 
     def reset(self) -> None:
-        """A handshake was completed."""
+        """It worked, for a while at least."""
         self._ceiling_s = self._least_s

@@ -15,6 +15,7 @@ from comm.io.stream import FrameStream
 from comm.io.tls import Contexts, dialed, peer_names
 
 CONNECT_S = 10.0
+LASTED_S = 5.0
 
 Report: TypeAlias = Callable[[str], None]
 """Takes one line for the log."""
@@ -68,7 +69,8 @@ async def keep_dialing(
     backoff: Backoff,
     report: Report,
 ) -> NoReturn:
-    """Connect, converse, and again, for ever. A completed handshake resets the wait.
+    """Connect, converse, and again, for ever. A conversation that lasted LASTED_S resets the wait:
+    a peer that takes every handshake and hangs up at once is no better than one that takes none.
 
     No failure of either ends the loop; each is reported.
     """
@@ -80,8 +82,10 @@ async def keep_dialing(
         except Exception as error:
             report(f"dialing failed: {error!r}")
         else:
-            backoff.reset()
+            began = trio.current_time()
             await converse_safely(connection, converse, report)
+            if trio.current_time() - began >= LASTED_S:
+                backoff.reset()
         await trio.sleep(backoff.next_s())
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 
 import trio
 
@@ -14,6 +15,7 @@ from comm import (
     Message,
     Range,
     Records,
+    Reports,
     Want,
     chains_needed,
 )
@@ -48,6 +50,7 @@ class Links:
         self._contexts = contexts
         self._next = 0
         self._serving: dict[str, trio.CancelScope] = {}
+        self._reports = Reports()
 
     def local(self, purpose: str) -> Local:
         """What this node says of itself in a handshake."""
@@ -64,9 +67,14 @@ class Links:
 
         def report(reason: str) -> None:
             if self.shard.standings.failed(peer, reason):
-                self.shard.log(Notice(f"peer {peer}: {reason}"))
+                self._say(peer, reason)
 
         await keep_dialing(attempt, self.converse, backoff=Backoff(random), report=report)
+
+    def _say(self, peer: str, text: str) -> None:
+        line = self._reports.passed(peer, f"peer {peer}: {text}", trio.current_time())
+        if line is not None:
+            self.shard.log(Notice(line))
 
     async def _dial(self, peer: str, purpose: str) -> Connection:
         address = self._addresses[peer]
@@ -92,14 +100,14 @@ class Links:
             outbox = self.shard.outboxes.open(link)
             try:
                 self.shard.tell(await self._link_up(link, connection))
-                self.shard.log(Notice(f"peer {peer}: connected, dialed by {connection.dialer}"))
+                self._say(peer, f"connected, dialed by {connection.dialer}")
                 port = LinkPort(self.shard, link, outbox)
                 end = (await run_link(connection.frames, inbox=port, outbox=port)).reason
             finally:
                 self.shard.outboxes.close(link)
                 self.shard.tell(LinkDown(link))
                 standings.down(peer, link, end)
-                self.shard.log(Notice(f"peer {peer}: disconnected: {end}"))
+                self._say(peer, f"disconnected: {end}")
 
     async def _link_up(self, link: int, connection: Connection) -> LinkUp:
         """Compare the histories of both, as told in the handshake."""
@@ -146,7 +154,7 @@ class Links:
             shard.contents,
             dial=dial,
             stored=shard.blob_stored,
-            report=lambda reason: shard.log(Notice(f"peer {peer}: {reason}")),
+            report=partial(self._say, peer),
             backoff=Backoff(random),
         )
         while True:

@@ -183,9 +183,8 @@ async def _start(
     except OSError as error:
         text = f"cannot listen at {own}: {error.strerror or error}; is another program there?"
         raise CannotListen(f"node {name}: {text} See `address` in the node list") from error
-    acceptor = Acceptor(
-        contexts, partial(_local_of, links), partial(_converse, links), partial(_report, log)
-    )
+    local_of, converse = partial(_local_of, links), partial(_converse, links)
+    acceptor = Acceptor(lambda: contexts, local_of, converse, partial(_report, log))
     for shard in shards.values():
         nursery.start_soon(shard.run)
         nursery.start_soon(links[shard.name].look_here)

@@ -8,6 +8,8 @@ from trio.testing import MockClock, memory_stream_pair, wait_all_tasks_blocked
 
 from comm import Backoff, Greeting, LinkLost, Refusal, WeRefused
 from comm.io import Acceptor, Connection, Contexts, Local, dial, keep_dialing, serve
+from comm.io.dial import LASTED_S
+from comm.reports import AT_ONCE
 from tests.comm.wires import Credentials, in_background, local, shake_hands
 
 
@@ -20,7 +22,7 @@ class Node:
         self.met: list[str] = []
         self.talks: Callable[[], None] = lambda: None
         self.acceptor = Acceptor(
-            contexts,
+            lambda: contexts,
             self.local_of,
             self.converse,
             self.reports.append,
@@ -45,24 +47,43 @@ async def is_closed(stream: trio.abc.Stream) -> bool:
 # --- Strangers --------------------------------------------------------------------------------
 
 
-async def test_beyond_the_bound_connections_are_closed_at_once_and_reported(
+async def test_beyond_the_bound_the_oldest_handshakes_are_ended_at_once_and_few_are_reported(
     credentials: Credentials,
 ) -> None:
     node = Node(credentials["b"], unfinished_max=3)
     async with trio.open_nursery() as nursery:
-        idle = [memory_stream_pair() for _ in range(3)]
-        for _, there in idle:
+        idle = [memory_stream_pair() for _ in range(100)]
+        for _, there in idle[:3]:
             nursery.start_soon(node.acceptor.handle, there)
         await wait_all_tasks_blocked()
         assert node.acceptor.unfinished == 3 and node.reports == []
-        for _ in range(1000):
-            here, there = memory_stream_pair()
-            await node.acceptor.handle(there)
+        for _, there in idle[3:]:
+            nursery.start_soon(node.acceptor.handle, there)
+            await wait_all_tasks_blocked()
+        for here, _ in idle[:-3]:
             assert await is_closed(here)
-        assert (node.acceptor.unfinished, node.acceptor.turned_away) == (3, 1000)
-        assert "closed, 3 handshakes are under way" in node.reports[-1]
+        assert (node.acceptor.unfinished, node.acceptor.turned_away) == (3, 97)
+        assert "closed, 3 later handshakes are under way" in node.reports[-1]
+        assert len(node.reports) == AT_ONCE
         nursery.cancel_scope.cancel()
     assert node.acceptor.unfinished == 0
+
+
+async def test_a_member_gets_through_while_strangers_hold_all_places(
+    credentials: Credentials,
+) -> None:
+    node = Node(credentials["b"], unfinished_max=3)
+    async with trio.open_nursery() as nursery:
+        listeners = await nursery.start(listen, node)
+        host, port = listeners[0].socket.getsockname()
+        strangers = [await trio.open_tcp_stream(host, port) for _ in range(50)]
+        connection = await dial_to(listeners, credentials)
+        await connection.frames.close()
+        for stranger in strangers:
+            await trio.aclose_forcefully(stranger)
+        nursery.cancel_scope.cancel()
+    assert node.met == ["a"]
+    assert node.acceptor.turned_away >= 47
 
 
 async def test_idle_strangers_make_room_after_the_deadline(
@@ -109,7 +130,9 @@ async def test_a_conversation_that_fails_is_reported_and_ends_alone(
             await connection.frames.close()
         nursery.cancel_scope.cancel()
     assert node.met == ["a", "a"]
-    assert node.reports == [f"the connection with a failed: {ZeroDivisionError('planted')!r}"] * 2
+    assert [report.partition(": ")[2] for report in node.reports] == [
+        f"the connection with a failed: {ZeroDivisionError('planted')!r}"
+    ] * 2
 
 
 # --- Over loopback ----------------------------------------------------------------------------
@@ -170,6 +193,7 @@ class Attempts:
         self.times: list[float] = []
         self.reports: list[str] = []
         self.error: Exception = LinkLost("nobody there")
+        self.lasts_s = LASTED_S
 
     async def attempt(self) -> Connection:
         self.times.append(trio.current_time())
@@ -178,6 +202,7 @@ class Attempts:
         raise self.error
 
     async def converse(self, connection: Connection) -> None:
+        await trio.sleep(self.lasts_s)
         raise ZeroDivisionError
 
     async def run(self) -> None:
@@ -194,15 +219,25 @@ async def connected(credentials: Credentials) -> Connection:
     return ends.dialer
 
 
-async def test_the_wait_grows_until_a_handshake_is_completed(
+async def test_the_wait_grows_until_a_conversation_has_lasted(
     credentials: Credentials, autojump_clock: MockClock
 ) -> None:
     attempts = Attempts(await connected(credentials), good=(6,))
     async with in_background(attempts.run):
-        await trio.sleep(34)
-    assert attempts.waits() == [1, 2, 4, 8, 8, 1, 2, 4]
+        await trio.sleep(34 + LASTED_S)
+    assert attempts.waits() == [1, 2, 4, 8, 8, 1 + LASTED_S, 2, 4]
     assert attempts.reports.count("nobody there") == 8
     assert "the connection with b failed: ZeroDivisionError()" in attempts.reports
+
+
+async def test_a_peer_that_hangs_up_after_every_handshake_is_dialed_less_and_less(
+    credentials: Credentials, autojump_clock: MockClock
+) -> None:
+    attempts = Attempts(await connected(credentials), good=tuple(range(1, 10)))
+    attempts.lasts_s = 0
+    async with in_background(attempts.run):
+        await trio.sleep(32)
+    assert attempts.waits() == [1, 2, 4, 8, 8, 8]
 
 
 async def test_no_error_ends_dialing(credentials: Credentials, autojump_clock: MockClock) -> None:
