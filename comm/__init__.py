@@ -24,10 +24,12 @@ from comm.frames import FrameReader as FrameReader
 from comm.frames import NeedMore as NeedMore
 from comm.frames import encode_frame as encode_frame
 from comm.handshake import Accepted as Accepted
+from comm.handshake import Established as Established
 from comm.handshake import judge as judge
 from comm.handshake import judge_certificate as judge_certificate
 from comm.handshake import keeps as keeps
 from comm.handshake import node_uri as node_uri
+from comm.handshake import replaces as replaces
 from comm.header import PROTOCOLS as PROTOCOLS
 from comm.header import Protocols as Protocols
 from comm.histories import Ahead as Ahead

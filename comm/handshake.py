@@ -16,6 +16,9 @@ from comm.messages import Greeting, Refusal
 from crdt import Actor
 
 PURPOSES = ("operations", "blobs")
+QUIET_S = 7.5
+"""A peer that is there has sent a ping by then (comm.io.link): a connection that was silent for so
+long makes way for a new one."""
 
 # Codes of refusals, on the wire for ever: others may be added. "protocol" is in comm.header.
 CLUSTER: Final = "cluster"
@@ -145,3 +148,26 @@ def keeps(mine: str, theirs: str, dialer: str) -> bool:
     both ends keep the one opened by the lesser name."""
     assert dialer in (mine, theirs) and mine != theirs, f"{dialer} of {mine} and {theirs}"
     return dialer == min(mine, theirs)
+
+
+class Established(Struct, frozen=True):
+    """A connection that is up: who opened it, in which life the peer's process was then, and for
+    how many seconds nothing has come on it."""
+
+    dialer: str
+    life: bytes | None
+    quiet_s: float
+
+
+def replaces(mine: str, theirs: str, *, old: Established, new: Established) -> bool:
+    """Whether a new connection with the same peer takes the place of the one that is up.
+
+    It does where the peer has given that one up, or cannot know of it: it opened both, its process
+    is another one by now, or nothing has come from it for QUIET_S. Else both were opened at once,
+    and `keeps` says which one stays. A peer dials only while it has no connection.
+    """
+    if new.dialer == old.dialer or old.quiet_s >= QUIET_S:
+        return True
+    if new.life is not None and old.life is not None and new.life != old.life:
+        return True
+    return keeps(mine, theirs, new.dialer)

@@ -65,7 +65,7 @@ class Greeting(Message, frozen=True):
     """What a node says of itself first, before anything else on a connection.
 
     `purpose` is "operations" or "blobs". `actor` is the one that the node writes as, None if it
-    has none. `incarnation` may name the life of its data directory. `members_epoch` and
+    has none. `incarnation` names the life of its process. `members_epoch` and
     `members_hash` name the member list that it works with. `histories` is what it holds durably;
     `missing` lists operations in there whose blobs it does not hold yet.
     """

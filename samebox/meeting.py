@@ -20,7 +20,7 @@ def births_of(replica: Replica) -> dict[Actor, str]:
     return {actor: born.node for actor, born in replica.history.births.items()}
 
 
-def greeting_of(replica: Replica, cluster: str, purpose: str) -> Greeting:
+def greeting_of(replica: Replica, cluster: str, purpose: str, life: bytes) -> Greeting:
     """What a node says of itself in a handshake: of what is synced, nothing else."""
     place = replica.place
     histories = [(actor, head.seq, head.chain) for actor, head in replica.heads.items()]
@@ -31,6 +31,7 @@ def greeting_of(replica: Replica, cluster: str, purpose: str) -> Greeting:
         place.node,
         purpose,
         actor=replica.actor,
+        incarnation=life,
         features=FEATURES,
         members_hash=sha256("\n".join(sorted(place.members)).encode()).digest(),
         histories=histories if purpose == "operations" else [],

@@ -40,6 +40,7 @@ from storage import (
 )
 
 STORE_ID_BYTES = 16
+LIFE_BYTES = 16
 
 
 class Disks(Struct, frozen=True):
@@ -57,7 +58,8 @@ class Disks(Struct, frozen=True):
 
 
 class Store(Struct):
-    """`birth` is set where a new actor has to be born before anything is written."""
+    """`birth` is set where a new actor has to be born before anything is written. `life` tells this
+    opening from every other one."""
 
     cluster: str
     place: Place
@@ -71,6 +73,10 @@ class Store(Struct):
     birth: Reborn | None
     notices: list[Notice]
     surroundings: Surroundings
+    life: bytes = b""
+
+    def __post_init__(self) -> None:
+        self.life = self.entropy(LIFE_BYTES)
 
     def entropy(self, length: int) -> bytes:
         return self.surroundings.entropy(length)

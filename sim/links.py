@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from comm import Ack, Backoff, Range, Want, keeps
+from comm import Ack, Backoff, Range, Want, replaces
 from samebox.outgoing import Outgoing
 from sim.network import Side
 from sim.talk import Talk
@@ -78,9 +78,11 @@ class Links:
 
     def takes(self, talk: Talk) -> bool:
         standing = self.standings.get(talk.peer)
-        if standing is None or standing.dialer == talk.dialer:
+        if standing is None:
             return True
-        return keeps(self.shell.node, talk.peer, talk.dialer)
+        return replaces(
+            self.shell.node, talk.peer, old=standing.talk.established, new=talk.established
+        )
 
     def up(self, talk: Talk) -> int:
         """The number of the new link; it takes the place of an older one with the same peer."""

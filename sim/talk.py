@@ -14,6 +14,7 @@ from comm import (
     Accepted,
     Ack,
     Bye,
+    Established,
     FrameReader,
     Greeting,
     Hello,
@@ -81,6 +82,7 @@ class Talk:
         self._reader = FrameReader(limit=HANDSHAKE_BYTES_MAX)
         self._pieces: deque[bytes] = deque()
         self._mine: Greeting | None = None
+        self._theirs: Greeting | None = None
         self._link: int | None = None
         self._is_up = False
         self._is_meeting = False
@@ -98,6 +100,12 @@ class Talk:
         if expected is not None:
             self._mine = Hello(*msgspec.structs.astuple(self._local(purpose)))
             self._write(self._mine)
+
+    @property
+    def established(self) -> Established:
+        """After the greeting."""
+        life = None if self._theirs is None else self._theirs.incarnation
+        return Established(self.dialer, life, (self.shell.world.now - self._heard_at) / SECOND)
 
     # --- Bytes -----------------------------------------------------------------------------------
 
@@ -153,7 +161,8 @@ class Talk:
     # --- The greeting ----------------------------------------------------------------------------
 
     def _local(self, purpose: str) -> Greeting:
-        greeting = greeting_of(self.shell.replica, self.shell.store.cluster, purpose)
+        replica, store = self.shell.replica, self.shell.store
+        greeting = greeting_of(replica, store.cluster, purpose, store.life)
         self.shell.watch.greeting(self.shell, greeting)
         return greeting
 
@@ -212,6 +221,7 @@ class Talk:
                 self.answer = lambda message: self.shell.pulls.answered(self, message)
             self._greeted()
             return
+        self._theirs = theirs
         links = self.shell.links
         links.greeted(self)
         if not links.takes(self):

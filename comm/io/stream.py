@@ -21,10 +21,12 @@ WRITE_BYTES = 256 << 10
 
 class FrameStream:
     """Owns `stream`. Sends may come from several tasks and go one after the other; one task at a
-    time receives. The frame limit is that of a handshake until `reader.limit` is raised."""
+    time receives. The frame limit is that of a handshake until `reader.limit` is raised. At
+    `heard_at` something came last."""
 
     def __init__(self, stream: Stream) -> None:
         self.reader = FrameReader(limit=HANDSHAKE_BYTES_MAX)
+        self.heard_at = trio.current_time()
         self._stream = stream
         self._sending = trio.Lock()
         self._finished = False
@@ -63,6 +65,7 @@ class FrameStream:
                 where = "" if self.reader.is_empty else " inside a frame"
                 raise LinkLost(f"the peer closed the connection{where}")
             self.reader.feed(bytes(data))
+            self.heard_at = trio.current_time()
             came += len(data)
             if came >= bytes_least:
                 progressed()

@@ -55,7 +55,7 @@ class Links:
     def local(self, purpose: str) -> Local:
         """What this node says of itself in a handshake."""
         replica, cluster = self.shard.replica, self.shard.store.cluster
-        greeting = greeting_of(replica, cluster, purpose)
+        greeting = greeting_of(replica, cluster, purpose, self.shard.store.life)
         return Local(greeting, replica.place.members, births_of(replica))
 
     async def keep_connected(self, peer: str, random: Callable[[], float]) -> None:
@@ -86,7 +86,7 @@ class Links:
         """Use a connection after its handshake until it ends."""
         if connection.mine.purpose == "blobs":
             await self._serve_blobs(connection)
-        elif self.shard.standings.takes(connection.peer, connection.dialer):
+        elif self.shard.standings.takes(connection):
             await self._link(connection)
         else:
             await connection.frames.close()
@@ -96,7 +96,7 @@ class Links:
         link, peer = self._next, connection.peer
         standings, end = self.shard.standings, "this node stops, or a newer connection took over"
         with trio.CancelScope() as scope:
-            standings.up(peer, link, connection.dialer, scope)
+            standings.up(connection, link, scope)
             outbox = self.shard.outboxes.open(link)
             try:
                 self.shard.tell(await self._link_up(link, connection))

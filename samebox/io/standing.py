@@ -7,7 +7,8 @@ from collections.abc import Mapping
 import trio
 from msgspec import Struct, field
 
-from comm import keeps
+from comm import Established, replaces
+from comm.io import Connection
 from crdt import Clock
 from samebox.peers import Peers
 from samebox.status import PeerStatus
@@ -23,7 +24,7 @@ class Standing(Struct):
     since: float
     reason_down: str = "not connected yet"
     link: int | None = None
-    dialer: str = ""
+    connection: Connection | None = None
     scope: trio.CancelScope | None = None
     behind_since: float | None = None
     come: trio.Event = field(default_factory=trio.Event)
@@ -39,22 +40,18 @@ class Standings:
     def __getitem__(self, peer: str) -> Standing:
         return self._peers[peer]
 
-    def takes(self, peer: str, dialer: str) -> bool:
-        """Whether a new connection, which `dialer` opened, replaces what there is.
-
-        Of two that both ends opened at once, that of the lesser name stays; a later one from the
-        same end means that it gave the earlier one up.
-        """
-        standing = self._peers[peer]
-        if standing.link is None or standing.dialer == dialer:
+    def takes(self, new: Connection) -> bool:
+        """Whether a new connection replaces what there is; see comm.replaces."""
+        old = self._peers[new.peer].connection
+        if old is None:
             return True
-        return keeps(self._node, peer, dialer)
+        return replaces(self._node, new.peer, old=_established(old), new=_established(new))
 
-    def up(self, peer: str, link: int, dialer: str, scope: trio.CancelScope) -> None:
-        standing = self._peers[peer]
+    def up(self, connection: Connection, link: int, scope: trio.CancelScope) -> None:
+        standing = self._peers[connection.peer]
         if standing.scope is not None:
             standing.scope.cancel()
-        standing.link, standing.dialer, standing.scope = link, dialer, scope
+        standing.link, standing.connection, standing.scope = link, connection, scope
         standing.since, standing.reason_down = trio.current_time(), ""
         standing.come.set()
         standing.gone.set()  # of the connection that this one replaces: who waits looks again
@@ -63,7 +60,7 @@ class Standings:
     def down(self, peer: str, link: int, reason: str) -> None:
         standing = self._peers[peer]
         if standing.link == link:
-            standing.link = standing.scope = None
+            standing.link = standing.connection = standing.scope = None
             standing.since, standing.reason_down = trio.current_time(), reason
             standing.come = trio.Event()
             standing.gone.set()
@@ -118,6 +115,11 @@ class Standings:
             0.0 if behind is None else now - behind,
             dict(held),
         )
+
+
+def _established(connection: Connection) -> Established:
+    quiet_s = trio.current_time() - connection.frames.heard_at
+    return Established(connection.dialer, connection.theirs.incarnation, quiet_s)
 
 
 def _lacks(held: Mapping[bytes, int], clock: Clock) -> int:

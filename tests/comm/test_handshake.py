@@ -7,6 +7,7 @@ from comm import (
     Accepted,
     Ahead,
     Backoff,
+    Established,
     Fork,
     MyLaterRecords,
     PeerBroke,
@@ -19,9 +20,11 @@ from comm import (
     judge_certificate,
     keeps,
     node_uri,
+    replaces,
 )
-from comm.handshake import Verdict
+from comm.handshake import QUIET_S, Verdict
 from comm.header import HEADER_BYTES, common_version, decode_header, encode_header
+from comm.io.link import PING_EVERY_S
 from comm.messages import Greeting
 from crdt import Actor, Dot
 from tests.comm.phrases import A, B, C, actor, chain, hello, welcome
@@ -243,3 +246,30 @@ def test_the_wait_doubles_up_to_its_most_and_starts_again_after_a_handshake() ->
 
 def test_the_wait_is_drawn_from_zero_on() -> None:
     assert Backoff(lambda: 0.0, least_s=1, most_s=10).next_s() == 0
+
+
+def taken(standing: Established, dialer: str, *, life: bytes | None = b"1") -> bool:
+    return replaces("a", "b", old=standing, new=Established(dialer, life, 0.0))
+
+
+def test_of_two_connections_opened_at_once_both_ends_keep_the_same() -> None:
+    for mine, theirs in ("ab", "ba"):
+        by_a, by_b = Established("a", b"1", 0.0), Established("b", b"1", 0.0)
+        assert not replaces(mine, theirs, old=by_a, new=by_b)
+        assert replaces(mine, theirs, old=by_b, new=by_a)
+
+
+def test_who_opens_another_connection_gave_the_earlier_one_up() -> None:
+    assert taken(Established("b", b"1", 0.0), "b") and taken(Established("a", b"1", 0.0), "a")
+
+
+def test_a_process_that_was_started_again_knows_of_no_earlier_connection() -> None:
+    assert taken(Established("a", b"1", 0.0), "b", life=b"2")
+    assert not taken(Established("a", None, 0.0), "b", life=b"2"), "of one that does not tell"
+    assert not taken(Established("a", b"1", 0.0), "b", life=None)
+
+
+def test_a_connection_on_which_no_ping_came_makes_way() -> None:
+    assert not taken(Established("a", b"1", QUIET_S - 0.1), "b")
+    assert taken(Established("a", b"1", QUIET_S), "b")
+    assert QUIET_S > PING_EVERY_S

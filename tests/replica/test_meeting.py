@@ -13,7 +13,7 @@ from sim.cluster import CLUSTER
 
 
 def greeting(node: SimNode) -> Greeting:
-    return greeting_of(node.replica, CLUSTER, "operations")
+    return greeting_of(node.replica, CLUSTER, "operations", b"")
 
 
 def written(cluster: SimCluster, name: str, boxes: list[str], copies: int = 1) -> list[int]:

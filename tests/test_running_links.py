@@ -1,0 +1,111 @@
+"""One node in this process and peers in the hand of a test, on real TLS: what a member may hold."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+import trio
+
+from comm import (
+    BlobBytes,
+    Greeting,
+    LinkLost,
+    NoBlob,
+    WantBlob,
+    decode,
+    encode,
+    encode_frame,
+)
+from comm.io import Connection, Local, dial, load_contexts
+from samebox import open_node
+from samebox.events import Carried, Notice
+from samebox.io.node import Node
+from samebox.testing import local_node_list
+
+WAIT_S = 20.0
+
+
+class Scene:
+    def __init__(self, node: Node, folder: Path, log: list[str]) -> None:
+        self.node = node
+        self.log = log
+        self.opened: list[Connection] = []
+        self._folder = folder
+
+    async def dial(self, peer: str, purpose: str, life: bytes = b"1") -> Connection:
+        """As `peer`, to the node a."""
+        config = self.node.config
+        certs = self._folder / "certs"
+        contexts = load_contexts(certs / "ca.pem", certs / f"{peer}.pem", certs / f"{peer}.key")
+        address = config.nodes["a"].address
+        greeting = Greeting(config.cluster, "main", peer, purpose, incarnation=life)
+        local = Local(greeting, tuple(config.nodes), {})
+        opened = await dial(address.host, address.port, contexts, local, expected="a")
+        self.opened.append(opened)
+        return opened
+
+    def links_up(self) -> int:
+        (status,) = self.node.shards["main"].status().peers
+        return status.connected
+
+
+@asynccontextmanager
+async def running(folder: Path) -> AsyncIterator[Scene]:
+    """Node a of a and b; b does not run, and nobody listens at its address."""
+    log: list[str] = []
+
+    def note(notice: Notice) -> None:
+        log.append(notice.text)
+
+    with trio.fail_after(WAIT_S):
+        async with open_node(local_node_list(folder, ["a", "b"]), "a", log=note) as node:
+            scene = Scene(node, folder, log)
+            yield scene
+            for connection in scene.opened:
+                await connection.frames.close()
+
+
+async def is_closed(connection: Connection) -> bool:
+    """By the other end; what it says before does not matter."""
+    with pytest.raises(LinkLost):
+        while True:
+            await connection.frames.receive_frame(within_s=WAIT_S)
+    return True
+
+
+async def asked(connection: Connection, hash_: bytes) -> object:
+    await connection.frames.send_frames(encode_frame(encode(WantBlob(hash_))), within_s=WAIT_S)
+    return decode(await connection.frames.receive_frame(within_s=WAIT_S))
+
+
+async def test_a_member_holds_one_connection_for_blobs_the_newest(tmp_path: Path) -> None:
+    async with running(tmp_path) as scene:
+        absent = sha256(b"absent").digest()
+        earlier = [await scene.dial("b", "blobs")]
+        for _ in range(5):
+            newest = await scene.dial("b", "blobs")
+            assert await asked(newest, absent) == NoBlob(absent)
+            assert await is_closed(earlier[-1])
+            earlier.append(newest)
+        data = b"held"
+        scene.node.shards["main"].contents.remember([Carried(sha256(data).digest(), data)])
+        found = await asked(earlier[-1], sha256(data).digest())
+        assert found == BlobBytes(sha256(data).digest(), data)
+
+
+async def test_a_member_holds_one_link_the_newest_and_its_flapping_floods_no_log(
+    tmp_path: Path,
+) -> None:
+    async with running(tmp_path) as scene:
+        earlier = await scene.dial("b", "operations")
+        for _ in range(40):
+            newest = await scene.dial("b", "operations")
+            assert await is_closed(earlier)
+            earlier = newest
+        assert scene.links_up() == 1
+        lines = [line for line in scene.log if "connected" in line]
+        assert len(lines) < 45, "80 links began or ended"
