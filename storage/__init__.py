@@ -1,5 +1,12 @@
 """Durable records and blobs: the log and the packs, over one port to a disk."""
 
+from storage.compaction import Ask as Ask
+from storage.compaction import Compacted as Compacted
+from storage.compaction import Compaction as Compaction
+from storage.compaction import PackUse as PackUse
+from storage.compaction import Uses as Uses
+from storage.compaction import Work as Work
+from storage.compaction import choose as choose
 from storage.coverage import Missing as Missing
 from storage.disk import Disk as Disk
 from storage.dump import describe as describe

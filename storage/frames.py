@@ -39,6 +39,7 @@ BASE: Final = 3
 INDEX: Final = 4
 OFFSETS: Final = 5
 BLOB: Final = 6
+TOOK: Final = 7
 
 MARKER: Final = b"\xd7sb"
 FRAME_BYTES: Final = 12

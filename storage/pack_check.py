@@ -23,7 +23,8 @@ from storage.pack_files import (
     PACK,
     blob_in,
     read_pack_header,
-    read_pack_index,
+    read_sealed,
+    read_took,
     scan_pack,
 )
 from storage.packs import Packs
@@ -60,6 +61,12 @@ def check_stopped_packs(disk: Disk, *, cluster: str, shard: str) -> Iterator[Por
         if header.number == name.number:
             headers[name] = (header, start)
     replaced = {header.replaces for header, _ in headers.values()} - {NO_ID}
+    for name, (header, _) in headers.items():
+        try:
+            replaced.update(read_took(disk, name, header))
+        except (Damaged, DiskReadFailed) as error:
+            text = f"which packs it took over does not read back: {error}"
+            yield Portion(damages=(Damage(file=name.text, what=text),))
     used = sorted(name for name, (header, _) in headers.items() if header.id not in replaced)
     for number, name in enumerate(used, start=1):
         header, start = headers[name]
@@ -70,9 +77,9 @@ def check_stopped_packs(disk: Disk, *, cluster: str, shard: str) -> Iterator[Por
 def _stopped(
     disk: Disk, name: FileName, header: Header, start: int, later: Mapping[FileName, Header]
 ) -> Iterator[Portion]:
-    index = read_pack_index(disk, name, header)
+    sealed = read_sealed(disk, name, header)
     damages: list[Damage] = []
-    if index is None:
+    if sealed is None:
         buffer = read_whole(disk, name)
         frames = scan_pack(buffer, header, start)
         found = {blob_in(buffer, frame)[0]: frame.start for frame in frames}
@@ -83,15 +90,15 @@ def _stopped(
         if later:
             damages.append(Damage(file=name.text, what="the index does not read back"))
     else:
-        places = index.in_file_order()
+        places = sealed.index.in_file_order()
     yield Portion(damages=tuple(damages))
     yield from _Check(disk, name, header.id, partial(_is_in_none, disk, later)).run(places)
 
 
 def _is_in_none(disk: Disk, packs: Mapping[FileName, Header], hash_: bytes) -> bool:
     """Whether no later pack holds the blob: it was put again there once it was found damaged."""
-    indexes = (read_pack_index(disk, name, header) for name, header in packs.items())
-    return all(index is None or index.find(hash_) is None for index in indexes)
+    later = (read_sealed(disk, name, header) for name, header in packs.items())
+    return all(pack is None or pack.index.find(hash_) is None for pack in later)
 
 
 class _Check:

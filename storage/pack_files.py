@@ -1,16 +1,19 @@
 """One pack file: how it is opened, read and written, and how an unsealed one is taken over.
 
-    [header] [zeros up to 4096] [the header again] [blob frames …] [index frame] [trailer]
+    [header] [zeros up to 4096] [the header again] [blob frames …] [index frame] [took] [trailer]
 
 A blob frame's payload is the SHA-256 (32 bytes) and then the blob. There are no marks: a blob
 proves itself. Whatever of an unsealed pack verifies is written to a new one and synced before it
-is trusted, as with the log.
+is trusted, as with the log. A pack that a compaction has made has a frame *took*: the ids of the
+packs whose used blobs it holds, and which are done with.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+
+import msgspec
 
 from storage.appending import FileEnd
 from storage.disk import Disk
@@ -20,6 +23,7 @@ from storage.frames import (
     BLOB,
     FRAME_BYTES,
     INDEX,
+    TOOK,
     Frame,
     decode_frame,
     encode_blobs,
@@ -29,7 +33,7 @@ from storage.frames import (
     seed_of,
 )
 from storage.header import HEADER_BYTES_MAX, PACK_MAGIC, Header, decode_header, encode_header
-from storage.index import Trailer, encode_trailer
+from storage.index import TRAILER_BYTES, Trailer, encode_trailer
 from storage.pack_index import PackIndex
 from storage.segment import SECTOR_BYTES, read_trailer, read_whole
 
@@ -46,11 +50,12 @@ FIRST_READ_BYTES = 64 << 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SealedPack:
-    """`index` is what was read, or what a scan found where it did not read."""
+    """`index` is what was read, or what a scan found where it did not read. `end`: of the blobs."""
 
     name: FileName
     id: bytes
     index: PackIndex
+    end: int
 
 
 class OpenPack:
@@ -102,16 +107,25 @@ class OpenPack:
     def sync(self) -> None:
         self._disk.sync(self.name.text)
 
-    def seal(self) -> SealedPack:
+    def seal(self, took: Sequence[bytes] = ()) -> SealedPack:
         """Every blob in it must be synced. Raises `DiskError` as `add` does."""
         index, at = PackIndex.of(self.places), self.end.at
         frame = encode_frame(INDEX, index.encode(), offset=at, seed=self._seed)
-        trailer_at = at + len(frame)
-        size = trailer_at + len(encode_trailer(Trailer(self.header.id, 0, 0, 0)))
-        trailer = Trailer(self.header.id, at, trailer_at, size)
+        took_at = at + len(frame)
+        if took:
+            frame += encode_frame(
+                TOOK, msgspec.msgpack.encode(took), offset=took_at, seed=self._seed
+            )
+        trailer = Trailer(self.header.id, at, took_at, at + len(frame) + TRAILER_BYTES)
         self.end.append(self.name, frame + encode_trailer(trailer))
         self.sync()
-        return SealedPack(name=self.name, id=self.header.id, index=index)
+        return SealedPack(name=self.name, id=self.header.id, index=index, end=at)
+
+    def seal_and_publish(self, took: Sequence[bytes]) -> SealedPack:
+        """For one that gets its name when it is complete. Raises `DiskError`."""
+        sealed = self.seal(took)
+        self.publish()
+        return replace(sealed, name=self.name)
 
 
 def encode_pack_opening(header: Header) -> bytes:
@@ -133,7 +147,7 @@ def read_pack_header(disk: Disk, name: FileName) -> tuple[Header, int]:
     raise first
 
 
-def read_pack_index(disk: Disk, name: FileName, header: Header) -> PackIndex | None:
+def read_sealed(disk: Disk, name: FileName, header: Header) -> SealedPack | None:
     """None where the pack is not sealed, or its index does not read back."""
     trailer = read_trailer(disk, name)
     if trailer is None or trailer.id != header.id:
@@ -141,9 +155,26 @@ def read_pack_index(disk: Disk, name: FileName, header: Header) -> PackIndex | N
     try:
         buffer = disk.read(name.text, trailer.index_at, trailer.offsets_at - trailer.index_at)
         payload = decode_frame(buffer, INDEX, offset=trailer.index_at, seed=seed_of(header.id))
-        return PackIndex.decode(payload, name.text)
+        index = PackIndex.decode(payload, name.text)
     except (Damaged, DiskReadFailed):
         return None
+    return SealedPack(name=name, id=header.id, index=index, end=trailer.index_at)
+
+
+def read_took(disk: Disk, name: FileName, header: Header) -> list[bytes]:
+    """Ids of the packs that this one took over. Raises `Damaged`, `DiskReadFailed`."""
+    trailer = read_trailer(disk, name)
+    if trailer is None or trailer.id != header.id:
+        return []
+    at, length = trailer.offsets_at, trailer.size - TRAILER_BYTES - trailer.offsets_at
+    if not length:
+        return []
+    buffer = disk.read(name.text, at, length)
+    payload = decode_frame(buffer, TOOK, offset=at, seed=seed_of(header.id))
+    try:
+        return msgspec.msgpack.decode(payload, type=list[bytes])
+    except msgspec.MsgspecError as error:
+        raise Damaged(f"{name.text}: expected ids of packs: {error}") from error
 
 
 def scan_pack(buffer: bytes, header: Header, start: int) -> list[Frame]:

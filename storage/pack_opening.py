@@ -1,7 +1,8 @@
 """How packs are opened.
 
 1. Read the header of every pack. A foreign or newer one ends the start before anything changes.
-2. A pack that another one took over is removed, or set aside if it was damaged.
+2. A pack that another one took over is removed, or set aside if it was damaged. This finishes
+   what a crash interrupted in step 4, or in a compaction (`storage.compaction`).
 3. Read the index of every sealed pack; where it does not read back, scan the blobs instead.
 4. The last pack, if unsealed, is taken over into a new one (`storage.pack_files`).
 
@@ -14,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from storage.disk import Disk
-from storage.errors import Damaged
+from storage.errors import Damaged, DiskReadFailed
 from storage.files import ASIDE, NEW, FileName, parse_name, set_state
 from storage.header import ID_BYTES, NO_ID, PACK_MAGIC, Header, check_ours
 from storage.pack_files import (
@@ -23,7 +24,8 @@ from storage.pack_files import (
     SealedPack,
     blob_in,
     read_pack_header,
-    read_pack_index,
+    read_sealed,
+    read_took,
     scan_pack,
     take_over_pack,
 )
@@ -84,12 +86,11 @@ class _PackOpening:
         names = sorted(self.headers)
         for name in names:
             header, start = self.headers[name]
-            index = read_pack_index(self.disk, name, header)
-            if index is None and name == names[-1]:
+            sealed = read_sealed(self.disk, name, header)
+            if sealed is None and name == names[-1]:
                 self._add_unsealed(name, header, start)
             else:
-                index = index or self._scanned(name, header, start)
-                self.result.sealed.append(SealedPack(name=name, id=header.id, index=index))
+                self.result.sealed.append(sealed or self._scanned(name, header, start))
         for name in self.unreadable:
             self._set_aside(name)
         return self.result
@@ -123,6 +124,8 @@ class _PackOpening:
     def _finish_takeovers(self) -> None:
         """The new pack's name must be durable before the old file goes."""
         successors = {h.replaces: h for h, _ in self.headers.values() if h.replaces != NO_ID}
+        for name, (header, _) in self.headers.items():
+            successors.update(dict.fromkeys(self._took(name, header), header))
         old = [name for name, (header, _) in self.headers.items() if header.id in successors]
         if old or self.leftovers:
             self.disk.sync_directory()
@@ -132,6 +135,14 @@ class _PackOpening:
         for name in self.leftovers:
             self.disk.remove(name.text)
             self._say(f"{name.text} was never finished; it is removed")
+
+    def _took(self, name: FileName, header: Header) -> list[bytes]:
+        """Where that does not read back, the old packs stay, and hold blobs twice at worst."""
+        try:
+            return read_took(self.disk, name, header)
+        except (Damaged, DiskReadFailed) as error:
+            self._say(f"{name.text}: which packs it took over does not read back: {error}")
+            return []
 
     def _retire(self, name: FileName, *, keep: bool) -> None:
         if keep:
@@ -143,11 +154,12 @@ class _PackOpening:
     def _set_aside(self, name: FileName) -> None:
         self.result.quarantined.append(set_state(self.disk, name, state=ASIDE).text)
 
-    def _scanned(self, name: FileName, header: Header, start: int) -> PackIndex:
+    def _scanned(self, name: FileName, header: Header, start: int) -> SealedPack:
         buffer = read_whole(self.disk, name)
         frames = scan_pack(buffer, header, start)
         self._say(f"{name.text}: the index does not read; a scan found {len(frames)} blobs")
-        return PackIndex.of({blob_in(buffer, frame)[0]: frame.start for frame in frames})
+        index = PackIndex.of({blob_in(buffer, frame)[0]: frame.start for frame in frames})
+        return SealedPack(name=name, id=header.id, index=index, end=len(buffer))
 
     def _add_unsealed(self, name: FileName, header: Header, start: int) -> None:
         if self.disk.size(name.text) == start:

@@ -7,8 +7,8 @@ called from any thread; everything else belongs to the thread that drives the di
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import NamedTuple
@@ -25,7 +25,7 @@ from storage.errors import (
     FileMissing,
     Poisoned,
 )
-from storage.files import FileName
+from storage.files import FileName, remove_if_there
 from storage.header import ID_BYTES, PACK_MAGIC, Header
 from storage.pack_files import (
     BLOB_BYTES_MAX,
@@ -49,10 +49,12 @@ class PacksSize:
 
 
 class PackFile(NamedTuple):
-    """One pack as it is read whole; `places` gives offset and hash of every blob, by offset."""
+    """One pack as it is read whole; `places` gives offset and hash of every blob, by offset. `end`
+    is where they end."""
 
     name: FileName
     id: bytes
+    end: int
     places: Callable[[], Iterator[tuple[int, bytes]]]
 
 
@@ -79,6 +81,7 @@ class Packs:
         self._last_number = opened.last_number
         self._waiting: set[bytes] = set()
         self._damaged: set[bytes] = set()
+        self._doomed: set[bytes] = set()
         self._measured: dict[int, int] = {}
         self._poison: str | None = None
 
@@ -129,7 +132,7 @@ class Packs:
         new: dict[bytes, bytes] = {}
         for hash_, data in blobs:
             assert len(data) <= BLOB_BYTES_MAX, f"a blob of {len(data)} bytes"
-            if hash_ in self._damaged or self._find(hash_) is None:
+            if self._is_gone(hash_) or self._find(hash_) is None:
                 new[hash_] = data
         count = len(new)
         while new:
@@ -140,18 +143,18 @@ class Packs:
         """Makes all that waits durable, with one fdatasync. Raises `SyncFailed`, `Poisoned`."""
         self._check_sound()
         if self._waiting and self._open is not None:
-            with self._poisoning():
+            with self.poisoning():
                 self._open.sync()
             self._waiting = set()
 
     def has(self, hash_: bytes) -> bool:
         """Whether the blob is held, durably."""
         found = hash_ not in self._waiting and self._find(hash_) is not None
-        return found and hash_ not in self._damaged
+        return found and not self._is_gone(hash_)
 
     def knows(self, hash_: bytes) -> bool:
         """Whether the blob is held, or will be at the next `sync`."""
-        return hash_ not in self._damaged and self._find(hash_) is not None
+        return not self._is_gone(hash_) and self._find(hash_) is not None
 
     def get(self, hash_: bytes) -> bytes:
         """The blob, verified. One that waits is found as well.
@@ -196,10 +199,16 @@ class Packs:
 
     def after(self, number: int) -> PackFile | None:
         """The pack with the least number above `number`; of the open one, what is written now."""
-        files = [PackFile(pack.name, pack.id, pack.index.in_file_order) for pack in self._sealed]
+        files = self.sealed_files()
         if (pack := self._open) is not None:
-            files.append(PackFile(pack.name, pack.header.id, pack.in_file_order))
+            files.append(PackFile(pack.name, pack.header.id, pack.end.at, pack.in_file_order))
         return min((f for f in files if f.name.number > number), default=None)
+
+    def sealed_files(self) -> list[PackFile]:
+        return [
+            PackFile(pack.name, pack.id, pack.end, pack.index.in_file_order)
+            for pack in self._sealed
+        ]
 
     def is_newest(self, name: FileName, hash_: bytes) -> bool:
         """Whether the blob is read from this pack."""
@@ -241,6 +250,73 @@ class Packs:
                     self._poison = "the disk refused the index; all blobs are durable"
         self._poison = self._poison or "the packs were closed"
 
+    # --- For a compaction (storage.compaction): one at a time ------------------------------------
+
+    @property
+    def pack_bytes_max(self) -> int:
+        return self._pack_bytes_max
+
+    def doom(self, hashes: Iterable[bytes], name: FileName) -> None:
+        """Those of `hashes` that are read from this pack are held no more, and can be put again.
+
+        As `has`, from any thread.
+        """
+        self._doomed.update([hash_ for hash_ in hashes if self.is_newest(name, hash_)])
+
+    def spare_doomed(self) -> None:
+        """What was doomed and is still there is held again."""
+        self._doomed.clear()
+
+    def is_kept(self, name: FileName, hash_: bytes) -> bool:
+        """Whether the blob is read from this pack, and not doomed."""
+        return hash_ not in self._doomed and self.is_newest(name, hash_)
+
+    def note_damaged(self, hash_: bytes) -> None:
+        self._damaged.add(hash_)
+
+    def begin_new(self) -> OpenPack:
+        """A pack beside, numbered before all that are opened later. Raises as `put` does."""
+        self._check_sound()
+        self.sync()
+        with self.poisoning():
+            if self._open is not None and self._open.places:
+                self._seal(self._open)
+            elif self._open is not None:
+                self._disk.remove(self._open.name.text)
+                self._disk.sync_directory()
+                self._open = None
+            new = OpenPack.create(self._disk, self._next_header())
+        self._last_number += 1
+        return new
+
+    def drop_new(self, new: OpenPack) -> None:
+        """Leaves nothing of it, unless the disk refuses even that: then the next start does it."""
+        with suppress(DiskFull, DiskReadOnly), self.poisoning():
+            remove_if_there(self._disk, new.name)
+
+    def replace(self, old: Sequence[FileName], new: Sequence[SealedPack]) -> None:
+        """From here on `new` is read in the place of `old`; the files go. Raises `DiskError`."""
+        kept = [pack for pack in self._sealed if pack.name not in old]
+        self._sealed = sorted([*kept, *new], key=lambda pack: pack.name)
+        with suppress(DiskFull, DiskReadOnly), self.poisoning():  # the next start takes them away
+            for name in old:
+                self._disk.remove(name.text)
+            self._disk.sync_directory()
+
+    def _is_gone(self, hash_: bytes) -> bool:
+        return hash_ in self._damaged or hash_ in self._doomed
+
+    def _next_header(self) -> Header:
+        return Header(
+            magic=PACK_MAGIC,
+            number=self._last_number + 1,
+            id=self._entropy(ID_BYTES),
+            cluster=self._cluster,
+            shard=self._shard,
+        )
+
+    # --- Inside --------------------------------------------------------------------------------
+
     def _find(self, hash_: bytes) -> tuple[FileName, bytes, int] | None:
         """The newest place; the open pack is looked at before the list it is moved to."""
         assert len(hash_) == HASH_BYTES, f"a hash of {len(hash_)} bytes"
@@ -254,7 +330,7 @@ class Packs:
 
     def _add(self, blobs: dict[bytes, bytes]) -> None:
         """Write the first of `blobs`, and those behind it that fit into its pack; take them out."""
-        with self._poisoning():
+        with self.poisoning():
             pack = self._pack_for(len(next(iter(blobs.values()))))
             part = self._fitting(blobs, pack)
             self._waiting.update(part)  # before they can be found, so that `has` is never early
@@ -264,6 +340,7 @@ class Packs:
                 self._waiting.difference_update(part)
                 raise
         self._damaged.difference_update(part)
+        self._doomed.difference_update(part)
         for hash_ in part:
             del blobs[hash_]
 
@@ -284,14 +361,7 @@ class Packs:
                 return pack
             self.sync()
             self._seal(pack)
-        header = Header(
-            magic=PACK_MAGIC,
-            number=self._last_number + 1,
-            id=self._entropy(ID_BYTES),
-            cluster=self._cluster,
-            shard=self._shard,
-        )
-        pack = OpenPack.create(self._disk, header)
+        pack = OpenPack.create(self._disk, self._next_header())
         pack.publish()
         self._last_number += 1
         self._open = pack
@@ -303,7 +373,7 @@ class Packs:
         self._open = None
 
     @contextmanager
-    def _poisoning(self) -> Iterator[None]:
+    def poisoning(self) -> Iterator[None]:
         try:
             yield
         except (DiskFull, DiskReadOnly):

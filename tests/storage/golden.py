@@ -13,7 +13,17 @@ from itertools import count
 from pathlib import Path
 
 from crdt import Record
-from storage import Identity, Log, LogLimits, MemoryDisk, Packs, save_identity
+from storage import (
+    Ask,
+    Compaction,
+    Identity,
+    Log,
+    LogLimits,
+    MemoryDisk,
+    Packs,
+    Work,
+    save_identity,
+)
 from tests.storage.phrases import ANN, BOB, CLUSTER, SHARD, heads_after, numbered
 
 BATCHES: list[list[Record]] = [
@@ -34,7 +44,13 @@ LIMITS = LogLimits(segment_bytes=5000)
 
 def made() -> dict[str, MemoryDisk]:
     """A disk for each situation, the same bytes at every call."""
-    return {"sealed": sealed(), "torn": torn(), "damaged": damaged(), "packs": packs()}
+    return {
+        "sealed": sealed(),
+        "torn": torn(),
+        "damaged": damaged(),
+        "packs": packs(),
+        "compacted": compacted(),
+    }
 
 
 def counted() -> Callable[[int], bytes]:
@@ -85,6 +101,29 @@ def packs() -> MemoryDisk:
         held.sync()
         if clean:
             held.close()
+    return disk
+
+
+def compacted() -> MemoryDisk:
+    """A pack was compacted to the one blob of it that is used, and the process died before it had
+    removed the old file."""
+    disk = MemoryDisk()
+    entropy = counted()
+    for blobs in (BLOBS[:2], BLOBS[2:]):
+        held, _ = Packs.open(disk, cluster=CLUSTER, shard=SHARD, entropy=entropy)
+        for blob in blobs:
+            held.put(sha256(blob).digest(), blob)
+        held.close()
+    before = dict(disk.files)
+    held, _ = Packs.open(disk, cluster=CLUSTER, shard=SHARD, entropy=entropy)
+    used = {sha256(blob).digest() for blob in (BLOBS[0], BLOBS[2])}
+    for step in Compaction(held).steps():
+        match step:
+            case Ask(ask):
+                ask(used.__contains__)
+            case Work(work):
+                work()
+    disk.files = {**before, **disk.files}
     return disk
 
 

@@ -69,6 +69,14 @@ def test_packs_of_version_1_load() -> None:
     assert recovery.problems == ()
 
 
+def test_packs_of_version_1_that_a_compaction_made_load() -> None:
+    disk = golden("compacted")
+    assert len(disk.names()) == 3
+    packs, recovery = Packs.open(disk, cluster=CLUSTER, shard=SHARD, entropy=entropy)
+    assert [packs.has(sha256(blob).digest()) for blob in BLOBS] == [True, False, True]
+    assert (len(disk.names()), recovery.problems) == (2, ())
+
+
 @pytest.mark.parametrize("situation", made())
 def test_what_is_written_today_is_version_1_to_the_byte(situation: str) -> None:
     assert made()[situation].files == golden(situation).files
