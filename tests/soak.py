@@ -1,7 +1,7 @@
-"""Random histories and triples of actions with fresh seeds, for as long as you like.
+"""Random histories, triples of actions and simulated worlds with fresh seeds, as long as you like.
 
 `python -m tests.soak --seconds 60`. On a disagreement: the seed, and the script made small, to be
-kept as a regression; exit status 1.
+kept as a regression; on a broken promise: the seed, and how to see it again. Exit status 1.
 """
 
 from __future__ import annotations
@@ -12,8 +12,13 @@ import time
 import traceback
 from random import Random, SystemRandom
 
+from typing_extensions import override
+
+from sim.account import HOUR_US, Sum, summary
+from sim.seed import Options, run_seed
 from tests.crdt.agreement import Tried, check_history
 from tests.histories import World
+from tests.oracle import view
 from tests.pairs import ACTIONS, base
 from tests.scripts import Script, random_script, shrink, spelled
 
@@ -42,28 +47,76 @@ def show_failure(seed: int, script: Script) -> None:
         print(operation, file=sys.stderr)
 
 
-def soak(seconds: float, first_seed: int) -> int:
-    start = reported = time.monotonic()
-    histories = operations = 0
-    tried = Tried(base())
-    print(f"seeds from {first_seed}")
-    while (now := time.monotonic()) - start < seconds:
-        seed = first_seed + histories
+class Histories:
+    """Random histories against the oracle, and triples of actions among them."""
+
+    def __init__(self, first_seed: int) -> None:
+        self._seed = first_seed
+        self._count = self._operations = 0
+        self._tried = Tried(base())
+
+    def one(self) -> bool:
+        """False where it failed, and what failed is printed."""
+        seed = self._seed + self._count
         random = Random(seed)
         script = random_script(random, random.choice(LENGTHS))
-        rows = "sqlite" if histories % 10 == 0 else "memory"
+        rows = "sqlite" if self._count % 10 == 0 else "memory"
         try:
-            operations += check_history(script, random, rows)
+            self._operations += check_history(script, random, rows)
         except Exception:
             show_failure(seed, script)
+            return False
+        self._count += 1
+        if self._count % 20 == 0:
+            self._tried.every_relation([ACTIONS[random.choice(list(ACTIONS))] for _ in range(3)])
+        return True
+
+    @override
+    def __str__(self) -> str:
+        counts = f"{self._count} histories, {self._operations} operations compared"
+        return f"{counts}; triples: {self._tried}"
+
+
+class Worlds:
+    """Whole clusters in worlds made of faults."""
+
+    def __init__(self, first_seed: int) -> None:
+        self._seed = first_seed
+        self.total = Sum()
+
+    def one(self) -> bool:
+        account = run_seed(self._seed + self.total.seeds, Options(oracle=view))
+        self.total.add(account)
+        if account.violation is not None:
+            print(f"seed {account.seed}: {account.violation}", file=sys.stderr)
+            again = f"python -m sim --seed {account.seed} --view tests.oracle:view"
+            print(f"to see it again: {again}", file=sys.stderr)
+        return account.violation is None
+
+    @override
+    def __str__(self) -> str:
+        total = self.total
+        counts = f"{total.seeds} worlds, {total.simulated_us / HOUR_US:.1f} simulated hours"
+        struck = sum(total.struck.values())
+        return f"{counts}, {total.operations} operations, {total.starts} starts, {struck} faults"
+
+
+def soak(seconds: float, first_seed: int) -> int:
+    """Half of the time for each of the two."""
+    start = reported = time.monotonic()
+    histories, worlds = Histories(first_seed), Worlds(first_seed)
+    spent = {histories: 0.0, worlds: 0.0}
+    print(f"seeds from {first_seed}", flush=True)
+    while (began := time.monotonic()) - start < seconds:
+        kind = histories if spent[histories] <= spent[worlds] else worlds
+        if not kind.one():
             return 1
-        histories += 1
-        if histories % 20 == 0:
-            tried.every_relation([ACTIONS[random.choice(list(ACTIONS))] for _ in range(3)])
+        now = time.monotonic()
+        spent[kind] += now - began
         if now - reported > REPORT_SECONDS:
             reported = now
-            print(f"{histories} histories, {operations} operations compared; triples: {tried}")
-    print(f"{histories} histories, {operations} operations compared; triples: {tried}")
+            print(f"{histories}\n{worlds}", flush=True)
+    print(f"{histories}\n{summary(worlds.total, spent[worlds])}")
     return 0
 
 

@@ -7,12 +7,12 @@ content, the state is what the operations mean, and the node goes on.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from random import Random
 
 import pytest
 
-from crdt import Address, Create, Record, covers
+from crdt import Actor, Address, Create, Record, covers
 from samebox.making import blob_of
 from sim.disk import Draw, PowerCut, keep_all, lose_all
 from storage import RecordsMissing
@@ -157,12 +157,8 @@ def test_a_recovery_that_is_interrupted_again_and_again_gets_there(draw: Draw) -
         check_holds(node, where)
 
 
-@pytest.mark.parametrize("draw", draws(2))
-def test_a_quarantine_interrupted_at_every_disk_operation_loses_what_was_damaged_alone(
-    draw: Draw | None,
-) -> None:
-    """The second of another node's three records is spoilt in a sealed segment; whoever depends on
-    it waits, and is there again when a peer has brought it."""
+def with_a_damaged_segment() -> tuple[OneNode, dict[Actor, int]]:
+    """Of three records of another node one is spoilt, in a sealed segment; the clock before."""
     node = OneNode("a")
     node.start()
     node.ask(Create(Address("mail")))
@@ -171,17 +167,50 @@ def test_a_quarantine_interrupted_at_every_disk_operation_loses_what_was_damaged
     node.store.close()
     clock = {**node.store.replica.clock}
     node.damage(THEIRS[1])
-    assert len(list(interrupted_start(node, draw))) >= 4
+    return node, clock
+
+
+def check_quarantined(node: OneNode, clock: Mapping[Actor, int], where: str) -> None:
+    """What was damaged is lost alone; whoever depends on it waits, and is there again when a peer
+    has brought it."""
     actor = THEIRS[1].actor
-    assert node.store.replica.clock[actor] == 1
+    assert node.store.replica.clock[actor] == 1, where
     with pytest.raises(RecordsMissing):
         node.store.log.read(actor, 2, 2, max_bytes=0)
-    assert node.store.log.read(actor, 3, 3, max_bytes=0) == [THEIRS[2]], "it is not cut"
+    assert node.store.log.read(actor, 3, 3, max_bytes=0) == [THEIRS[2]], f"{where}: it is cut"
     node.bring(THEIRS)
     node.machine.disk.lose_power(lose_all)
     node.start()
-    assert node.store.replica.clock.items() >= clock.items()
-    check_holds(node, "mended")
+    assert node.store.replica.clock.items() >= clock.items(), where
+    check_holds(node, f"{where}, mended")
+
+
+@pytest.mark.parametrize("draw", draws(2))
+def test_a_quarantine_interrupted_at_every_disk_operation_loses_what_was_damaged_alone(
+    draw: Draw | None,
+) -> None:
+    at = 0
+    while True:
+        at += 1
+        node, clock = with_a_damaged_segment()
+        disk = node.machine.disk
+        disk.crash_at = disk.operations + at
+        try:
+            node.start()
+        except PowerCut:
+            after(node, draw)
+        else:
+            break
+        node.start()
+        check_quarantined(node, clock, f"operation {at}")
+    assert at > 12
+
+
+@pytest.mark.parametrize("draw", draws(2))
+def test_a_quarantine_interrupted_again_and_again_gets_there(draw: Draw | None) -> None:
+    node, clock = with_a_damaged_segment()
+    assert len(list(interrupted_start(node, draw))) >= 4
+    check_quarantined(node, clock, "at last")
 
 
 @pytest.mark.parametrize("draw", draws(2))
