@@ -63,7 +63,7 @@ WORLDS: Mapping[str, Options] = {
     "forgets_that_a_blob_is_missing": striking("kill"),
     "reads_its_log_once_though_a_hole_was_filled": striking("bit flip", "kill"),
     "goes_on_though_own_records_wait": striking(
-        "bit flip", "stopped and started", errands=60, limits=SHORT_SEGMENTS
+        "bit flip", "stopped and started", "partition", errands=60, limits=SHORT_SEGMENTS
     ),
     "forgets_that_a_start_did_not_end": striking(
         "bit flip", "power cut", "power cut at an operation", errands=30
