@@ -40,7 +40,8 @@ class Keeper(Protocol):
         ...
 
     def close(self, *, is_whole: bool) -> None:
-        """Write all that is committed, where the rows `is_whole`: no transaction is open."""
+        """Write all that is committed, where the rows `is_whole`. Behind a StateLost in the middle
+        of a transaction nothing more is written."""
         ...
 
 
@@ -105,7 +106,7 @@ class Kept:
         if rows is None:
             return
         try:
-            if is_whole:
+            if is_whole and not rows.is_open:
                 rows.write_all()
         finally:
             rows.close()

@@ -150,6 +150,11 @@ class WriteBackRows:
         rows, bytes_ = self._rows + self._rows_in_writing, self._bytes + self._bytes_in_writing
         return rows >= self._bounds.unwritten_rows or bytes_ >= self._bounds.unwritten_bytes
 
+    @property
+    def is_open(self) -> bool:
+        """Whether a transaction is."""
+        return self._undo is not None
+
     def write_soon(self) -> None:
         """Begin to write whatever is committed, if nothing is being written."""
         if self._undo is None:
@@ -159,6 +164,7 @@ class WriteBackRows:
 
     def write_all(self) -> None:
         """Return when all that is committed is written. Raises StateLost."""
+        assert self._undo is None, "a transaction is open: commit() or rollback() first"
         while self._rows or self._is_writing:
             self.write_soon()
             self._image.wait()

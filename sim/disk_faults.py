@@ -5,6 +5,7 @@ from __future__ import annotations
 from sim.disk import SimulatedDisk
 from sim.fault import Fault, Setting
 from sim.host import Host
+from sim.state_medium import Medium
 from sim.world import MILLISECOND, SECOND
 
 
@@ -195,21 +196,22 @@ def disk_lost(setting: Setting) -> str | None:
     host = setting.any_doomed()
     host.kill(setting.world.between(SECOND, 20 * SECOND))
     setting.watch.medium_replaced(host.name)
-    host.machine.replace_disk(SimulatedDisk())
+    host.machine.replace_disk(SimulatedDisk(), None if setting.world.chance(3) else Medium())
     return host.name
 
 
 def restored(setting: Setting) -> str | None:
     """Some time after a backup, its copy is put in the place of the disk."""
     host, world = setting.any_doomed(), setting.world
-    copy = host.machine.copy_of_disk(world.random.randrange)
+    copy = host.machine.copy(world.random.randrange)
 
     def restore() -> None:
         if not world.is_hostile:
             return
         host.kill(world.between(10 * MILLISECOND, 10 * SECOND))
         setting.watch.medium_replaced(host.name)
-        host.machine.replace_disk(copy)
+        state = None if world.chance(3) else copy.state
+        host.machine.replace_disk(copy.disk, state)
         world.say("!", f"{host.name} is put back")
 
     if host.name not in setting.watch.suspect:
@@ -223,7 +225,7 @@ def all_restored(setting: Setting) -> str | None:
     if not setting.is_cruel:
         return None
     world, hosts = setting.world, list(setting.hosts.values())
-    copies = [host.machine.copy_of_disk(world.random.randrange) for host in hosts]
+    copies = [host.machine.copy(world.random.randrange) for host in hosts]
     for host in hosts:
         setting.watch.medium_damaged(host.name)
 
@@ -233,7 +235,7 @@ def all_restored(setting: Setting) -> str | None:
         for host, copy in zip(hosts, copies, strict=True):
             host.kill(world.between(10 * MILLISECOND, 10 * SECOND))
             setting.watch.medium_replaced(host.name)
-            host.machine.replace_disk(copy)
+            host.machine.replace_disk(copy.disk, copy.state)
         world.say("!", "all are put back")
 
     world.later(world.between(SECOND, 15 * SECOND), restore)
@@ -244,7 +246,7 @@ def rolled_back(setting: Setting) -> str | None:
     """A virtual machine goes on from an older snapshot, and nothing in it shows that. Nobody asks
     it for anything until a peer has told it; what happens otherwise is a fork."""
     host, world = setting.any_doomed(), setting.world
-    copy = host.machine.copy_of_disk(world.random.randrange)
+    copy = host.machine.copy(world.random.randrange)
 
     def roll_back() -> None:
         if not world.is_hostile:
@@ -252,7 +254,7 @@ def rolled_back(setting: Setting) -> str | None:
         host.kill(10 * MILLISECOND)
         host.is_shunned = True
         setting.watch.medium_replaced(host.name)
-        host.machine.disk = copy
+        host.machine.become(copy)
         world.say("!", f"{host.name} is rolled back")
 
     setting.watch.medium_damaged(host.name)

@@ -13,18 +13,21 @@ from msgspec import Struct
 from comm import Message, Records
 from crdt import Actor, Rows
 from samebox.events import Notice
-from samebox.keeping import Unkept
+from samebox.image import Image, MemoryImage
+from samebox.keeping import Keeper, Kept, Unkept
 from samebox.limits import Limits
 from samebox.making import Place
 from samebox.store import Surroundings, open_store
+from samebox.write_back import Bounds
 from sim.disk import PowerCut
 from sim.liar import flipped, spoken
 from sim.losable_rows import LosableRows
 from sim.machine import Machine
 from sim.network import Network
 from sim.shell import Shell
+from sim.state_medium import KeptImage, SimulatedImages
 from sim.watch import ASKED, Watch
-from sim.world import MILLISECOND, SECOND, World
+from sim.world import MILLISECOND, SECOND, Action, World
 from storage import Damaged, StorageError
 
 CLUSTER, SHARD = "example.org", "main"
@@ -34,13 +37,15 @@ AGAIN_US = SECOND
 
 
 class Habits(Struct, frozen=True):
-    """What differs between the worlds of two seeds without being a fault."""
+    """What differs between the worlds of two seeds without being a fault. Without `bounds` the rows
+    of a state end with the process."""
 
     limits: Limits
     message_bytes: int
     buffer_bytes: int
     job_us: int
     turn_us: int
+    bounds: Bounds | None
 
 
 class Host:
@@ -51,9 +56,9 @@ class Host:
         watch: Watch,
         name: str,
         habits: Habits,
-        rows: Callable[[], Rows] = LosableRows,
+        table: Callable[[], Image] = MemoryImage,
     ) -> None:
-        """`rows` makes the rows of the state, for every life again."""
+        """`table` makes that in which an image of the state lies while a process lives."""
         self.world = world
         self.network = network
         self.watch = watch
@@ -75,8 +80,8 @@ class Host:
         self.starts = 0
         self.refused_starts = 0
         self.habits = habits
-        self.rows: Rows | None = None
-        self._rows = rows
+        self._state: SimulatedImages | LosableRows | None = None
+        self._table = table
         self._start_is_due = False
         self._is_retired = False
 
@@ -95,7 +100,7 @@ class Host:
         around = Surroundings(
             self.world.random.randbytes,
             self.wall_clock_ms,
-            Unkept(self._make_rows),
+            self._keeper(),
             self.habits.limits,
         )
         place = Place(SHARD, self.node, self.network.names)
@@ -121,13 +126,34 @@ class Host:
             self.watch.started(self.shell)
             self.shell.begin()
 
+    def _keeper(self) -> Keeper:
+        bounds = self.habits.bounds
+        if bounds is None:
+            return Unkept(self._make_rows)
+        self._state = SimulatedImages(self.machine.state, self._write_later, self._table)
+        return Kept(self._state, bounds)
+
     def _make_rows(self) -> Rows:
-        self.rows = self._rows()
-        return self.rows
+        self._state = LosableRows()
+        return self._state
+
+    def _write_later(self, written: Action) -> None:
+        self.world.later(self.job_us(), written)
+
+    def fail_state(self, fails_in: int | None) -> None:
+        """After so many more readings or writings of it; or never."""
+        match self._state:
+            case LosableRows() as rows:
+                rows.fails_in = fails_in
+            case SimulatedImages(image=KeptImage() as image):
+                image.fails_in = fails_in
+            case _:
+                pass
 
     def _refuse(self, error: StorageError) -> None:
         self.refused_starts += 1
         self.world.say(self.name, f"start refused: {type(error).__name__}: {error}")
+        self.machine.state.end_process(self.world.random.randrange)
         self.watch.start_refused(self, error)
         if isinstance(error, Damaged) and "identity" in str(error):
             self.machine.remove("identity")
@@ -147,7 +173,6 @@ class Host:
         if self.shell is not None:
             self.world.say(self.name, "killed")
             self.shell.do_part_of_a_job()
-            self.machine.disk.end_process()
             self._end()
         self.start_later(again_us)
 
@@ -163,7 +188,9 @@ class Host:
         self.world.say(self.name, "power lost")
         if self.shell is not None and not self.machine.disk.is_crashed:
             self.shell.do_part_of_a_job()
-        self.machine.cut_power(self.world.random.randrange)
+        if self.machine.cut_power(self.world.random.randrange):
+            self.world.say(self.name, "the state is spoilt")
+            self.watch.disk_trouble(self.name)
         self.network.is_off[self.name] = None
         for side in self.network.sides_of(self.name):
             side.vanish()
@@ -188,6 +215,7 @@ class Host:
 
     def _end(self) -> None:
         shell, self.shell = self.shell, None
+        self.machine.end_process(self.world.random.randrange)
         self.is_paused = False
         self.dies_in = 0
         self.network.unlisten(self.name)
@@ -224,8 +252,7 @@ class Host:
         self.garbles = self.dies_in = self.novelties = 0
         if self.lies:
             self.stop_lying()
-        if isinstance(self.rows, LosableRows):
-            self.rows.fails_in = None
+        self.fail_state(None)
         self.listen_again()
         self.go_on()
         self.start()

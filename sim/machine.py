@@ -4,11 +4,21 @@ from __future__ import annotations
 
 from copy import deepcopy
 
+from msgspec import Struct
+
 from samebox.store import Disks
 from sim.disk import Directory, SimulatedDisk
 from sim.pages import Draw
+from sim.state_medium import Medium
 
 ROOT, LOG, PACKS = "", "log/", "packs/"
+
+
+class Copy(Struct, frozen=True):
+    """What a backup or a snapshot of a machine holds."""
+
+    disk: SimulatedDisk
+    state: Medium
 
 
 class Machine:
@@ -17,6 +27,7 @@ class Machine:
     def __init__(self, name: str) -> None:
         self.name = name
         self.disk = SimulatedDisk()
+        self.state = Medium()
         self.inode = 1
 
     def disks(self) -> Disks:
@@ -24,20 +35,32 @@ class Machine:
         directories = (Directory(disk, ROOT), Directory(disk, LOG), Directory(disk, PACKS))
         return Disks(*directories, self.inode, f"/{self.name}")
 
-    def replace_disk(self, disk: SimulatedDisk) -> None:
-        """Another medium, empty or with what an older copy holds."""
+    def replace_disk(self, disk: SimulatedDisk, state: Medium | None = None) -> None:
+        """Another medium, empty or with what an older copy holds. The state that was there stays
+        where there is no other: its folder may lie elsewhere."""
         self.disk = disk
+        self.state = state or self.state
         self.inode += 1
 
-    def copy_of_disk(self, draw: Draw) -> SimulatedDisk:
-        """What a snapshot takes while the node writes, as a power cut would leave it."""
-        copy = deepcopy(self.disk)
-        copy.lose_power(draw)
-        copy.heal()
-        return copy
+    def become(self, copy: Copy) -> None:
+        """A machine that is put back as a whole, and nothing in it shows that."""
+        self.disk, self.state = copy.disk, copy.state
 
-    def cut_power(self, draw: Draw) -> None:
+    def copy(self, draw: Draw) -> Copy:
+        """What a snapshot takes while the node writes, as a power cut would leave it."""
+        disk = deepcopy(self.disk)
+        disk.lose_power(draw)
+        disk.heal()
+        return Copy(disk, self.state.copy(draw))
+
+    def end_process(self, draw: Draw) -> None:
+        self.disk.end_process()
+        self.state.end_process(draw)
+
+    def cut_power(self, draw: Draw) -> bool:
+        """Whether the state was spoilt."""
         self.disk.lose_power(draw)
+        return self.state.lose_power(draw)
 
     def remove(self, name: str) -> None:
         """An operator takes a file away."""

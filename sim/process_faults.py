@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from sim.fault import Fault, Setting
 from sim.host import Host
-from sim.losable_rows import LosableRows
 from sim.world import MILLISECOND, SECOND
 
 
@@ -84,9 +83,9 @@ def killed_at_work(setting: Setting) -> str | None:
 
 def state_lost(setting: Setting) -> str | None:
     host = setting.any_running()
-    if host is None or not isinstance(host.rows, LosableRows):
+    if host is None:
         return None
-    host.rows.fails_in = setting.world.random.randrange(1, 40)
+    host.fail_state(setting.world.random.randrange(1, 40))
     setting.watch.disk_trouble(host.name)
     return host.name
 
@@ -131,7 +130,7 @@ def cloned(setting: Setting) -> str | None:
     setting.watch.add(name)
     setting.watch.medium_damaged(name)
     clone = Host(setting.world, setting.network, setting.watch, name, host.habits)
-    clone.machine.disk = host.machine.copy_of_disk(setting.world.random.randrange)
+    clone.machine.become(host.machine.copy(setting.world.random.randrange))
     clone.machine.inode = 1000
     setting.clones.append(clone)
     clone.start()

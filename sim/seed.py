@@ -8,13 +8,13 @@ from random import Random
 
 from msgspec import Struct
 
-from crdt import Rows
+from samebox.image import Image, MemoryImage
 from samebox.limits import Limits
+from samebox.write_back import Bounds
 from sim.book import Violation
 from sim.fault import Fault, Setting
 from sim.faults import FAULTS, Fate
 from sim.host import Habits, Host
-from sim.losable_rows import LosableRows
 from sim.network import Network
 from sim.verdict import Oracle, Verdict
 from sim.watch import Watch
@@ -23,6 +23,13 @@ from sim.world import MILLISECOND, SECOND, Trace, World
 from storage import LogLimits
 
 CRUEL_ONE_IN = 4
+BOUNDS = (
+    None,
+    Bounds(),
+    Bounds(write_rows=300, unwritten_rows=900, clean_rows=200),
+    Bounds(write_rows=20, unwritten_rows=40, clean_rows=20),
+)
+"""Of the rows of a state: such that all are written at the end alone, or every layer is used."""
 NAMES = ("a", "b", "c", "d", "e")
 
 
@@ -34,7 +41,7 @@ class Options(Struct, frozen=True):
     limits: Limits | None = None
     faults: Sequence[Fault] = FAULTS
     oracle: Oracle | None = None
-    rows: Callable[[], Rows] = LosableRows
+    table: Callable[[], Image] = MemoryImage
 
 
 class Account(Struct, frozen=True):
@@ -62,7 +69,7 @@ def run_seed(
     habits = _habits(world, options.limits)
     network = Network(world, names, buffer_bytes=habits.buffer_bytes)
     watch = Watch(world, names)
-    hosts = {name: Host(world, network, watch, name, habits, options.rows) for name in names}
+    hosts = {name: Host(world, network, watch, name, habits, options.table) for name in names}
     is_cruel = world.chance(CRUEL_ONE_IN)
     fate = Fate(Setting(world, network, hosts, watch, [], is_cruel), options.faults)
     work = Workload(world, hosts, errands=options.errands or world.between(20, 250))
@@ -115,6 +122,7 @@ def _habits(world: World, limits: Limits | None) -> Habits:
         message_bytes=world.random.choice((1, 300, 4096, 256 << 10)),
         buffer_bytes=world.random.choice((2_000, 64 << 10, 1 << 20)),
         job_us=world.random.choice((300, 3 * MILLISECOND, 50 * MILLISECOND)),
+        bounds=world.random.choice(BOUNDS),
         turn_us=world.random.choice((200, 5 * MILLISECOND, 60 * MILLISECOND)),
     )
 

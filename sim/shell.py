@@ -76,6 +76,7 @@ class Shell:
         self._token = 0
 
     def begin(self) -> None:
+        self.store.keeper.wake = self.stir
         if self.store.birth is not None:
             self.bring(self.store.birth)
         self.links.begin()
@@ -130,20 +131,23 @@ class Shell:
 
     def _turn(self) -> None:
         self._stirred = False
-        busy = self.replica.is_busy
-        events = self.incoming.take(busy=busy)
-        if self.host.novelties and not busy:
-            events += self._novelty(events)
         try:
+            busy = self._is_held
+            events = self.incoming.take(busy=busy)
+            if self.host.novelties and not busy:
+                events += self._novelty(events)
             if events:
                 self._do(self.watch.step(self, events))
+            if not busy:
+                self.links.have_room()
+            if self.incoming.has_work and not self._is_held:
+                self.stir()
         except StateLost as error:
             self.host.stop(f"{type(error).__name__}: {error}")
-            return
-        if not busy:
-            self.links.have_room()
-        if self.incoming.has_work and not self.replica.is_busy:
-            self.stir()
+
+    @property
+    def _is_held(self) -> bool:
+        return self.replica.is_busy or self.store.keeper.is_full
 
     def _novelty(self, events: list[Event]) -> list[Event]:
         """A record of this node as a later version of the program."""

@@ -6,10 +6,21 @@ from collections.abc import Callable
 from copy import deepcopy
 from hashlib import sha256
 from itertools import count
+from typing import NoReturn
 
 import pytest
 
-from crdt import Address, Append, Blob, Create, Request, RequestId, State, StateLost
+from crdt import (
+    Address,
+    Append,
+    Blob,
+    Create,
+    Expunge,
+    Request,
+    RequestId,
+    State,
+    StateLost,
+)
 from samebox.events import Asked, BlobStored, Event, Notice, Ready, Synced
 from samebox.image import Image
 from samebox.keeping import Kept
@@ -239,3 +250,25 @@ def test_what_is_missing_is_known_without_a_look_at_all_blobs(
     fill(again, 1)
     again.close()
     assert len(node.start().replica.missing) == 2
+
+
+def test_a_state_that_fails_inside_a_step_keeps_no_node_from_ending(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    node = Node()
+    store = node.start()
+    fill(store, 20)
+    store.close()
+    store = node.start()
+    ask(store, Create(Address("bob")))
+    before = seen(store)
+
+    def fails(start: bytes, stop: bytes, count: int, *, reverse: bool = False) -> NoReturn:
+        raise StateLost("the image cannot be read")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(node.images.image, "page", fails)
+        with pytest.raises(StateLost):
+            ask(store, Expunge(INBOX, None))
+        store.close()
+    assert seen(node.start()) == before

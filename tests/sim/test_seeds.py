@@ -9,12 +9,17 @@ from pathlib import Path
 
 import pytest
 
+from samebox.image import Image
+from samebox.io.sqlite_file import SqliteFile
 from sim.faults import FAULTS
 from sim.seed import Account, Options, run_seed
 from tests.oracle import view
-from tests.rows_kept import sqlite_rows
 
 ROOT = Path(__file__).parents[2]
+
+
+def sqlite_table() -> Image:
+    return SqliteFile(":memory:")
 
 
 def held(seeds: range, options: Options) -> list[Account]:
@@ -36,7 +41,7 @@ def test_the_promises_hold_in_many_worlds(first: int) -> None:
 
 @pytest.mark.slow
 def test_the_promises_hold_with_the_state_in_sqlite() -> None:
-    held(range(5000, 5020), Options(oracle=view, rows=sqlite_rows))
+    held(range(5000, 5020), Options(oracle=view, table=sqlite_table))
 
 
 @pytest.mark.slow
