@@ -42,12 +42,12 @@ if TYPE_CHECKING:
     from samebox.events import Receipt as Receipt
     from samebox.events import Refusal as Refusal
     from samebox.io.box import Box as Box
+    from samebox.io.call import Call as Call
+    from samebox.io.call import Reply as Reply
     from samebox.io.collecting import collect_seldom as collect_seldom
     from samebox.io.node import Node as Node
     from samebox.io.node import NodeStopped as NodeStopped
     from samebox.io.node import open_node as open_node
-    from samebox.io.shard import Call as Call
-    from samebox.io.shard import Reply as Reply
     from samebox.io.shard import Shard as Shard
 
 PLACES = {

@@ -29,6 +29,12 @@ class Held:
             self.stored(blob)
         return blob.chunks in self._whole and self._packs.has(blob.chunks)
 
+    def is_here(self, blob: Blob) -> bool:
+        """Whether it is held, or will be once the packs are synced."""
+        if blob.chunks is None:
+            return self._packs.knows(blob.hash)
+        return blob.chunks in self._whole and self._packs.knows(blob.chunks)
+
     def opened(self) -> None:
         """From now on the disk belongs to another thread than the core."""
         self._is_opening = False

@@ -6,6 +6,7 @@ before the batch is synced, and all of it can be undone by returning to the mark
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from hashlib import sha256
 
 import msgspec
@@ -41,6 +42,7 @@ from samebox.events import (
     Refusal,
 )
 from samebox.history import History, Item, Poison
+from samebox.vetting import blob_of_request, not_here
 
 DIGEST_BYTES = 4
 """Enough to notice that another request was made under a used id."""
@@ -59,8 +61,17 @@ class Place(Struct, frozen=True):
 
 
 class Making:
-    def __init__(self, place: Place, history: History, state: State, actor: Actor | None) -> None:
+    def __init__(
+        self,
+        place: Place,
+        history: History,
+        state: State,
+        actor: Actor | None,
+        has_blob: Callable[[Blob], bool],
+    ) -> None:
+        """`has_blob` tells of which blobs the bytes are here by the time the batch is synced."""
         self.place = place
+        self._has_blob = has_blob
         self.actor = actor
         self.actor_before = actor
         self.items: list[Item] = []
@@ -112,12 +123,19 @@ class Making:
             refusal = Refusal("id-reused", "another request was made under this id; take a new id")
             self.replies.append((asked.token, refusal))
             return
+        blob = None if issued else blob_of_request(asked.request)
+        if blob is not None and not self._is_handed_in(blob, asked):
+            self.replies.append((asked.token, not_here(blob)))
+            return
         try:
             dots = tuple([part.dot for part in issued]) or self._carry_out(asked, digest)
         except Refused as refused:
             self.replies.append((asked.token, Refusal(refused.code, refused.message)))
             return
         self.waits.append(Waiting(asked.token, self._receipt(dots), dots, asked.copies))
+
+    def _is_handed_in(self, blob: Blob, asked: Asked) -> bool:
+        return any(one.hash == blob.hash for one in asked.carried) or self._has_blob(blob)
 
     def _carry_out(self, asked: Asked, digest: bytes) -> tuple[Dot, ...]:
         """Make the operations of a request that was not made before (R10). Raises Refused."""

@@ -49,8 +49,9 @@ from samebox.vetting import Unfit, too_many, vetted
 class Replica:
     """One shard at one node. `history` and `state` are what recovery made of the log; `actor` is
     the one that goes on writing, or None where a birth has to come first. `holds_blob` is the
-    port that tells whether the bytes of a blob are in the packs. `unsure` are blobs that may be
-    missing beside those of which the rows say so, with the operations that name them."""
+    port that tells whether the bytes of a blob are in the packs, `has_blob` whether they are there
+    or will be at the next sync. `unsure` are blobs that may be missing beside those of which the
+    rows say so, with the operations that name them."""
 
     def __init__(
         self,
@@ -60,6 +61,7 @@ class Replica:
         actor: Actor | None,
         holds_blob: Callable[[Blob], bool],
         *,
+        has_blob: Callable[[Blob], bool],
         unsure: Iterable[tuple[Blob, Dot]] = (),
         window_records: int = WINDOW_RECORDS,
     ) -> None:
@@ -70,6 +72,7 @@ class Replica:
         self.peers = Peers(place.node, place.members, window_records=window_records)
         self.missing = Missing(state.rows)
         self._holds_blob = holds_blob
+        self._has_blob = has_blob
         self._own = Holding(place.node, history.clock.items())
         self._confirmations = Confirmations(self._own, self.peers.holdings)
         self._heads: dict[Actor, Head] = dict(history.heads)
@@ -204,7 +207,7 @@ class Replica:
         if self._birth is not None and not (work and isinstance(work[0], Reborn)):
             work = [self._birth, *work]
         while work:
-            making = Making(self.place, self.history, self.state, self.actor)
+            making = Making(self.place, self.history, self.state, self.actor, self._has_blob)
             event = work[0]
             try:
                 for event in work:

@@ -165,13 +165,13 @@ def open_store(
         own,
         held,
         unsure=_unsure(start, packs_recovery),
+        has_blob=held.is_here,
         window_records=around.limits.window_records,
     )
     held.opened()
+    birth = None
     if history.head(identity.actor).seq == 0:
         birth = Reborn(identity.actor, key, around.now_ms(), born_for or "first start")
-    else:
-        birth = None
     problems = (*recovery.problems, *packs_recovery.problems)
     notices = [Notice(problem, alarm=True) for problem in problems]
     return Store(

@@ -5,8 +5,12 @@ What the request itself says is judged when it is planned (crdt.plan).
 
 from __future__ import annotations
 
-from crdt import CLIENT_BYTES, NUMBER_END, PRINCIPAL_BYTES_MAX
-from samebox.events import Asked, Refusal
+from collections.abc import Sequence
+from hashlib import sha256
+
+from crdt import CLIENT_BYTES, NUMBER_END, PRINCIPAL_BYTES_MAX, Append, Blob, Create, Request, Store
+from samebox.events import Asked, Carried, Refusal
+from samebox.supply import CARRIED_BYTES_MAX
 
 
 class Unfit(Exception):
@@ -32,3 +36,31 @@ def vetted(asked: Asked, members: int) -> Refusal | None:
 def too_many(copies: int, members: int) -> Refusal:
     text = f"{copies} copies asked for, but the shard has {members} members; ask for fewer"
     return Refusal("too-many-copies", text)
+
+
+def false_contents(carried: Sequence[Carried]) -> Refusal | None:
+    """Why these are not what they say, or too long to travel beside an operation. What comes into
+    the core was looked at: it takes the hashes as they stand."""
+    for blob in carried:
+        if len(blob.data) > CARRIED_BYTES_MAX:
+            found = f"expected at most {CARRIED_BYTES_MAX} carried bytes, found {len(blob.data)}"
+            return Refusal("bad-blob", f"{found}; put the contents, and carry what put returns")
+        hash_ = sha256(blob.data).digest()
+        if hash_ != blob.hash:
+            found = f"expected bytes with the SHA-256 {blob.hash.hex()}, found {hash_.hex()}"
+            return Refusal("bad-blob", f"{found}; name the contents by their own hash")
+    return None
+
+
+def blob_of_request(request: Request) -> Blob | None:
+    """What the caller says it has handed in."""
+    match request:
+        case Append() | Create() | Store():
+            return request.content
+        case _:
+            return None
+
+
+def not_here(blob: Blob) -> Refusal:
+    found = f"expected the {blob.size} bytes {blob.hash.hex()} with the request, or put before it"
+    return Refusal("no-contents", f"{found}, found neither; put them, then ask again")

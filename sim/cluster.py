@@ -11,7 +11,18 @@ from collections.abc import Callable, Iterable, Sequence
 from hashlib import sha256
 
 from comm import Ack, Range, Records, Want, packed
-from crdt import ACTOR_BYTES, Address, Clock, MemoryRows, Operation, Request, RequestId, Rows, State
+from crdt import (
+    ACTOR_BYTES,
+    Address,
+    Blob,
+    Clock,
+    MemoryRows,
+    Operation,
+    Request,
+    RequestId,
+    Rows,
+    State,
+)
 from samebox.events import (
     Acknowledged,
     AppendFailed,
@@ -41,6 +52,10 @@ RANGE_BYTES_MAX = 4096
 """Small, so that ranges are often sent in several pieces."""
 
 
+def _is_held(blob: Blob) -> bool:
+    return True
+
+
 class SimNode:
     """One node: its disk outlives it, all else is lost when it is killed."""
 
@@ -68,7 +83,8 @@ class SimNode:
         self.log.set_heads({actor: head.encode() for actor, head in history.heads.items()})
         own = [actor for actor, born in history.births.items() if born.node == self.name]
         place = Place(SHARD, self.name, self.members)
-        self.replica = Replica(place, history, state, own[-1] if own else None, lambda blob: True)
+        actor = own[-1] if own else None
+        self.replica = Replica(place, history, state, actor, _is_held, has_blob=_is_held)
         if not own:
             self.bring(Reborn(self._entropy(ACTOR_BYTES), b"", 0, "first start"))
 

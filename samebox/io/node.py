@@ -20,10 +20,11 @@ from samebox.config import Config, ConfigurationRefused
 from samebox.errors import SameboxError
 from samebox.events import Carried, Notice, Outcome, Receipt
 from samebox.io.box import Box
+from samebox.io.call import Call
 from samebox.io.configuration import check, load_config
 from samebox.io.disk_thread import DiskThread
 from samebox.io.links import Links
-from samebox.io.shard import Call, Shard
+from samebox.io.shard import Shard
 from samebox.io.store import Store, identity_owner, open_store
 from samebox.making import Place
 from storage import StorageError

@@ -32,6 +32,7 @@ from samebox.events import (
     WaitAsked,
     WorkEvent,
 )
+from samebox.io.call import Call, Reply
 from samebox.io.contents import Contents
 from samebox.io.disk_thread import DiskThread
 from samebox.io.feed import Feed, Seen
@@ -44,6 +45,7 @@ from samebox.io.verifying import verified
 from samebox.io.wanted_blobs import WantedBlobs
 from samebox.status import ShardStatus
 from samebox.verifying import Findings
+from samebox.vetting import false_contents
 from storage import ChainBroken, DiskFull, DiskReadOnly, LogDamaged
 
 T = TypeVar("T")
@@ -56,48 +58,6 @@ TICK_S = 0.25
 """How long the direct path has, before operations are forwarded and wants are repeated."""
 
 TOO_LATE = Failure("the deadline passed before this node took the request")
-
-
-class Reply:
-    """The answer to one call: given once, awaited by at most one task."""
-
-    __slots__ = ("_outcome", "_task")
-
-    def __init__(self) -> None:
-        self._outcome: Outcome | None = None
-        self._task: trio.lowlevel.Task | None = None
-
-    def give(self, outcome_: Outcome) -> None:
-        self._outcome = outcome_
-        if self._task is not None:
-            trio.lowlevel.reschedule(self._task)
-            self._task = None
-
-    async def wait(self) -> Outcome:
-        """The outcome; a wait that was cancelled may be taken up again."""
-        if self._outcome is None:
-            assert self._task is None, "one task waits for a reply"
-            self._task = trio.lowlevel.current_task()
-            await trio.lowlevel.wait_task_rescheduled(self._abort)
-        else:
-            await trio.lowlevel.checkpoint()
-        assert self._outcome is not None
-        return self._outcome
-
-    def _abort(self, _: object) -> trio.lowlevel.Abort:
-        self._task = None
-        return trio.lowlevel.Abort.SUCCEEDED
-
-
-class Call(Struct, frozen=True):
-    """A request for the channel. Without `reply`, the caller does not want to know."""
-
-    request: Request
-    reply: Reply | None = None
-    id: RequestId | None = None
-    copies: int = 1
-    carried: tuple[Carried, ...] = ()
-    principal: str = ""
 
 
 class Look(Struct):
@@ -236,6 +196,10 @@ class Shard:
         copies: int,
         principal: str,
     ) -> None:
+        refusal = false_contents(carried)
+        if refusal is not None:
+            self._reply(token, refusal)
+            return
         if id is None:
             self._number += 1
             id = RequestId(self._client, self._number)
@@ -252,6 +216,11 @@ class Shard:
         if reply is not None:
             self._replies[self._token] = reply
         return self._token
+
+    def _reply(self, token: int, outcome_: Outcome) -> None:
+        reply = self._replies.pop(token, None)
+        if reply is not None:
+            reply.give(outcome_)
 
     async def _settle(self, token: int, reply: Reply, timeout_s: float | None) -> Outcome:
         try:
@@ -330,9 +299,7 @@ class Shard:
         if ready.append is not None:
             self._append(ready.append)
         for token, result in ready.replies:
-            reply = self._replies.pop(token, None)
-            if reply is not None:
-                reply.give(result)
+            self._reply(token, result)
         for link, message in ready.send:
             self.outboxes.put(link, message)
         for blob in ready.fetch:

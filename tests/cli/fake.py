@@ -51,7 +51,9 @@ class FakeShard:
         place = Place(name, "a", MEMBERS)
         state = State(MemoryRows())
         history = History(CLUSTER, name, state.rows)
-        self.replica = Replica(place, history, state, None, lambda blob: True)
+        self.replica = Replica(
+            place, history, state, None, lambda blob: True, has_blob=lambda blob: True
+        )
         self._step(Reborn(actor, b"key", 0, "a test"))
 
     @property
