@@ -7,6 +7,8 @@ opened; until then it is missing, and whoever pulls what is missing finds all of
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from crdt import Blob
 from samebox.chunk_list import chunks_in
 from storage import BlobDamaged, BlobMissing, DiskReadFailed, Packs
@@ -45,6 +47,11 @@ class Held:
             self._whole[blob.chunks] = None
             if len(self._whole) > WHOLE_MAX:
                 del self._whole[next(iter(self._whole))]
+
+    def forget_long(self, but: Iterable[bytes]) -> None:
+        """Pieces may have gone: a long blob that is named from now on is looked through again. But
+        not if its list is among these."""
+        self._whole = {listed: None for listed in but if listed in self._whole}
 
     def _has_chunks(self, blob: Blob, listed: bytes) -> bool:
         if not self._packs.has(listed):

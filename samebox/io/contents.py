@@ -15,6 +15,8 @@ from samebox.chunk_list import CONTENTS_BYTES_MAX, chunks_in
 from samebox.errors import SameboxError
 from samebox.events import Carried
 from samebox.io.disk_thread import DiskThread
+from samebox.leases import Leases, Upload
+from samebox.marking import Marking
 from samebox.supply import CARRIED_BYTES_MAX
 from storage import BlobDamaged, BlobMissing, DiskReadFailed, Packs
 
@@ -51,6 +53,8 @@ class Contents:
         self._disk = disk
         self._packs = packs
         self._recent = Recent()
+        self._leases = Leases()
+        self.marking = Marking(self._leases)
 
     def has(self, hash_: bytes) -> bool:
         """Whether one piece is durable here."""
@@ -69,6 +73,18 @@ class Contents:
 
         Raises ContentsTooLong as soon as they are.
         """
+        upload = self._leases.begin()
+        try:
+            blob, carried = await self._put(pieces, upload)
+        except BaseException:
+            self._leases.drop(upload)
+            raise
+        self._leases.finish(upload, blob)
+        return blob, carried
+
+    async def _put(
+        self, pieces: AsyncIterator[bytes], upload: Upload
+    ) -> tuple[Blob, tuple[Carried, ...]]:
         whole = sha256()
         size = 0
         chunks: list[bytes] = []
@@ -83,19 +99,27 @@ class Contents:
                 )
             held += piece
             while len(held) > CHUNK_BYTES:
-                chunks.append(await self.store(bytes(held[:CHUNK_BYTES])))
+                chunks.append(await self._lease(bytes(held[:CHUNK_BYTES]), upload))
                 del held[:CHUNK_BYTES]
         if not chunks:
-            return await self._put_short(Blob(whole.digest(), size), bytes(held))
-        chunks.append(await self.store(bytes(held)))
-        listed = await self.store(b"".join(chunks))
+            return await self._put_short(Blob(whole.digest(), size), bytes(held), upload)
+        chunks.append(await self._lease(bytes(held), upload))
+        listed = await self._lease(b"".join(chunks), upload)
         return Blob(whole.digest(), size, listed), ()
 
-    async def _put_short(self, blob: Blob, data: bytes) -> tuple[Blob, tuple[Carried, ...]]:
+    async def _put_short(
+        self, blob: Blob, data: bytes, upload: Upload
+    ) -> tuple[Blob, tuple[Carried, ...]]:
         if blob.size <= CARRIED_BYTES_MAX:
             return blob, (Carried(blob.hash, data),)
-        await self.store(data)
+        await self._lease(data, upload)
         return blob, ()
+
+    async def _lease(self, data: bytes, upload: Upload) -> bytes:
+        hash_ = sha256(data).digest()
+        upload.add(hash_)
+        await self._disk.run(lambda: self._packs.put(hash_, data))
+        return hash_
 
     async def store(self, data: bytes) -> bytes:
         """Write one piece to the packs (durable at their next sync); returns its hash."""

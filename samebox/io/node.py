@@ -21,6 +21,7 @@ from samebox.errors import SameboxError
 from samebox.events import Carried, Notice, Outcome, Receipt
 from samebox.io.box import Box
 from samebox.io.call import Call
+from samebox.io.compacting import keep_compact
 from samebox.io.configuration import check, load_config
 from samebox.io.disk_thread import DiskThread
 from samebox.io.links import Links
@@ -188,6 +189,7 @@ async def _start(
     acceptor = Acceptor(lambda: contexts, local_of, converse, partial(_report, log))
     for shard in shards.values():
         nursery.start_soon(shard.run)
+        nursery.start_soon(keep_compact, shard)
         nursery.start_soon(links[shard.name].look_here)
         for peer in shard.members:
             if peer != name:

@@ -295,6 +295,7 @@ class Shard:
 
     def _do(self, ready: Ready) -> None:
         if ready.delivered:  # of the batch before the one that follows
+            self.contents.marking.delivered(ready.delivered)
             self._feed.publish(list(zip(ready.delivered, self._lengths, strict=True)))
         if ready.append is not None:
             self._append(ready.append)
