@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import trio
 
+from certs import make_node_certificate, read_certificate
 from comm import (
     BlobBytes,
     Greeting,
@@ -23,6 +24,7 @@ from comm import (
 from comm.io import Connection, Local, dial, load_contexts
 from samebox import open_node
 from samebox.events import Carried, Notice
+from samebox.io import renewal
 from samebox.io.node import Node
 from samebox.testing import local_node_list
 
@@ -47,6 +49,19 @@ class Scene:
         opened = await dial(address.host, address.port, contexts, local, expected="a")
         self.opened.append(opened)
         return opened
+
+    def remade(self) -> Path:
+        """A folder for certificates of the same authority."""
+        folder = self._folder / "remade"
+        folder.mkdir()
+        for name in ("ca.pem", "ca.key"):
+            (folder / name).write_bytes((self._folder / "certs" / name).read_bytes())
+        return folder
+
+    def put_in_place(self, name: str) -> None:
+        for end in ("key", "pem"):
+            made = self._folder / "remade" / f"{name}.{end}"
+            made.rename(self._folder / "certs" / made.name)
 
     def links_up(self) -> int:
         (status,) = self.node.shards["main"].status().peers
@@ -109,3 +124,28 @@ async def test_a_member_holds_one_link_the_newest_and_its_flapping_floods_no_log
         assert scene.links_up() == 1
         lines = [line for line in scene.log if "connected" in line]
         assert len(lines) < 45, "80 links began or ended"
+
+
+def shown(connection: Connection) -> bytes:
+    """The certificate of the other end."""
+    secure = connection.frames._stream
+    assert isinstance(secure, trio.SSLStream)
+    der = secure.getpeercert(binary_form=True)
+    assert isinstance(der, bytes)
+    return der
+
+
+async def test_a_renewed_certificate_is_shown_without_a_restart_and_the_actor_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(renewal, "LOOK_EVERY_S", 0.01)
+    async with running(tmp_path) as scene:
+        shard = scene.node.shards["main"]
+        before, actor = await scene.dial("b", "blobs"), shard.status().actor
+        make_node_certificate(scene.remade(), scene.node.config.cluster, "a")
+        scene.put_in_place("a")
+        while shown(again := await scene.dial("b", "blobs")) == shown(before):
+            await again.frames.close()
+        assert shard.status().actor == actor
+        certificate = (tmp_path / "certs" / "a.pem").read_bytes()
+        assert shard.store.key == read_certificate(certificate).fingerprint

@@ -13,7 +13,7 @@ import trio
 from typing_extensions import override
 
 from comm import Greeting, Refusal
-from comm.io import Acceptor, Connection, Contexts, Local, load_contexts, serve
+from comm.io import Acceptor, Connection, Contexts, Local, serve
 from crdt import Address, Request, RequestId, box_problem
 from samebox.asking import box_of
 from samebox.config import Config, ConfigurationRefused
@@ -25,6 +25,7 @@ from samebox.io.compacting import keep_compact
 from samebox.io.configuration import check, load_config
 from samebox.io.disk_thread import DiskThread
 from samebox.io.links import Links
+from samebox.io.renewal import Renewal
 from samebox.io.shard import Shard
 from samebox.io.store import Store, identity_owner, open_store
 from samebox.making import Place
@@ -123,7 +124,6 @@ async def open_node(
     say = log or _to_logger
     found = await trio.to_thread.run_sync(partial(_checked, Path(config), name))
     paths = found.paths_for(name)
-    contexts = load_contexts(paths.ca, paths.certificate, paths.key)
     paths.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     async with AsyncExitStack() as stack:
         lock = DirectoryLock.acquire(paths.data)
@@ -133,7 +133,7 @@ async def open_node(
             shards[shard] = await _open_shard(stack, found, name, shard, say)
         try:
             async with trio.open_nursery() as nursery:
-                await _start(nursery, found, name, shards, contexts, say)
+                await _start(nursery, found, name, shards, say)
                 yield Node(name, found, shards)
                 nursery.cancel_scope.cancel()
         except* StorageError as group:
@@ -174,11 +174,19 @@ async def _start(
     config: Config,
     name: str,
     shards: Mapping[str, Shard],
-    contexts: Contexts,
     log: Log,
 ) -> None:
+    def renewed(key: bytes) -> None:
+        for shard in shards.values():
+            shard.store.key = key  # of the next actor, if ever there is one
+
+    renewal = Renewal(config, name, say=log, renewed=renewed)
+
+    def contexts() -> Contexts:
+        return renewal.contexts
+
     addresses = {node: entry.address for node, entry in config.nodes.items()}
-    links = {shard.name: Links(shard, addresses, lambda: contexts) for shard in shards.values()}
+    links = {shard.name: Links(shard, addresses, contexts) for shard in shards.values()}
     own = addresses[name]
     try:
         listeners = await trio.open_tcp_listeners(own.port, host=own.host)
@@ -186,7 +194,8 @@ async def _start(
         text = f"cannot listen at {own}: {error.strerror or error}; is another program there?"
         raise CannotListen(f"node {name}: {text} See `address` in the node list") from error
     local_of, converse = partial(_local_of, links), partial(_converse, links)
-    acceptor = Acceptor(lambda: contexts, local_of, converse, partial(_report, log))
+    acceptor = Acceptor(contexts, local_of, converse, partial(_report, log))
+    nursery.start_soon(renewal.run)
     for shard in shards.values():
         nursery.start_soon(shard.run)
         nursery.start_soon(keep_compact, shard)
