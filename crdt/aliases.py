@@ -79,6 +79,24 @@ def stands_for(issues: Sequence[Issued]) -> list[int]:
     return meant
 
 
+def related(issues: Sequence[Issued]) -> list[Issued]:
+    """Those that the last one has to do with: that it has not seen, that these have not seen or
+    that have not seen these, and so on. What is not among them means what it meant before."""
+    places: dict[int, None] = {len(issues) - 1: None}
+    waiting = list(places)
+    while waiting:
+        at = waiting.pop()
+        near = [*issues[at].unseen, *(i for i, one in enumerate(issues) if at in one.unseen)]
+        fresh = [place for place in near if place not in places]
+        places.update(dict.fromkeys(fresh))
+        waiting += fresh
+    order = {at: rank for rank, at in enumerate(sorted(places))}
+    return [
+        Issued(one.stamp, one.digest, one.kind, [order[at] for at in one.unseen], one.targets)
+        for one in (issues[at] for at in order)
+    ]
+
+
 def families(issues: Sequence[Issued], kind: int) -> list[list[int]]:
     """Positions of the operations of one kind that mean the same, the one that acts first."""
     found: dict[int, list[int]] = {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from crdt import notes
 from crdt.aliases import (
     ACTS,
     ENTRY_KINDS,
@@ -13,11 +14,12 @@ from crdt.aliases import (
     families,
     issued,
     part_key,
+    related,
     stands_for,
 )
 from crdt.deletes import delete_nodes
 from crdt.entry_effects import EntryEffects
-from crdt.keys import id_in
+from crdt.keys import id_in, id_key
 from crdt.moves import Moves
 from crdt.node_effects import NodeEffects
 from crdt.node_twins import NodeTwins
@@ -39,7 +41,7 @@ from crdt.operations import (
     Operation,
     Unknown,
 )
-from crdt.tables import ISSUED, ISSUES, Issued
+from crdt.tables import ISSUED, ISSUES, TWINNED, UNKNOWN, Issued
 from crdt.watched import WatchedRows
 
 
@@ -48,16 +50,18 @@ class Effects:
 
     def __init__(self, rows: WatchedRows) -> None:
         self._rows = rows
-        self._dirty = Dirty(rows)
+        self._notes = rows.notes
+        self._dirty = Dirty(rows, rows.notes)
         self._moves = Moves(rows, self._dirty)
-        self._nodes = NodeEffects(rows, self._dirty, self._moves)
-        self._entries = EntryEffects(rows, self._dirty)
+        self._nodes = NodeEffects(rows, self._dirty, self._moves, rows.notes)
+        self._entries = EntryEffects(rows, self._dirty, rows.notes)
         self._twins = NodeTwins(rows, self._dirty, self._moves, self._nodes)
 
     def apply(self, operation: Operation) -> None:
         self._dirty.clear()
         actor, seq = operation.dot
         self._rows.advanced[actor] = seq
+        self._notes.begin(operation)
         if operation.issue is None:
             self._add(operation, hidden=False)
         else:
@@ -70,11 +74,12 @@ class Effects:
         issues = [] if value is None else ISSUED.decode(value)
         own = issued(operation, issue, issues)
         issues.append(own)
-        if value is None:
-            own.targets = self._add(operation, hidden=False)
+        if own.unseen:
+            self._join(operation, key, own, related(issues))
         else:
-            self._join(operation, issues)
+            own.targets = self._add(operation, hidden=False)
         self._rows.put(ISSUES, key, ISSUED.encode(issues))
+        self._notes.issued(key)
 
     def _add(self, operation: Operation, *, hidden: bool) -> list[bytes]:
         """The effect of one operation by itself: returns where its dot was added."""
@@ -99,19 +104,28 @@ class Effects:
                 return self._nodes.rename(operation, body, hidden=hidden)
             case NodesDeleted() as body:
                 delete_nodes(self._rows, self._dirty, operation, body)
-            case Born() | Unknown():
+                self._notes.note(notes.DELETED, [])
+                self._notes.takes_away()
+            case Unknown():
+                self._rows.put(UNKNOWN, id_key(operation.dot), b"")
+            case Born():
                 pass
         return []
 
-    def _join(self, operation: Operation, issues: Sequence[Issued]) -> None:
+    def _join(
+        self, operation: Operation, key: bytes, own: Issued, issues: Sequence[Issued]
+    ) -> None:
         """There are others with this issue: which of them act may be another question now."""
-        *earlier, own = issues
+        *earlier, _ = issues
+        self._notes.takes_away()
         before, after = stands_for(earlier), stands_for(issues)
         own.targets = self._add(operation, hidden=after[-1] != ACTS)
         for one, was, now in zip(earlier, before, after, strict=False):
             if (was == ACTS) != (now == ACTS):
                 self._hide(one, hidden=now != ACTS)
         for kind in dict.fromkeys(one.kind for one in issues):
+            if kind in NODE_KINDS:
+                self._rows.put(TWINNED, key, b"")
             if kind in NODE_KINDS and families(earlier, kind) != families(issues, kind):
                 self._twins.twin(_ids(issues, kind))
             if kind in ENTRY_KINDS:

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
+from crdt import notes
+from crdt.aliases import part_key
 from crdt.contexts import remember_context, widen
 from crdt.entries import (
     Standing,
@@ -22,6 +24,7 @@ from crdt.ids import Dot
 from crdt.keys import NOWHERE, id_in, id_key, saw, stamp_key
 from crdt.names import flag_key
 from crdt.nodes import Dirty, known_node, touch
+from crdt.notes import Notes
 from crdt.operations import (
     EntriesExpunged,
     EntriesMoved,
@@ -33,15 +36,17 @@ from crdt.operations import (
 from crdt.rows import Rows
 from crdt.shadows import add_flags, add_life, any_flag, bring_back, bring_back_lives
 from crdt.tables import ALL, FOLDER, KEEP, EntryRow, Flag, Life, NodeRow
+from crdt.uses import use
 
 Mailbox: TypeAlias = tuple[bytes, NodeRow]
 """A folder's id and row."""
 
 
 class EntryEffects:
-    def __init__(self, rows: Rows, dirty: Dirty) -> None:
+    def __init__(self, rows: Rows, dirty: Dirty, notes: Notes) -> None:
         self._rows = rows
         self._dirty = dirty
+        self._notes = notes
 
     def make(
         self, operation: Operation, body: EntryAppended | EntryCopied, *, hidden: bool
@@ -54,7 +59,12 @@ class EntryEffects:
         keep = flags.pop(KEEP, None) is None
         life = [Life(stamp, folder, keep, hidden)]
         dots = [Flag(flag, stamp, hidden) for flag in flags.values()]
-        put_entry(self._rows, id, EntryRow(body.blob, body.date_ms, life, dots))
+        issue = operation.issue
+        row = EntryRow(body.blob, body.date_ms, life, dots)
+        if issue is not None:
+            row.issue = part_key(issue.client, issue.number, issue.part)
+        put_entry(self._rows, id, row)
+        use(self._rows, body.blob.hash)
         if folder and not hidden:
             enter(self._rows, folder, stamp, marked=not keep)
         return [id]
@@ -65,6 +75,7 @@ class EntryEffects:
         ids = self._live(operation, body.entries, life)
         if ids:
             self._touch(operation, into)
+            self._notes.takes_away()
         return ids
 
     def store(self, operation: Operation, body: FlagsStored, *, hidden: bool) -> list[bytes]:
@@ -75,43 +86,53 @@ class EntryEffects:
         removes = mark or body.remove or body.replace
         removal = _removal(operation, body, mark=mark) if removes else None
         changed: list[bytes] = []
+        shadowing: list[bytes] = []
         if dots or removal is not None:
             for id, row in self._rows_of(operation, body.entries):
                 before = self._standing(row) if mark else None
                 if removal is not None:
                     removal.take(self._rows, id, row)
                 if not (row.flags and row.flags[-1].stamp == stamp):
-                    add_flags(self._rows, id, row, dots)
+                    if add_flags(self._rows, id, row, dots):
+                        shadowing.append(id)
                 put_entry(self._rows, id, row)
                 if mark:
                     relocate(self._rows, before, self._standing(row))
                 changed.append(id)
+        if shadowing:
+            self._notes.note(notes.SHADOWED, shadowing)
         if not dots:
             changed.clear()
         if body.undelete:
             undeleted = self._live(operation, body.undelete, Life(stamp, None, True, hidden))
             if undeleted:
                 self._touch(operation, self._mailbox(operation, body.folder))
+                self._notes.takes_away()
             changed += undeleted
         return changed
 
     def expunge(self, operation: Operation, body: EntriesExpunged) -> None:
         key = id_key(operation.dot)
-        remembered = False
+        listed: list[bytes] = []
         for id, row in self._rows_of(operation, body.entries):
-            if not remembered:
+            if not listed:
                 remember_context(self._rows, operation)
-                remembered = True
+            listed.append(id)
             if key not in row.expunges:
                 before = self._standing(row)
                 row.expunges.append(key)
                 put_entry(self._rows, id, row)
                 if before is not None and all(saw(operation, dot) for dot in before.lives):
                     self._relocate(before, None)
+        if listed:
+            self._notes.note(notes.EXPUNGED, listed)
+            self._notes.takes_away()
 
     def hide(self, stamp: bytes, ids: Iterable[bytes], *, hidden: bool) -> None:
         """The operation with this stamp becomes an alias, or is none any more."""
         for id in ids:
+            if entry_row(self._rows, id) is None:
+                continue  # forgotten (R9)
             row, before = self._begin(id)
             self._bring_back(id, row)
             dots: Sequence[Life | Flag] = [*row.life, *row.flags]
@@ -162,7 +183,7 @@ class EntryEffects:
         if mailbox is not None:
             id, row = mailbox
             touch(self._rows, operation, id)
-            if row.deletes or row.twins:
+            if row.deletes or row.twins or row.covered:
                 self._dirty.add(id)
 
     def _rows_of(
@@ -179,12 +200,16 @@ class EntryEffects:
     def _live(self, operation: Operation, entries: Iterable[Dot], life: Life) -> list[bytes]:
         """Returns the ids to which `life` was added, each once."""
         ids: list[bytes] = []
+        shadowing: list[bytes] = []
         for id, row in self._rows_of(operation, entries):
             if row.life[-1].stamp != life.stamp:
                 before = self._standing(row)
-                add_life(self._rows, id, row, operation, life)
+                if add_life(self._rows, id, row, operation, life):
+                    shadowing.append(id)
                 self._end(id, row, before)
                 ids.append(id)
+        if shadowing:
+            self._notes.note(notes.SHADOWED, shadowing)
         return ids
 
     def _begin(self, id: bytes) -> tuple[EntryRow, Standing | None]:

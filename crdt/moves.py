@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import NamedTuple, TypeAlias
 
 from crdt.keys import NOWHERE, ROOT_KEY
-from crdt.nodes import Dirty, acting, existing, put_node
+from crdt.nodes import Dirty, acting, existing, node_row, put_node
 from crdt.rows import Rows
 from crdt.tables import MOVE, MOVES, Move, Undo
 
@@ -76,8 +76,13 @@ class Moves:
         self._write()
 
     def _move(self, stamp: bytes, move: Move) -> None:
-        """All of its nodes or none: those that show as one stay together."""
-        ids = [acting(self._rows, node)[0] for node in move.nodes]
+        """All of its nodes or none: those that show as one stay together. What is forgotten (R9)
+        moves no more."""
+        ids = [
+            acting(self._rows, node)[0]
+            for node in move.nodes
+            if node_row(self._rows, node) is not None
+        ]
         if any(self._is_below(move.parent, id) for id in ids):
             return
         for id in ids:
@@ -86,7 +91,7 @@ class Moves:
 
     def _is_below(self, id: bytes, top: bytes) -> bool:
         """Whether `id` is `top` or below it."""
-        while id not in (NOWHERE, ROOT_KEY):
+        while id not in (NOWHERE, ROOT_KEY) and node_row(self._rows, id) is not None:
             id = acting(self._rows, id)[0]
             if id == top:
                 return True
@@ -102,8 +107,8 @@ class Moves:
 
     def _write(self) -> None:
         for id, place in self._tree.items():
-            row = existing(self._rows, id)
-            if (row.place, row.placed) != place:
+            row = node_row(self._rows, id)
+            if row is not None and (row.place, row.placed) != place:
                 row.place, row.placed = place
                 put_node(self._rows, id, row)
                 self._dirty.add(id)

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from crdt import notes
 from crdt.contexts import remember_context, widen
 from crdt.deletes import cancel_by
 from crdt.ids import Dot
 from crdt.keys import ID_BYTES, NOWHERE, ROOT_KEY, id_key, inbox_key, saw, stamp_key, stop_of
 from crdt.moves import Moves
 from crdt.nodes import Dirty, changeable, existing, known_node, load, put_node, touch
+from crdt.notes import Notes
 from crdt.operations import (
     Blob,
     BoxMade,
@@ -30,22 +32,26 @@ from crdt.tables import (
     CONTENTS,
     FILE,
     FOLDER,
+    OVER,
     OVERWRITTEN,
     RENAMED,
     RENAMES,
     Content,
     NodeRow,
+    Overwritten,
     Renamed,
 )
+from crdt.uses import use
 
 INBOX = "INBOX"
 
 
 class NodeEffects:
-    def __init__(self, rows: Rows, dirty: Dirty, moves: Moves) -> None:
+    def __init__(self, rows: Rows, dirty: Dirty, moves: Moves, notes: Notes) -> None:
         self._rows = rows
         self._dirty = dirty
         self._moves = moves
+        self._notes = notes
 
     # Makings
 
@@ -103,6 +109,8 @@ class NodeEffects:
         parent = NOWHERE if body.parent is None else self._touched_parent(operation, body.parent)
         if parent != NOWHERE:
             self._moves.add(stamp, ids, parent, hidden=hidden)
+        self._notes.note(notes.RENAMED, [stamp, *ids])
+        self._notes.takes_away()
         return ids
 
     def _changeable(self, operation: Operation, nodes: Iterable[Dot]) -> list[bytes]:
@@ -160,6 +168,8 @@ class NodeEffects:
             self._touch(operation, id)
             self._overwrite(operation, id)
             self._add_content(operation, id, body.blob)
+        if ids:
+            self._notes.note(notes.OVERWRITTEN, ids)
 
     def _overwrite(self, operation: Operation, id: bytes) -> None:
         """What it has seen goes, of this id; of twins too, but these may change: so the context
@@ -170,10 +180,12 @@ class NodeEffects:
         for key, value in self._rows.scan(CONTENTS, id, stop_of(id)):
             if saw(operation, key[ID_BYTES:]):
                 self._rows.remove(CONTENTS, key)
-                self._rows.put(OVERWRITTEN, key, value)
+                over = Overwritten(CONTENT.decode(value).blob, id_key(operation.dot))
+                self._rows.put(OVERWRITTEN, key, OVER.encode(over))
 
     def _add_content(self, operation: Operation, id: bytes, blob: Blob) -> None:
         content = Content(stamp_key(operation), blob)
+        use(self._rows, blob.hash)
         self._rows.put(CONTENTS, id + id_key(operation.dot), CONTENT.encode(content))
 
 

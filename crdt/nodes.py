@@ -14,6 +14,7 @@ from crdt.entries import has_survivor
 from crdt.ids import Actor
 from crdt.keys import ID_BYTES, NOWHERE, ROOT_KEY, is_inbox_key, saw, stop_of, within
 from crdt.names import key
+from crdt.notes import VANISHED, Notes
 from crdt.operations import Blob, Operation
 from crdt.rows import Rows
 from crdt.tables import (
@@ -23,6 +24,7 @@ from crdt.tables import (
     CONTENTS,
     CONTESTED,
     FILE,
+    MAIL,
     NODE,
     NODES,
     TOUCHES,
@@ -124,10 +126,13 @@ def is_visible(rows: Rows, node: Node) -> bool:
     if is_lasting(node):
         return True
     deletes = effective_deletes(rows, node)
-    if not deletes or is_touched(rows, node, deletes):
+    covers = _covers(node, deletes)
+    if not covers or is_touched(rows, node, covers):
         return True
     if any(has_row(rows, CHILDREN, id) for id in node.ids):
         return True
+    if not deletes:
+        return any(has_row(rows, MAIL, id) for id in node.ids)
     return node.row.kind != FILE and has_survivor(rows, node.ids, deletes)
 
 
@@ -135,8 +140,14 @@ def is_container(rows: Rows, node: Node) -> bool:
     """Of a node that is visible: whether it is for what is below it alone."""
     if is_lasting(node):
         return False
-    deletes = effective_deletes(rows, node)
-    return bool(deletes) and not is_touched(rows, node, deletes)
+    covers = _covers(node, effective_deletes(rows, node))
+    return bool(covers) and not is_touched(rows, node, covers)
+
+
+def _covers(node: Node, deletes: Sequence[Clock]) -> list[Clock]:
+    """What covers the touches of a node: of the deletes that are forgotten, too. Of its entries,
+    those which they had not outlived were forgotten with them."""
+    return [*deletes, *(row.covered for row in node.rows if row.covered)]
 
 
 def has_row(rows: Rows, table: str, prefix: bytes) -> bool:
@@ -162,8 +173,9 @@ def shown_contents(rows: Rows, node: Node) -> dict[Blob, bytes]:
 class Dirty:
     """The nodes whose place in the index of children has to be looked at again."""
 
-    def __init__(self, rows: Rows) -> None:
+    def __init__(self, rows: Rows, notes: Notes) -> None:
         self._rows = rows
+        self._notes = notes
         self._nodes: dict[bytes, None] = {}
 
     def clear(self) -> None:
@@ -178,8 +190,8 @@ class Dirty:
         while self._nodes:
             id, _ = self._nodes.popitem()
             node = load(self._rows, id)
-            assert node is not None, f"no node {id.hex()} to look at"
-            self._settle(node)
+            if node is not None:  # or it is forgotten (R9)
+                self._settle(node)
 
     def _settle(self, node: Node) -> None:
         row = node.row
@@ -196,6 +208,8 @@ class Dirty:
             self._rows.put(CHILDREN, shown, b"")
             contest(self._rows, shown[:-ID_BYTES])
             self.add(row.place)
+        else:
+            self._notes.note(VANISHED, [node.id])
         self.unindex(before)
 
     def unindex(self, shown: bytes) -> None:

@@ -25,13 +25,16 @@ from crdt.rows import Rows
 from crdt.tables import FLAG, LIFE, SHADOWED, SHADOWED_LIVES, EntryRow, Flag, Life
 
 
-def add_flags(rows: Rows, id: bytes, row: EntryRow, dots: Iterable[Flag]) -> None:
-    """Put new dots into the row of entry `id`."""
+def add_flags(rows: Rows, id: bytes, row: EntryRow, dots: Iterable[Flag]) -> bool:
+    """Put new dots into the row of entry `id`; whether they shadow others."""
+    any_under = False
     for dot in dots:
         under = b""
         if row.flags and not (dot.hidden or row.crowded):
             under = _shadow(rows, id, row, dot)
+        any_under = any_under or under != b""
         row.flags.append(Flag(dot.flag, dot.stamp, dot.hidden, under))
+    return any_under
 
 
 def _shadow(rows: Rows, id: bytes, row: EntryRow, above: Flag) -> bytes:
@@ -41,7 +44,7 @@ def _shadow(rows: Rows, id: bytes, row: EntryRow, above: Flag) -> bytes:
     under = b""
     for dot in row.flags:
         if flag_key(dot.flag) == key and dot.stamp < above.stamp:
-            rows.put(SHADOWED, _key(id, dot.stamp, key), FLAG.encode(dot))
+            rows.put(SHADOWED, shadow_key(id, dot.stamp, key), FLAG.encode(dot))
             under += dot.stamp
         else:
             stays.append(dot)
@@ -56,7 +59,7 @@ def bring_back(rows: Rows, id: bytes, row: EntryRow, concerns: Callable[[str], b
     while waiting:
         above = waiting.pop()
         for at in range(0, len(above.under), STAMP_BYTES):
-            key = _key(id, above.under[at : at + STAMP_BYTES], flag_key(above.flag))
+            key = shadow_key(id, above.under[at : at + STAMP_BYTES], above.flag)
             value = rows.get(SHADOWED, key)
             assert value is not None, f"the dot {key.hex()} was put away and is gone"
             rows.remove(SHADOWED, key)
@@ -71,8 +74,8 @@ def any_flag(_: str) -> bool:
     return True
 
 
-def add_life(rows: Rows, id: bytes, row: EntryRow, operation: Operation, life: Life) -> None:
-    """Put the life dot of `operation` into the row of entry `id`."""
+def add_life(rows: Rows, id: bytes, row: EntryRow, operation: Operation, life: Life) -> bool:
+    """Put the life dot of `operation` into the row of entry `id`; whether it shadows others."""
     under = b""
     if len(row.life) > 1 and not (life.hidden or row.crowded):
         making, *others = row.life
@@ -84,6 +87,7 @@ def add_life(rows: Rows, id: bytes, row: EntryRow, operation: Operation, life: L
             else:
                 row.life.append(dot)
     row.life.append(Life(life.stamp, life.folder, life.keep, life.hidden, under))
+    return under != b""
 
 
 def _outdoes(operation: Operation, life: Life, dot: Life) -> bool:
@@ -108,5 +112,6 @@ def bring_back_lives(rows: Rows, id: bytes, row: EntryRow) -> None:
         above.under = b""
 
 
-def _key(id: bytes, stamp: bytes, flag: str) -> bytes:
-    return id + stamp + flag.encode()
+def shadow_key(id: bytes, stamp: bytes, flag: str) -> bytes:
+    """`flag` in any spelling."""
+    return id + stamp + flag_key(flag).encode()

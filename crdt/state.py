@@ -6,7 +6,7 @@ of it, the clock too, so that a transaction of the rows is one of the state.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from heapq import merge
 from itertools import islice
 from typing import NamedTuple
@@ -28,11 +28,12 @@ from crdt.entries import (
     standing,
     survivors,
 )
-from crdt.ids import ACTOR_BYTES, Actor, Dot, Stamp
+from crdt.folding import KEPT_REQUESTS, Folding
+from crdt.ids import ACTOR_BYTES, Actor, Clock, Dot, Stamp, includes
 from crdt.keys import ID_BYTES, dot_of, id_in, id_key, key_of_stamp, stamp_of, stop_of
 from crdt.lookups import BOXES, Lookups
 from crdt.nodes import Node, effective_deletes, load, path_up
-from crdt.operations import Blob, Operation
+from crdt.operations import Blob, Born, Operation
 from crdt.requests import Address
 from crdt.rows import Rows
 from crdt.tables import (
@@ -45,7 +46,10 @@ from crdt.tables import (
     ISSUES,
     MAIL,
     MARKED,
+    OVER,
     OVERWRITTEN,
+    UNUSED,
+    USES,
     EntryRow,
     seq_of,
 )
@@ -70,6 +74,7 @@ class State:
         rows = self.rows = WatchedRows(rows)
         self._effects = Effects(rows)
         self._lookups = Lookups(rows)
+        self._folding = Folding(rows)
 
     def clock(self) -> dict[Actor, int]:
         """Of the operations applied."""
@@ -82,6 +87,50 @@ class State:
         Every well-formed operation has one. Raises nothing but what the rows raise.
         """
         self._effects.apply(operation)
+
+    # Forgetting (R9)
+
+    @property
+    def folded(self) -> Clock:
+        """What was stable when something was forgotten last; empty if nothing was."""
+        return self.rows.folded
+
+    def fold(self, stable: Clock, things: int, *, kept_requests: int = KEPT_REQUESTS) -> int:
+        """Forget what no operation can need that has all of `stable` in its context, looking at
+        `things` or few more, inside a transaction; returns at how many. Shows what it showed.
+
+        From now on, all operations that are applied have to have seen `stable`: see `lacks`.
+        """
+        return self._folding.fold(stable, things, kept_requests=kept_requests)
+
+    def lacks(self, operation: Operation) -> bool:
+        """Whether `operation` has not seen what is folded here: it may need what is forgotten."""
+        actor, rows = operation.dot.actor, self.rows
+        if not rows.folded or actor in rows.caught_up or isinstance(operation.body, Born):
+            return False
+        if not includes(operation.context(), rows.folded):
+            return True
+        rows.caught_up[actor] = None
+        return False
+
+    @property
+    def has_unknown(self) -> bool:
+        """Whether an operation of a later version was applied: beside it nothing is forgotten."""
+        return self._folding.has_unknown
+
+    def uses(self, hash_: bytes) -> bool:
+        """Whether an entry or a content names this blob, shown or not forgotten yet."""
+        return self.rows.get(USES, hash_) is not None
+
+    def unused(self) -> Iterator[bytes]:
+        """Hashes of blobs that were named once, and are no more: candidates to be swept."""
+        for hash_, _ in self.rows.scan(UNUSED, FIRST, LAST):
+            yield hash_
+
+    def swept(self, hashes: Iterable[bytes]) -> None:
+        """Those are candidates no more, inside a transaction."""
+        for hash_ in hashes:
+            self.rows.remove(UNUSED, hash_)
 
     # All of it
 
@@ -108,9 +157,10 @@ class State:
         and as often as it is named."""
         for key, value in self.rows.scan(ENTRIES, FIRST, LAST):
             yield ENTRY.decode(value).blob, dot_of(key)
-        for table in (CONTENTS, OVERWRITTEN):
-            for key, value in self.rows.scan(table, FIRST, LAST):
-                yield CONTENT.decode(value).blob, dot_of(key[ID_BYTES:])
+        for key, value in self.rows.scan(CONTENTS, FIRST, LAST):
+            yield CONTENT.decode(value).blob, dot_of(key[ID_BYTES:])
+        for key, value in self.rows.scan(OVERWRITTEN, FIRST, LAST):
+            yield OVER.decode(value).blob, dot_of(key[ID_BYTES:])
 
     # Nodes: views without children and entries
 

@@ -28,7 +28,7 @@ LISTED = "listed"  # delete, parent's position + 1, position -> node
 CHILDREN = "children"  # parent, folded name, NUL, node: the visible ones
 CONTESTED = "contested"  # parent, folded name: several children, or a file with several contents
 CONTENTS = "contents"  # file, dot -> Content
-OVERWRITTEN = "overwritten"  # the same, of contents that a write removed (R9)
+OVERWRITTEN = "overwritten"  # file, dot -> Overwritten, of contents that a write removed (R9)
 
 ENTRIES = "entries"  # id -> EntryRow
 SHADOWED = "shadowed"  # entry, stamp, flag's key -> Flag: see crdt.shadows
@@ -37,6 +37,15 @@ MAIL = "mail"  # folder, stamp of the entry: unless an expunge took it
 MARKED = "marked"  # folder, stamp of the entry: those of them that show as \Deleted
 LIVES = "lives"  # folder, life dot, stamp of the entry: all that are in MAIL
 COUNTS = "counts"  # folder -> rows in MAIL
+
+USES = "uses"  # hash of a blob -> how many entries and contents name it
+UNUSED = "unused"  # hash of a blob that none names any more
+
+FOLDED = "folded"  # actor -> seq: whatever is still to come has seen all of these
+FOLDABLE = "foldable"  # queue, number -> notes of what may be forgotten: see crdt.notes
+TAKERS = "takers"  # actor -> its last operation that may have taken something away
+TWINNED = "twinned"  # client, number, part: nodes were made for it by more than one operation
+UNKNOWN = "unknown"  # operation of a later version
 
 BOX, FOLDER, FILE = 0, 1, 2
 
@@ -70,7 +79,8 @@ class NodeRow(Struct, array_like=True, gc=False):
     first (or only) of them: `place` and `label` are where the node is and how it is called now,
     `placed` and `labelled` the stamps of the renames that said so (empty: the making), `shown`
     the row in CHILDREN (empty: not visible). `renamed` and `written`: of the renames and writes
-    that list this id, the greatest seqs, and the union of the contexts.
+    that list this id, the greatest seqs, and the union of the contexts. `covered` is the union of
+    what deletes had seen that are forgotten, where the node is a container since.
     """
 
     kind: int
@@ -87,6 +97,7 @@ class NodeRow(Struct, array_like=True, gc=False):
     deletes: list[Listing]
     renamed: dict[Actor, int]
     written: dict[Actor, int]
+    covered: dict[Actor, int] = {}
 
 
 class Renamed(Struct, array_like=True, gc=False):
@@ -114,6 +125,13 @@ class Move(Struct, array_like=True, gc=False):
 class Content(Struct, array_like=True, gc=False):
     stamp: bytes
     blob: Blob
+
+
+class Overwritten(Struct, array_like=True, gc=False):
+    """`by` is the write."""
+
+    blob: Blob
+    by: bytes
 
 
 class Life(Struct, array_like=True, gc=False):
@@ -145,7 +163,8 @@ class EntryRow(Struct, array_like=True, gc=False):
 
     `crowded`: there is more than one operation with the issue of the making. What removes flags
     or keeps from this id is then remembered too (flag's key -> union of the contexts; ALL and
-    KEEP are no keys): it might concern twins that are found later.
+    KEEP are no keys): it might concern twins that are found later. `issue` is the row in ISSUES of
+    the making: it stays as long as the entry does.
     """
 
     blob: Blob
@@ -156,6 +175,7 @@ class EntryRow(Struct, array_like=True, gc=False):
     twins: list[bytes] = []
     crowded: bool = False
     removed: dict[str, dict[Actor, int]] = {}
+    issue: bytes = b""
 
 
 ALL = ""
@@ -176,6 +196,7 @@ NODE = Kind(NodeRow)
 RENAMED = Kind(Renamed)
 MOVE = Kind(Move)
 CONTENT = Kind(Content)
+OVER = Kind(Overwritten)
 ENTRY = Kind(EntryRow)
 FLAG = Kind(Flag)
 LIFE = Kind(Life)

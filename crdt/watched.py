@@ -5,10 +5,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from crdt.ids import Actor, Dot
+from crdt.ids import ACTOR_BYTES, Actor, Clock, Dot, merge
+from crdt.notes import Notes
 from crdt.requests import Address
 from crdt.rows import Rows
-from crdt.tables import CHILDREN, CLOCK, CONTENTS, CONTESTED, NODES, seq_value
+from crdt.tables import CHILDREN, CLOCK, CONTENTS, CONTESTED, FOLDED, NODES, seq_of, seq_value
 from crdt.view import NodeView
 
 TREE = frozenset((NODES, CHILDREN, CONTESTED, CONTENTS))
@@ -27,7 +28,8 @@ class Folder(NamedTuple):
 
 class WatchedRows:
     """The rows of a state, and what was read of the tree since it changed. `advanced` are the
-    entries of the clock that are put when the transaction is committed."""
+    entries of the clock that are put when the transaction is committed, as `notes` are; `folded`
+    is in the rows at once, and `caught_up` are actors that are known to have seen all of it."""
 
     def __init__(self, rows: Rows) -> None:
         self._rows = rows
@@ -38,6 +40,20 @@ class WatchedRows:
         self.get = rows.get
         self.scan = rows.scan
         self.begin = rows.begin
+        self.notes = Notes(rows)
+        self.folded = self._read_folded()
+        self.caught_up: dict[Actor, None] = {}
+
+    def _read_folded(self) -> dict[Actor, int]:
+        rows = self._rows.scan(FOLDED, b"", b"\xff" * ACTOR_BYTES)
+        return {actor: seq_of(seq) for actor, seq in rows}
+
+    def advance_folded(self, stable: Clock) -> None:
+        """From now on, who has not seen all of `stable` may need what is forgotten."""
+        self.caught_up.clear()
+        self.folded = merge(self.folded, stable)
+        for actor, seq in self.folded.items():
+            self._put(FOLDED, actor, seq_value(seq))
 
     def put(self, table: str, key: bytes, value: bytes) -> None:
         if table in TREE:
@@ -53,12 +69,15 @@ class WatchedRows:
         for actor, seq in self.advanced.items():
             self._put(CLOCK, actor, seq_value(seq))
         self.advanced.clear()
+        self.notes.write()
         self._rows.commit()
 
     def rollback(self) -> None:
         self._forget()
         self.advanced.clear()
+        self.notes.drop()
         self._rows.rollback()
+        self.folded = self._read_folded()
 
     def remember_node(self, address: Address, node: NodeView) -> None:
         if len(self.found) >= REMEMBERED_MAX:

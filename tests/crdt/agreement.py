@@ -44,14 +44,14 @@ def check_order(
     look = random.randrange(len(operations) + 1)
     while done < len(operations):
         batch = operations[done : done + random.choice((1, 1, 1, 2, 5))]
-        rows.begin()
+        state.rows.begin()
         for operation in batch:
             state.apply(operation)
         if random.random() < ROLLED_BACK:
-            rows.rollback()
+            state.rows.rollback()
             state = State(rows)
             continue
-        rows.commit()
+        state.rows.commit()
         if done <= look < done + len(batch):
             _agree(state, operations[: done + len(batch)], digests)
             state = State(rows)
@@ -105,11 +105,11 @@ class Tried:
             for order in delivery_orders(o for o in operations if o.dot not in self.known):
                 self.orders += 1
                 self.operations += len(order)
-                self.rows.begin()
+                self.state.rows.begin()
                 for operation in order:
                     self.state.apply(operation)
                 assert self.state.view() == expected, (relation, order)
-                self.rows.rollback()
+                self.state.rows.rollback()
 
     @override
     def __str__(self) -> str:

@@ -15,9 +15,9 @@ def state_of(operations: Iterable[Operation], rows: Rows) -> State:
     """A state that was given `operations` in the order given, one transaction each."""
     state = State(rows)
     for operation in operations:
-        rows.begin()
+        state.rows.begin()
         state.apply(operation)
-        rows.commit()
+        state.rows.commit()
     return state
 
 

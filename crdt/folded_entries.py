@@ -1,0 +1,174 @@
+"""Forgetting entries that an expunge took, contents that were overwritten, and flags that others
+shadow. The rules stand in docs/semantics.md, at "What is forgotten, and when"."""
+
+from __future__ import annotations
+
+from crdt.contexts import context
+from crdt.entries import entry_row, entry_rows, lives, put_entry, relocate, standing
+from crdt.ids import Clock
+from crdt.keys import STAMP_BYTES, id_in, stop_of, within
+from crdt.limbo import Budget, unsettled
+from crdt.notes import Note
+from crdt.shadows import shadow_key
+from crdt.tables import (
+    CONTEXTS,
+    ENTRIES,
+    ENTRY,
+    FLAG,
+    LIFE,
+    OVER,
+    OVERWRITTEN,
+    SHADOWED,
+    SHADOWED_LIVES,
+    EntryRow,
+    Flag,
+    Life,
+)
+from crdt.uses import release
+from crdt.watched import WatchedRows
+
+
+class FoldedEntries:
+    def __init__(self, rows: WatchedRows, stable: Clock, budget: Budget) -> None:
+        self._rows = rows
+        self._stable = stable
+        self._budget = budget
+
+    def _is_stable(self, id: bytes) -> bool:
+        return within(self._stable, id)
+
+    def expunged(self, note: Note) -> bool:
+        """Entries that an expunge listed. Its context goes with the last of them."""
+        done = 0
+        while done < len(note.keys) and not self._budget.is_spent:
+            self._budget.spend()
+            id = note.keys[done]
+            blocker = self._expunged(id, note.of)
+            if blocker is not None:
+                note.wait(id, blocker)
+            done += 1
+        del note.keys[:done]
+        if note.keys:
+            return False
+        if not self._note_rest(note):
+            self._rows.remove(CONTEXTS, note.of)
+        return True
+
+    def _note_rest(self, note: Note) -> bool:
+        rest = note.rest()
+        if rest is not None:
+            self._rows.notes.again(rest)
+        return rest is not None
+
+    def _expunged(self, id: bytes, expunge: bytes) -> bytes | None:
+        """None where it is done; otherwise what has to be stable first."""
+        row = entry_row(self._rows, id)
+        if row is None or expunge not in row.expunges:
+            return None
+        blocker = unsettled(self._rows, self._stable, row.issue) if row.crowded else None
+        if blocker is not None:
+            return blocker
+        family = entry_rows(self._rows, row)
+        seen = context(self._rows, expunge)
+        outliving = [id_in(life.stamp) for life in lives(family)]
+        outliving = [dot for dot in outliving if not within(seen, dot)]
+        if outliving:
+            if not any(map(self._is_stable, outliving)):
+                return outliving[0]
+            row.expunges.remove(expunge)
+            put_entry(self._rows, id, row)
+            return None
+        every = (id_in(life.stamp) for one in family for life in one.life)
+        unstable = next((dot for dot in every if not self._is_stable(dot)), None)
+        if unstable is None:
+            forget_entry(self._rows, family)
+        return unstable
+
+    def overwritten(self, note: Note) -> bool:
+        while note.keys and not self._budget.is_spent:
+            id = note.keys[0]
+            for key, value in list(self._rows.scan(OVERWRITTEN, id, stop_of(id))):
+                self._budget.spend()
+                over = OVER.decode(value)
+                if self._is_stable(over.by):
+                    self._rows.remove(OVERWRITTEN, key)
+                    release(self._rows, over.blob.hash)
+            self._budget.spend()
+            del note.keys[0]
+        return not note.keys
+
+    # Flags
+
+    def shadowed(self, note: Note) -> bool:
+        done = 0
+        while done < len(note.keys) and not self._budget.is_spent:
+            self._budget.spend()
+            id = note.keys[done]
+            row = entry_row(self._rows, id)
+            blocker = None if row is None or row.crowded else self._lighten(id, row)
+            if blocker is not None:
+                note.wait(id, blocker)
+            done += 1
+        del note.keys[:done]
+        if note.keys:
+            return False
+        self._note_rest(note)
+        return True
+
+    def _lighten(self, id: bytes, row: EntryRow) -> bytes | None:
+        """Forget stable dots under stable ones; returns a dot that is not, if there is one."""
+        blocker: bytes | None = None
+        before = ENTRY.encode(row)
+        dots: list[Flag | Life] = [*row.flags, *row.life]
+        for above in [dot for dot in dots if dot.under and not dot.hidden]:
+            if not self._is_stable(id_in(above.stamp)):
+                blocker = id_in(above.stamp)
+            elif isinstance(above, Flag):
+                above.under = self._left_under(id, above)
+                blocker = id_in(above.under[:STAMP_BYTES]) if above.under else blocker
+            else:
+                self._forget_lives(id, above.under)
+                above.under = b""
+        after = ENTRY.encode(row)
+        if after != before:
+            self._rows.put(ENTRIES, id, after)
+        return blocker
+
+    def _forget_lives(self, id: bytes, under: bytes) -> None:
+        """All that a life dot shadows, it has seen: so it is stable with it."""
+        while under:
+            stamp, under = under[:STAMP_BYTES], under[STAMP_BYTES:]
+            value = self._rows.get(SHADOWED_LIVES, id + stamp)
+            assert value is not None, f"the life dot {stamp.hex()} was put away and is gone"
+            under += LIFE.decode(value).under
+            self._rows.remove(SHADOWED_LIVES, id + stamp)
+
+    def _left_under(self, id: bytes, above: Flag) -> bytes:
+        """The stamps of what has to stay: what stood under something that goes comes up."""
+        left, waiting = b"", above.under
+        while waiting:
+            stamp, waiting = waiting[:STAMP_BYTES], waiting[STAMP_BYTES:]
+            if not self._is_stable(id_in(stamp)):
+                left += stamp
+                continue
+            key = shadow_key(id, stamp, above.flag)
+            value = self._rows.get(SHADOWED, key)
+            assert value is not None, f"the dot {key.hex()} was put away and is gone"
+            waiting += FLAG.decode(value).under
+            self._rows.remove(SHADOWED, key)
+        return left
+
+
+def forget_entry(rows: WatchedRows, family: list[EntryRow]) -> None:
+    """An entry with all its twins. The request that made it is looked at once more."""
+    relocate(rows, standing(rows, family), None)
+    for row in family:
+        id = id_in(row.life[0].stamp)
+        if any(flag.under for flag in row.flags) or any(life.under for life in row.life):
+            for table in (SHADOWED, SHADOWED_LIVES):
+                for key, _ in list(rows.scan(table, id, stop_of(id))):
+                    rows.remove(table, key)
+        rows.remove(ENTRIES, id)
+        release(rows, row.blob.hash)
+        if row.issue:
+            rows.notes.issued(row.issue)

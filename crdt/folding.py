@@ -1,0 +1,172 @@
+"""R9: what no operation that is still to come can need is forgotten, a little at a time.
+
+`stable` is a clock that everything still to come has in its context. So what is stable and what is
+still to come are never concurrent; and an origin names nothing but what it shows. Everything here
+follows from these two sentences: docs/semantics.md gives the proof of each rule.
+
+Notes are read from the front of their queues, and what is not stable yet holds back what is behind
+it. One call looks at so many things and no more; where it stops, the next one goes on.
+"""
+
+from __future__ import annotations
+
+from crdt import notes
+from crdt.aliases import ENTRY_KINDS
+from crdt.entries import entry_row
+from crdt.folded_entries import FoldedEntries
+from crdt.folded_nodes import FoldedNodes
+from crdt.ids import Clock, includes
+from crdt.keys import id_in, within
+from crdt.limbo import Budget, is_settled
+from crdt.notes import NOTES, Note
+from crdt.tables import (
+    FOLDABLE,
+    ISSUED,
+    ISSUES,
+    TWINNED,
+    UNKNOWN,
+    seq_of,
+)
+from crdt.watched import WatchedRows
+
+KEPT_REQUESTS = 100_000
+"""A request id is remembered until so many operations more are stable than when it came: a caller
+that was told nothing may ask again. Some 20 MB of rows."""
+
+
+class Folding:
+    def __init__(self, rows: WatchedRows) -> None:
+        self._rows = rows
+
+    @property
+    def has_unknown(self) -> bool:
+        return next(self._rows.scan(UNKNOWN, b"", b"\xff" * 32), None) is not None
+
+    def fold(self, stable: Clock, things: int, *, kept_requests: int = KEPT_REQUESTS) -> int:
+        """Inside a transaction: forget what may be forgotten, looking at `things` or few more;
+        returns at how many.
+
+        Nothing is forgotten beside an operation of a later version, which might need it; nor where
+        `stable` lacks what was stable before: a member has gone back.
+        """
+        budget = Budget(things)
+        if self.has_unknown or not includes(stable, self._rows.folded):
+            return 0
+        ripe = [queue for queue in _QUEUES if self._is_ripe(queue, stable, kept_requests)]
+        if ripe:
+            self._advance(stable)
+        for queue in ripe:
+            if queue == notes.ISSUES_QUEUE:
+                self._fold_issues(stable, budget, kept_requests)
+            else:
+                self._fold_notes(queue, stable, budget)
+        return budget.spent
+
+    def _advance(self, stable: Clock) -> None:
+        folded = self._rows.folded
+        if any(seq > folded.get(actor, 0) for actor, seq in stable.items()):
+            self._rows.advance_folded(stable)
+
+    def _is_ripe(self, queue: bytes, stable: Clock, kept_requests: int) -> bool:
+        """Whether the first in a queue may be looked at."""
+        for _, value in self._rows.notes.queue(queue):
+            if queue == notes.ISSUES_QUEUE:
+                return _is_due(value, stable, kept_requests)
+            if not within(stable, NOTES.decode(value)[0].by):
+                return False
+            return queue != notes.NODES_QUEUE or self._is_calm(stable)
+        return False
+
+    def _is_calm(self, stable: Clock) -> bool:
+        """Whether all that took something away is stable, and all nodes that have twins are: then
+        what does not show here shows nowhere, and never will again."""
+        if not self._rows.notes.taken_within(stable):
+            return False
+        for key, _ in list(self._rows.scan(TWINNED, b"", b"\xff" * 32)):
+            if not is_settled(self._rows, stable, key):
+                return False
+            self._rows.remove(TWINNED, key)
+        return True
+
+    # What was removed
+
+    def _fold_notes(self, queue: bytes, stable: Clock, budget: Budget) -> None:
+        nodes = FoldedNodes(self._rows, stable, budget)
+        entries = FoldedEntries(self._rows, stable, budget)
+        for key, value in self._rows.notes.queue(queue):
+            waiting = NOTES.decode(value)
+            done = 0
+            while done < len(waiting) and not budget.is_spent:
+                note = waiting[done]
+                if not within(stable, note.by):
+                    break
+                if not _fold(note, nodes, entries):
+                    break
+                done += 1
+            self._leave(key, value, waiting[done:])
+            if done < len(waiting):
+                return
+
+    def _leave(self, key: bytes, before: bytes, waiting: list[Note]) -> None:
+        if not waiting:
+            self._rows.remove(FOLDABLE, key)
+            return
+        after = NOTES.encode(waiting)
+        if after != before:
+            self._rows.put(FOLDABLE, key, after)
+
+    # Requests (R10)
+
+    def _fold_issues(self, stable: Clock, budget: Budget, kept_requests: int) -> None:
+        """A repetition that is still to come has seen all operations of a request that is stable:
+        it is concurrent with none of them."""
+        for key, value in self._rows.notes.queue(notes.ISSUES_QUEUE):
+            if not _is_due(value, stable, kept_requests):
+                return
+            at = notes.NUMBER_BYTES
+            while at < len(value) and not budget.is_spent:
+                if not self._fold_issue(value[at : at + notes.KEY_BYTES], stable):
+                    break
+                budget.spend()
+                at += notes.KEY_BYTES
+            if at < len(value):
+                self._rows.put(FOLDABLE, key, value[: notes.NUMBER_BYTES] + value[at:])
+                return
+            self._rows.remove(FOLDABLE, key)
+
+    def _fold_issue(self, key: bytes, stable: Clock) -> bool:
+        """False where it has to wait. What made an entry is remembered as long as that exists."""
+        if not is_settled(self._rows, stable, key):
+            return False
+        value = self._rows.get(ISSUES, key)
+        if value is not None and not any(
+            one.kind in ENTRY_KINDS and entry_row(self._rows, id_in(one.stamp)) is not None
+            for one in ISSUED.decode(value)
+        ):
+            self._rows.remove(ISSUES, key)
+            self._rows.remove(TWINNED, key)
+        return True
+
+
+_QUEUES = (notes.ENTRIES_QUEUE, notes.NODES_QUEUE, notes.ISSUES_QUEUE)
+
+
+def _is_due(value: bytes, stable: Clock, kept_requests: int) -> bool:
+    return sum(stable.values()) >= seq_of(value[: notes.NUMBER_BYTES]) + kept_requests
+
+
+def _fold(note: Note, nodes: FoldedNodes, entries: FoldedEntries) -> bool:
+    """Whether all of it is done."""
+    match note.kind:
+        case notes.DELETED:
+            return nodes.deleted(note)
+        case notes.RENAMED:
+            return nodes.renamed(note)
+        case notes.VANISHED:
+            return nodes.vanished(note)
+        case notes.EXPUNGED:
+            return entries.expunged(note)
+        case notes.OVERWRITTEN:
+            return entries.overwritten(note)
+        case _:
+            return entries.shadowed(note)

@@ -1,0 +1,152 @@
+"""What operations leave behind that may be forgotten one day: noted when it happens, in the order
+of delivery, so that nobody ever has to look for it.
+
+Notes are kept in three queues of rows, each read from its front: of what hangs on nodes, of what
+hangs on entries and contents, and of requests. crdt.folding reads them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from msgspec import Struct
+
+from crdt.ids import ACTOR_BYTES, Actor, Clock, includes
+from crdt.keys import id_key
+from crdt.operations import Operation
+from crdt.rows import Rows
+from crdt.tables import CLOCK, FOLDABLE, TAKERS, Kind, seq_of, seq_value
+
+NODES_QUEUE, ENTRIES_QUEUE, ISSUES_QUEUE = b"n", b"e", b"i"
+NUMBER_BYTES = 8
+NOTES_PER_ROW = 64
+KEY_BYTES = 24
+"""Of a part of a request: see crdt.aliases.part_key."""
+KEYS_PER_ROW = 256
+
+DELETED, RENAMED, VANISHED, EXPUNGED, OVERWRITTEN, SHADOWED = range(6)
+OF_NODES = (DELETED, RENAMED, VANISHED)
+
+
+class Note(Struct, array_like=True, gc=False):
+    """`by` is the operation that has to be stable first, `of` the one that it was noted of, `keys`
+    are the things concerned. `at` is how far folding has come with the first of them, if it had to
+    stop there; `later` are those that wait for `blocker` to be stable."""
+
+    by: bytes
+    of: bytes
+    kind: int
+    keys: list[bytes]
+    at: bytes = b""
+    later: list[bytes] = []
+    blocker: bytes = b""
+
+    def wait(self, key: bytes, blocker: bytes) -> None:
+        self.later.append(key)
+        self.blocker = blocker
+
+    def rest(self) -> Note | None:
+        """What is to be noted again, once all keys were looked at."""
+        return Note(self.blocker, self.of, self.kind, self.later) if self.later else None
+
+
+NOTES: Kind[list[Note]] = Kind(list[Note])
+
+
+class Notes:
+    """Of one transaction, until it is committed. `takers` is by actor the last operation that may
+    have taken something from where it was: moved, removed, undeleted, or became an alias."""
+
+    def __init__(self, rows: Rows) -> None:
+        self._rows = rows
+        self._noted: list[Note] = []
+        self._issues: list[bytes] = []
+        self._operation: Operation | None = None
+        self._taken: dict[Actor, int] = {}
+        self._applied = 0
+        last = b"\xff" * ACTOR_BYTES
+        self.takers = {actor: seq_of(seq) for actor, seq in rows.scan(TAKERS, b"", last)}
+        self.applied = sum(seq_of(seq) for _, seq in rows.scan(CLOCK, b"", last))
+        self._next = {
+            queue: self._after_last(queue) for queue in (NODES_QUEUE, ENTRIES_QUEUE, ISSUES_QUEUE)
+        }
+
+    def _after_last(self, queue: bytes) -> int:
+        for key, _ in self._rows.scan(FOLDABLE, queue, _end(queue), reverse=True):
+            return 1 + int.from_bytes(key[1:], "big")
+        return 0
+
+    # While operations are applied
+
+    def begin(self, operation: Operation) -> None:
+        """From now on it is `operation` that things are noted of."""
+        self._operation = operation
+        self._applied += 1
+
+    def note(self, kind: int, keys: list[bytes]) -> None:
+        assert self._operation is not None, "effects are those of an operation"
+        id = id_key(self._operation.dot)
+        self._noted.append(Note(id, id, kind, keys))
+
+    def again(self, note: Note) -> None:
+        """To be looked at once more."""
+        self._noted.append(note)
+
+    def takes_away(self) -> None:
+        assert self._operation is not None, "effects are those of an operation"
+        actor, seq = self._operation.dot
+        self._taken[actor] = seq
+
+    def issued(self, key: bytes) -> None:
+        self._issues.append(key)
+
+    # With the transaction
+
+    def write(self) -> None:
+        self.applied += self._applied
+        for actor, seq in self._taken.items():
+            self._rows.put(TAKERS, actor, seq_value(seq))
+        self.takers |= self._taken
+        of_nodes = [note for note in self._noted if note.kind in OF_NODES]
+        others = [note for note in self._noted if note.kind not in OF_NODES]
+        for queue, notes in ((NODES_QUEUE, of_nodes), (ENTRIES_QUEUE, others)):
+            for first in range(0, len(notes), NOTES_PER_ROW):
+                self._put(queue, NOTES.encode(notes[first : first + NOTES_PER_ROW]))
+        for first in range(0, len(self._issues), KEYS_PER_ROW):
+            keys = self._issues[first : first + KEYS_PER_ROW]
+            self._put(ISSUES_QUEUE, seq_value(self.applied) + b"".join(keys))
+        self.drop()
+
+    def _put(self, queue: bytes, value: bytes) -> None:
+        number = self._next[queue]
+        self._next[queue] = number + 1
+        self._rows.put(FOLDABLE, queue + number.to_bytes(NUMBER_BYTES, "big"), value)
+
+    def drop(self) -> None:
+        """The transaction came to nothing."""
+        self._noted.clear()
+        self._issues.clear()
+        self._taken.clear()
+        self._applied = 0
+
+    # Reading
+
+    def taken_within(self, clock: Clock) -> bool:
+        """Whether all that may have taken something away is inside `clock`."""
+        return includes(clock, self.takers) and includes(clock, self._taken)
+
+    def queue(self, queue: bytes) -> Iterator[tuple[bytes, bytes]]:
+        return self._rows.scan(FOLDABLE, queue, _end(queue))
+
+    def rows_waiting(self) -> int:
+        """Of both queues of what was removed: each up to NOTES_PER_ROW notes."""
+        return sum(self._next[queue] - self._first(queue) for queue in (NODES_QUEUE, ENTRIES_QUEUE))
+
+    def _first(self, queue: bytes) -> int:
+        for key, _ in self.queue(queue):
+            return int.from_bytes(key[1:], "big")
+        return self._next[queue]
+
+
+def _end(queue: bytes) -> bytes:
+    return bytes((queue[0] + 1,))

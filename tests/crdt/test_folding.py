@@ -1,0 +1,157 @@
+"""R9: a state that forgets what is stable shows what one shows that forgets nothing, ever after."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import cache
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+
+from crdt import Dot, MemoryRows, NodeView, Operation, Rows
+from crdt.keys import dot_of
+from crdt.tables import (
+    CONTEXTS,
+    ENTRIES,
+    ENTRY,
+    LISTED,
+    MOVES,
+    NODE,
+    NODES,
+    OVERWRITTEN,
+    SHADOWED,
+    SHADOWED_LIVES,
+    TWINNED,
+    EntryRow,
+    Kind,
+    NodeRow,
+)
+from tests.crdt.agreement import Tried
+from tests.crdt.folded import (
+    check_folding,
+    deliver_folding,
+    focused_script,
+    fold_all,
+    orders_of,
+)
+from tests.crdt.folding_mutants import MUTANTS
+from tests.crdt.implementations import ROWS
+from tests.mutants import Mutant, planted
+from tests.pairs import ACTIONS, base
+from tests.scripts import Script, scripts
+
+QUICK_HISTORIES = 25
+SLOW_HISTORIES = 1000
+LENGTH = 60
+MUTANT_HISTORIES_MAX = 300
+CHUNK = 25
+LAST = b"\xff" * 64
+GONE = (CONTEXTS, LISTED, MOVES, OVERWRITTEN, SHADOWED, SHADOWED_LIVES, TWINNED)
+"""Tables of what is only remembered until it is stable."""
+
+
+def check(seed: int, rows: str) -> int:
+    script = focused_script(Random(seed), LENGTH)
+    orders = orders_of(script, Random(seed))
+    for order in orders:
+        check_folding(script, Random(seed), ROWS[rows](), order)
+    return sum(map(len, orders))
+
+
+@pytest.mark.parametrize("rows", ROWS)
+def test_what_forgets_agrees_after_random_histories(rows: str) -> None:
+    compared = sum(check(seed, rows) for seed in range(QUICK_HISTORIES))
+    print(f"{QUICK_HISTORIES} histories, {compared} operations over {rows}")
+
+
+@pytest.mark.slow
+def test_what_forgets_agrees_after_many_random_histories() -> None:
+    seeds = range(QUICK_HISTORIES, QUICK_HISTORIES + SLOW_HISTORIES)
+    compared = sum(check(seed, "memory") for seed in seeds)
+    print(f"{SLOW_HISTORIES} histories, {compared} operations")
+
+
+@settings(max_examples=20)
+@given(scripts(honest=True))
+def test_what_forgets_agrees_after_any_script(script: Script) -> None:
+    for order in orders_of(script, Random(0)):
+        check_folding(script, Random(0), MemoryRows(), order)
+
+
+@pytest.mark.slow
+def test_every_two_actions_on_a_base_that_was_folded() -> None:
+    tried = Tried(base())
+    assert fold_all(tried.state, tried.state.clock()) > 0
+    doings = list(ACTIONS.values())
+    for index, doing in enumerate(doings):
+        for other in doings[index:]:
+            tried.every_relation((doing, other))
+    print(f"pairs of {len(ACTIONS)} actions on a folded base: {tried}")
+
+
+# What is left
+
+
+def nodes_of(nodes: Sequence[NodeView]) -> Iterator[NodeView]:
+    for node in nodes:
+        yield node
+        yield from nodes_of(node.children)
+
+
+def test_when_all_is_stable_nothing_is_left_but_what_shows() -> None:
+    for seed in range(40):
+        script = focused_script(Random(seed), LENGTH)
+        order = orders_of(script, Random(seed))[0]
+        rows = MemoryRows()
+        state = deliver_folding(order, rows, Random(seed))
+        fold_all(state, state.clock())
+        shown = [node for node in nodes_of(state.view().boxes) if node.conflict is None]
+        ids = {id for node in shown for id in node.ids}
+        entries = {entry.id for node in shown for entry in node.entries}
+        assert acting(rows, NODES, NODE) == ids
+        assert acting(rows, ENTRIES, ENTRY) == entries
+        assert not {table for table in GONE if any(rows.scan(table, b"", LAST))}
+        assert {blob for blob, _ in state.blobs()} >= {e.blob for n in shown for e in n.entries}
+
+
+def acting(rows: Rows, table: str, kind: Kind[NodeRow] | Kind[EntryRow]) -> set[Dot]:
+    """The ids of a table that stand for themselves."""
+    found = ((key, kind.decode(value)) for key, value in rows.scan(table, b"", LAST))
+    return {dot_of(key) for key, row in found if not row.twins or row.twins[0] == key}
+
+
+# The tests of the tests
+
+
+@cache
+def known(seed: int) -> tuple[Script, list[Sequence[Operation]]]:
+    script = focused_script(Random(seed), LENGTH)
+    return script, orders_of(script, Random(seed))
+
+
+def notices(seed: int) -> bool:
+    script, orders = known(seed)
+    try:
+        for order in orders:
+            check_folding(script, Random(seed), MemoryRows(), order)
+    except (AssertionError, KeyError, ValueError, StopIteration, TypeError):
+        return True
+    except Exception as error:
+        return "MessagePack" in str(error) or "truncated" in str(error)
+    return False
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mutant", MUTANTS, ids=[mutant.mistake for mutant in MUTANTS])
+def test_a_planted_mistake_is_noticed(mutant: Mutant) -> None:
+    for start in range(0, MUTANT_HISTORIES_MAX, CHUNK):
+        seeds = range(start, start + CHUNK)
+        for seed in seeds:
+            known(seed)
+        with planted(mutant):
+            took = next((seed + 1 for seed in seeds if notices(seed)), None)
+        if took is not None:
+            print(f"{mutant.mistake}: noticed after {took} histories")
+            return
+    raise AssertionError(f"not noticed in {MUTANT_HISTORIES_MAX} histories")
