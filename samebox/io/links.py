@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from functools import partial
 
 import trio
@@ -101,8 +101,8 @@ class Links:
             try:
                 self.shard.tell(await self._link_up(link, connection))
                 self._say(peer, f"connected, dialed by {connection.dialer}")
-                port = LinkPort(self.shard, link, outbox)
-                end = (await run_link(connection.frames, inbox=port, outbox=port)).reason
+                async with aclosing(LinkPort(self.shard, link, outbox)) as port:
+                    end = (await run_link(connection.frames, inbox=port, outbox=port)).reason
             finally:
                 self.shard.outboxes.close(link)
                 self.shard.tell(LinkDown(link))
@@ -182,6 +182,11 @@ class LinkPort:
         self._link = link
         self._outbox = outbox
         self._range: AsyncGenerator[Part, None] | None = None
+
+    async def aclose(self) -> None:
+        """Give up the range under way."""
+        if self._range is not None:
+            await self._range.aclose()
 
     async def received(self, message: Records | Ack | Want) -> None:
         match message:

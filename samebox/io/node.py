@@ -150,23 +150,31 @@ async def _open_shard(
     paths = config.paths_for(node)
     key = await trio.to_thread.run_sync(_fingerprint, paths.certificate)
     token = trio.lowlevel.current_trio_token()
+    opened: list[Store] = []  # also where this task is cancelled while the thread still opens it
+    stack.push_async_callback(_close, disk, opened)
 
     def tell(notice: Notice) -> None:
         token.run_sync_soon(log, notice)
 
-    store = await disk.run(
-        partial(open_store, paths.data, tell, cluster=config.cluster, place=place, key=key)
-    )
-    stack.push_async_callback(_close, disk, store)
+    def open_it() -> Store:
+        found = open_store(paths.data, tell, cluster=config.cluster, place=place, key=key)
+        opened.append(found)
+        return found
+
+    store = await disk.run(open_it)
     shard = Shard(store, disk, log)
     if store.birth is not None:  # before any request of those who get the node
         await shard.bring(store.birth)
     return shard
 
 
-async def _close(disk: DiskThread, store: Store) -> None:
+async def _close(disk: DiskThread, opened: Sequence[Store]) -> None:
+    def close_it() -> None:
+        for store in opened:
+            store.close()
+
     with trio.CancelScope(shield=True):
-        await disk.run(store.close)
+        await disk.run(close_it)
 
 
 async def _start(
