@@ -40,6 +40,7 @@ from comm.histories import chains_needed as chains_needed
 from comm.histories import compare_histories as compare_histories
 from comm.messages import CHAIN_PREFIX_BYTES as CHAIN_PREFIX_BYTES
 from comm.messages import CHUNK_BYTES_MAX as CHUNK_BYTES_MAX
+from comm.messages import HISTORIES_MAX as HISTORIES_MAX
 from comm.messages import MISSING_MAX as MISSING_MAX
 from comm.messages import RECORDS_BYTES_TARGET as RECORDS_BYTES_TARGET
 from comm.messages import Ack as Ack
@@ -61,6 +62,7 @@ from comm.messages import decode as decode
 from comm.messages import encode as encode
 from comm.messages import packed as packed
 from comm.progress import ACTORS_MAX as ACTORS_MAX
+from comm.progress import WANTS_MAX as WANTS_MAX
 from comm.progress import WINDOW_RECORDS as WINDOW_RECORDS
 from comm.progress import Progress as Progress
 from comm.progress import Range as Range

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from enum import Enum, auto
+from itertools import islice
 from typing import Generic, NamedTuple, NewType, Protocol, TypeVar
 
 from comm.messages import Want
@@ -95,6 +96,7 @@ class Delivery(Generic[T]):
         self._awake: deque[Actor] = deque()
         self._heard: dict[Actor, int] = {}
         self._frozen: dict[Actor, None] = {}
+        self._dropped: dict[Actor, None] = {}
         self._steps: list[_Step[T]] = []
         self._marked: dict[Actor, int] | None = None
         self._snapshot = Snapshot(0)
@@ -172,8 +174,9 @@ class Delivery(Generic[T]):
             if known is not None or actor in self._clock or len(self._heard) < HEARD_MAX:
                 self._heard[actor] = max(seq, known or 0)
 
-    def wanted(self) -> list[Want]:
-        """What was heard of and never kept, as one range per actor.
+    def wanted(self, most: int = HEARD_MAX) -> list[Want]:
+        """What was heard of and never kept, as one range per actor, of up to `most` actors; others
+        have their turn at the next call.
 
         Without room, only what might be delivered at once: what follows waiting items cannot.
         """
@@ -181,13 +184,30 @@ class Delivery(Generic[T]):
             self._waiting >= self._waiting_max or self._waiting_bytes >= self._waiting_bytes_max
         )
         wants: list[Want] = []
-        for actor, last in list(self._heard.items()):
-            first = self.received(actor) + 1
+        for actor in list(islice(self._heard, most)):
+            first, last = self.received(actor) + 1, self._heard.pop(actor)
             if first > last:
-                del self._heard[actor]
-            elif actor not in self._frozen and not (is_full and actor in self._queues):
+                continue
+            self._heard[actor] = last
+            if actor not in self._frozen and not (is_full and actor in self._queues):
                 wants.append(Want(actor, first, last))
         return wants
+
+    def refuse(self, dot: Dot) -> None:
+        """What was delivered last of its actor is not taken after all, nor what waits behind it:
+        all that is asked for again."""
+        actor, seq = dot
+        assert self._clock.get(actor) == seq, f"{dot} was not delivered last of its actor"
+        received = self.received(actor)
+        if seq > 1:
+            self._clock[actor] = seq - 1
+        else:
+            del self._clock[actor]
+        self._forget(actor, received)
+
+    def drop(self, actor: Actor) -> None:
+        """What waits of `actor` is not kept, and asked for again."""
+        self._forget(actor, self.received(actor))
 
     def freeze(self, actor: Actor) -> None:
         """Take nothing more of `actor` and drop what waits of it, also across `restore`."""
@@ -198,6 +218,7 @@ class Delivery(Generic[T]):
         """Mark the present value, to return to. Only the latest snapshot can be restored; what
         happens after it is remembered until the next one."""
         self._steps.clear()
+        self._dropped.clear()
         self._marked = dict(self._clock)
         self._snapshot = Snapshot(self._snapshot + 1)
         return self._snapshot
@@ -214,6 +235,8 @@ class Delivery(Generic[T]):
         self._clock.update(self._marked)
         while self._steps:
             self._undo(self._steps.pop())
+        for actor in self._dropped:
+            self._queues.pop(actor, None)
         self._index()
         for actor, seq in received.items():
             self.heard_of(actor, seq)
@@ -278,6 +301,13 @@ class Delivery(Generic[T]):
                 del self._blocked[waiter]
                 self._awake.append(waiter)
 
+    def _forget(self, actor: Actor, received: int) -> None:
+        """Across `restore`, too."""
+        if self._marked is not None:
+            self._dropped[actor] = None
+        self._drop(actor)
+        self.heard_of(actor, received)
+
     def _drop(self, actor: Actor) -> None:
         for kept in self._queues.pop(actor, ()):
             self._waiting -= 1
@@ -297,7 +327,7 @@ class Delivery(Generic[T]):
 
     def _undo(self, step: _Step[T]) -> None:
         actor, kept, delivered = step
-        if actor in self._frozen:
+        if actor in self._frozen or actor in self._dropped:
             return
         if delivered:
             self._queues.setdefault(actor, deque()).appendleft(kept)

@@ -27,7 +27,9 @@ class Carried(NamedTuple):
 
 
 class Reborn(Struct, frozen=True):
-    """A new actor was minted: at the first start, or because continuity could not be proved."""
+    """A new actor was minted, and is durable in the identity of this node: at the first start, or
+    because continuity could not be proved, or for Ready.mint. It is born before anything else is
+    written."""
 
     actor: Actor
     key: bytes
@@ -75,10 +77,8 @@ class LinkUp(Struct, frozen=True):
     """The handshake with `peer` is done; `clock` and `missing` are what it says it holds.
 
     `forked` lists the actors of which the peer has another history. `doubted` is where the peer is
-    with the actor of this node, if it has later operations of it: what this node has written may be
-    another history. `birth` is set where the peer showed that this node lost what its actor wrote,
-    or that another node writes as its actor: it goes before everything else that is to be written.
-    `same_members` is false where the two work with different member lists.
+    with actors of this node of which it has later operations: what this node has written may be
+    another history. `same_members` is false where the two work with different member lists.
     """
 
     link: int
@@ -87,8 +87,7 @@ class LinkUp(Struct, frozen=True):
     missing: tuple[Dot, ...] = ()
     more_missing: bool = False
     forked: tuple[Dot, ...] = ()
-    doubted: Doubt | None = None
-    birth: Reborn | None = None
+    doubted: tuple[Doubt, ...] = ()
     same_members: bool = True
 
 
@@ -147,11 +146,12 @@ class Tick(Struct, frozen=True):
     brought are forwarded."""
 
 
-WorkEvent: TypeAlias = Reborn | Asked | Arrived
+WorkEvent: TypeAlias = Asked | Arrived
 """What may make operations. The shell hands these in only while no batch is under way."""
 
 Event: TypeAlias = (
     WorkEvent
+    | Reborn
     | WaitAsked
     | Abandoned
     | LinkUp
@@ -245,11 +245,14 @@ class Ready(Struct):
     6. Delivery is causal and exactly once per dot, also across a crash at any instant.
     7. A tick may come late; it changes latency, never an outcome.
     8. A crash loses only what was not synced. Recovery replays the log.
-    9. Every buffer has a bound. At the bound local work waits; remote work is dropped and asked
-       for again.
+    9. Every buffer has a bound. At the bound local work waits, or is refused at once where what
+       it waits for is another member; remote work is dropped and asked for again.
     10. No record of a peer can end the process: every well-formed operation has a defined effect;
-       the actor of an ill-formed one stops there, and nothing else does.
-    11. At most one batch is between `append` and `Synced`; no WorkEvent is given meanwhile. On
+       one that is ill-formed is not taken, whoever sends it; its actor waits there, and nothing
+       else does.
+    11. At most one batch is between `append` and `Synced`; no WorkEvent is given meanwhile, nor
+       between `mint`, the reason for which a new actor is asked for, and its Reborn. It is asked
+       for at every tick until it comes: the shell mints one at a time. On
        AppendFailed the core is back at the last sync: no dot was used, callers get the error,
        operations of others are asked for again.
     12. Per batch, blobs are written and synced before the log. `send` holds small messages, and
@@ -258,6 +261,7 @@ class Ready(Struct):
     """
 
     append: Batch | None = None
+    mint: str | None = None
     send: list[tuple[int, Ack | Want | Range]] = []
     replies: list[tuple[int, Outcome]] = []
     fetch: list[Blob] = []

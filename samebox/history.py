@@ -12,7 +12,16 @@ from hashlib import sha256
 
 from msgspec import Struct
 
-from comm import CHAIN_PREFIX_BYTES, WAITING_MAX, Delivery, Offered, Records, Snapshot, Want
+from comm import (
+    CHAIN_PREFIX_BYTES,
+    WAITING_MAX,
+    WANTS_MAX,
+    Delivery,
+    Offered,
+    Records,
+    Snapshot,
+    Want,
+)
 from crdt import (
     Actor,
     Born,
@@ -55,16 +64,24 @@ class Item(Struct, frozen=True, gc=False):
 
 
 class Poison(Exception):
-    """An operation of `actor` that cannot be taken. The actor stops before it.
+    """An operation of `actor` whose effect failed. The actor stops before it."""
 
-    `is_fork`: it belongs to another history of the actor than the one that is here.
-    """
-
-    def __init__(self, actor: Actor, reason: str, *, is_fork: bool = False) -> None:
+    def __init__(self, actor: Actor, reason: str) -> None:
         super().__init__(reason)
         self.actor = actor
         self.reason = reason
-        self.is_fork = is_fork
+
+
+class Unfit(Struct, frozen=True):
+    """Operation `dot`, or the run that begins with it, was not taken: it was not as it has to be.
+
+    Whoever sent it may have spoiled or forged it, so it is asked for again, of others in turn.
+    With `is_fork` it belongs to another history of the actor than the one that is here.
+    """
+
+    dot: Dot
+    reason: str
+    is_fork: bool = False
 
 
 class Mark(Struct, frozen=True):
@@ -98,6 +115,9 @@ class History:
         self.births: dict[Actor, Born] = kept_births(rows)
         self.stopped: dict[Actor, str] = {}
         self.lamport = max((head.lamport for head in self._heads.values()), default=0)
+        self._dropped: dict[Actor, None] = {}
+        self._unfit: list[Unfit] = []
+        self._sound: dict[Actor, int] = {}
 
     @property
     def clock(self) -> Mapping[Actor, int]:
@@ -121,8 +141,13 @@ class History:
     def head(self, actor: Actor) -> Head:
         return self._heads.get(actor) or first_head(self._cluster, self._shard, actor)
 
+    def was_born_at(self, node: str, actor: Actor) -> bool:
+        born = self.births.get(actor)
+        return born is not None and born.node == node
+
     def mark(self) -> Mark:
         delivery = self._delivery.snapshot()
+        self._dropped.clear()
         births = dict(self.births)
         return Mark(dict(self._heads), dict(self._received), births, self.lamport, delivery)
 
@@ -144,11 +169,18 @@ class History:
         self.births = dict(mark.births)
         self.lamport = mark.lamport
         self._delivery.restore(mark.delivery)
+        for actor in self._dropped:
+            self._receive_again(actor)
 
     def stop(self, actor: Actor, reason: str) -> None:
         """Take no more of `actor`; operations that depend on what is missing wait, visibly."""
         self.stopped[actor] = reason
         self._delivery.freeze(actor)
+
+    def drop(self, actor: Actor) -> None:
+        """What waits of `actor` is asked for again."""
+        self._delivery.drop(actor)
+        self._receive_again(actor)
 
     def make(self, actor: Actor, draft: Draft) -> Item:
         """The next operation of `actor`, delivered at once: its context is what is here."""
@@ -158,24 +190,35 @@ class History:
         self._advance(item)
         return item
 
-    def receive(self, records: Records) -> Iterator[Item]:
-        """What `records` and whatever waited for it deliver, in causal order.
+    def receive(self, records: Records, *, from_origin: bool = False) -> Iterator[Item]:
+        """What `records` and whatever waited for it deliver, in causal order; see `unfit`, too.
 
-        Raises Poison where a record is ill-formed; what was yielded before it stays good.
+        Where they do not read on top of what was received, one of both is wrong. `from_origin`,
+        from the node that the actor was born at, it is what waits: that is dropped.
         """
         actor, delivery = records.actor, self._delivery
         if actor in self.stopped:
             return
         delivery.heard_of(actor, records.last)
-        for item in self._read(records):
+        items = self._read(records)
+        if items is None and from_origin:
+            self.drop(actor)
+        for item in items or ():
             offered = delivery.offer(item, item.length)
             if offered is Offered.FULL:
                 return
             self._received[actor] = item.head
             if offered is Offered.DELIVER:
-                yield self._admit(item)
+                yield from self._admit(item)
                 for released in delivery.ready():
-                    yield self._admit(released)
+                    yield from self._admit(released)
+                if self._received.get(actor) is not item.head:
+                    return
+
+    def unfit(self) -> list[Unfit]:
+        """What was not taken since the last call."""
+        unfit, self._unfit = self._unfit, []
+        return unfit
 
     def replay(self, record: Record) -> Iterator[Item]:
         """What a record of the own log delivers; see `receive`."""
@@ -188,13 +231,27 @@ class History:
         return self._received_head(actor).seq + 1
 
     def wants(self) -> list[Want]:
-        """What was offered and not taken, and what those that wait are waiting for."""
-        return self._delivery.wanted()
+        """What was offered and not taken, and what those that wait are waiting for: of so many
+        actors as a peer remembers, of others at the next calls."""
+        return [self._up_to_sound(want) for want in self._delivery.wanted(WANTS_MAX)]
+
+    def _up_to_sound(self, want: Want) -> Want:
+        """Once: those before the one that could not be read, so that they come without it."""
+        last = self._sound.pop(want.actor, 0)
+        return Want(want.actor, want.first, last) if want.first <= last < want.last else want
 
     def _received_head(self, actor: Actor) -> Head:
         return self._received.get(actor) or first_head(self._cluster, self._shard, actor)
 
-    def _read(self, records: Records) -> list[Item]:
+    def _receive_again(self, actor: Actor) -> None:
+        """What was received and not delivered is gone."""
+        self._dropped[actor] = None
+        self._received.pop(actor, None)
+        if actor in self._heads:
+            self._received[actor] = self._heads[actor]
+
+    def _read(self, records: Records) -> list[Item] | None:
+        """None where they do not read on top of what was received before."""
         head = self._received_head(records.actor)
         items: list[Item] = []
         for seq, (data, blobs) in enumerate(records.items, start=records.first):
@@ -203,28 +260,40 @@ class History:
             try:
                 operation, record, head = read(head, data)
             except Malformed as error:
-                raise Poison(records.actor, f"record {seq}: {error}") from error
+                self._unfit.append(Unfit(Dot(records.actor, seq), str(error)))
+                if len(self._sound) < WANTS_MAX:
+                    self._sound[records.actor] = seq - 1
+                return None
             carried = tuple([Carried(sha256(blob).digest(), blob) for blob in blobs])
             items.append(Item(operation, record, head, carried))
         if items and head.chain[:CHAIN_PREFIX_BYTES] != records.chain:
-            name = f"{records.actor.hex()[:8]}:{head.seq}"
-            text = f"what came is of another history of it, up to {name}"
-            raise Poison(records.actor, text, is_fork=True)
+            text = f"it belongs to another history of its actor, up to {head.seq}"
+            self._unfit.append(Unfit(items[0].dot, text, is_fork=True))
+            return None
         return items
 
-    def _admit(self, item: Item) -> Item:
-        operation = item.operation
+    def _admit(self, item: Item) -> Iterator[Item]:
+        """What causal delivery lets through is judged on top of its context."""
+        reason = self._judged(item.operation)
+        if reason is None:
+            self._advance(item)
+            yield item
+        else:
+            self._unfit.append(Unfit(item.dot, reason))
+            self._delivery.refuse(item.dot)
+            self._receive_again(item.dot.actor)
+
+    def _judged(self, operation: Operation) -> str | None:
+        """What is wrong with it, if anything."""
         actor, seq = operation.dot
         expected = 1 + self.head(actor).lamport
         for change in operation.changes:
             expected = max(expected, 1 + self._lamports.at(*change))
         if operation.lamport != expected:
-            found = f"Lamport time {operation.lamport}, expected {expected}"
-            raise Poison(actor, f"record {seq}: {found}")
+            return f"Lamport time {operation.lamport}, expected {expected}"
         if (seq == 1) != isinstance(operation.body, Born):
-            raise Poison(actor, f"record {seq}: the first of an actor, and no other, is its birth")
-        self._advance(item)
-        return item
+            return "the first operation of an actor, and no other, is its birth"
+        return None
 
     def _advance(self, item: Item) -> None:
         operation = item.operation

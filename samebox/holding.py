@@ -7,7 +7,7 @@ at again when the member has that: an acknowledgement costs what it fulfils, how
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple, TypeAlias
 
 from comm import ACTORS_MAX
@@ -41,8 +41,9 @@ Lack: TypeAlias = Behind | Without | Unclear
 class Holding:
     """The operations in `clock`, and the blobs of all of them but those in `missing`. With `more`,
     the list was cut: nothing is counted. Of the actors in `forked`, whose entries are kept there,
-    it has another history: it holds nothing of them that this node means. Of the actor that is
-    `doubted` it may have another one: it counts as holding none of it."""
+    it has another history: it holds nothing of them that this node means. Of the actors that are
+    `doubted` it may have another one: it counts as holding none of it. `claims` counts the doubts
+    that made this node a new actor, and were not dispelled."""
 
     def __init__(self, node: str, clock: Iterable[tuple[Actor, int]] = ()) -> None:
         self.node = node
@@ -50,7 +51,8 @@ class Holding:
         self.missing: dict[Dot, None] = {}
         self.more = False
         self.forked: dict[Actor, int] = {}
-        self.doubted: Doubt | None = None
+        self.doubted: dict[Actor, Doubt] = {}
+        self.claims = 0
         self._lacking: dict[int, Lack] = {}
         self._behind: dict[Actor, list[tuple[int, int]]] = {}
         self._without: dict[Dot, dict[int, None]] = {}
@@ -63,11 +65,11 @@ class Holding:
         self,
         clock: Iterable[tuple[Actor, int]],
         forked: Iterable[Actor],
-        doubted: Doubt | None,
+        doubted: Iterable[Doubt],
     ) -> None:
         """A new conversation: what was known of the member before is forgotten."""
         self.clock, self.forked = {}, dict.fromkeys(forked, 0)
-        self.doubted = doubted
+        self.doubted = {doubt.actor: doubt for doubt in doubted}
         self._wake_unclear()
         self.learn(clock)
 
@@ -107,10 +109,16 @@ class Holding:
         if seq:
             self.learn([(actor, seq)])
 
-    def believe(self) -> None:
-        """The doubt is over: its records have been seen."""
-        self.doubted = None
-        self._wake_unclear()
+    def doubt(self, doubt: Doubt) -> None:
+        self.doubted.setdefault(doubt.actor, doubt)
+
+    def reached_here(self, chains: Mapping[Dot, bytes]) -> None:
+        """A doubt ends where this node reaches the same record as the member."""
+        for actor, seq, chain in list(self.doubted.values()):
+            if chains.get(Dot(actor, seq)) == chain:
+                del self.doubted[actor]
+                self.claims = max(0, self.claims - 1)
+                self._wake_unclear()
 
     # --- Who waits for it ----------------------------------------------------------------------
 
@@ -121,7 +129,7 @@ class Holding:
         for actor, seq in receipt.clock.items():
             if clock.get(actor, 0) < seq:
                 return Behind(actor, seq)
-        if self.more or (self.doubted is not None and self.doubted.actor in receipt.clock):
+        if self.more or any(actor in receipt.clock for actor in self.doubted):
             return Unclear()
         if not self.missing:
             return None

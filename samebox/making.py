@@ -42,7 +42,7 @@ from samebox.events import (
     Refusal,
 )
 from samebox.history import History, Item, Poison
-from samebox.vetting import blob_of_request, not_here
+from samebox.vetting import Unfit, blob_of_request, not_here
 
 DIGEST_BYTES = 4
 """Enough to notice that another request was made under a used id."""
@@ -77,6 +77,7 @@ class Making:
         self.items: list[Item] = []
         self.blobs: list[Carried] = []
         self.asked: list[Asked] = []
+        self.arrived: dict[Actor, list[int]] = {}
         self.waits: list[Waiting] = []
         self.replies: list[tuple[int, Outcome]] = []
         self.notices: list[Notice] = []
@@ -116,6 +117,16 @@ class Making:
         self.notices.append(Notice(text))
 
     def ask(self, asked: Asked) -> None:
+        """A request of a local program ends the node in no way, whatever it says. Raises Unfit."""
+        try:
+            self._answer(asked)
+        except (Poison, StateLost):
+            raise
+        except Exception as error:
+            found = f"no operation can be made of {type(asked.request).__name__}: {error!r}"
+            raise Unfit(f"{found}; correct its values") from error
+
+    def _answer(self, asked: Asked) -> None:
         self.asked.append(asked)
         digest = sha256(_encode(asked.request)).digest()[:DIGEST_BYTES]
         issued = self._state.issued(*asked.id)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from hashlib import sha256
 
 from msgspec import Struct
 
-from comm import Fork, Greeting, MyLaterRecords, compare_histories
-from crdt import Actor, Dot
-from samebox.events import Doubt, LinkUp, Reborn
+from comm import HISTORIES_MAX, Ahead, Fork, Greeting, MyLaterRecords, compare_histories
+from crdt import Actor, Dot, Head
+from samebox.events import Doubt, LinkUp
 from samebox.replica import Replica
 
 FEATURES = ["unicode-3.2"]
@@ -23,7 +23,7 @@ def births_of(replica: Replica) -> dict[Actor, str]:
 def greeting_of(replica: Replica, cluster: str, purpose: str, life: bytes) -> Greeting:
     """What a node says of itself in a handshake: of what is synced, nothing else."""
     place = replica.place
-    histories = [(actor, head.seq, head.chain) for actor, head in replica.heads.items()]
+    histories = [(head.actor, head.seq, head.chain) for head in _told_heads(replica)]
     missing, more_missing = replica.missing.listed()
     return Greeting(
         cluster,
@@ -40,37 +40,48 @@ def greeting_of(replica: Replica, cluster: str, purpose: str, life: bytes) -> Gr
     )
 
 
+def _told_heads(replica: Replica) -> Iterable[Head]:
+    """All, or as many as a greeting holds: that of this node's actor, then those with the latest
+    operations. Of the others, the first acknowledgement tells the clock."""
+    heads = replica.heads.values()
+    if len(heads) <= HISTORIES_MAX:
+        return heads
+    ranked = sorted(heads, key=lambda head: (head.actor != replica.actor, -head.lamport))
+    return ranked[:HISTORIES_MAX]
+
+
 class Met(Struct, frozen=True):
-    """`forked` and `doubted` as in LinkUp; `reborn` is why this node has to go on as a new actor,
-    or None."""
+    """`forked` and `doubted` as in LinkUp."""
 
     forked: tuple[Dot, ...]
-    doubted: Doubt | None
-    reborn: str | None
+    doubted: tuple[Doubt, ...]
 
 
 def judge_histories(
-    mine: Greeting, theirs: Greeting, chain_at: Callable[[Dot], bytes | None], actor: Actor | None
+    mine: Greeting,
+    theirs: Greeting,
+    chain_at: Callable[[Dot], bytes | None],
+    births: Mapping[Actor, str],
 ) -> Met:
-    """`actor` is the one that this node writes as now, which `mine` may not know yet."""
+    """Where the peer is ahead with an actor that was born here, nothing tells whether it has what
+    this node wrote as that actor, until its records have come."""
     forked: list[Dot] = []
-    doubted = reborn = None
+    doubted: list[Doubt] = []
+    chains = {actor: chain for actor, _, chain in theirs.histories}
     for finding in compare_histories(mine, theirs, chain_at):
         match finding:
             case Fork(found, seq):
                 forked.append(Dot(found, seq))
-                if found == actor:
-                    reborn = f"{theirs.node} has another history of this actor"
-            case MyLaterRecords(found, seq) if found == actor:
-                chain = next(chain for a, _, chain in theirs.histories if a == found)
-                doubted = Doubt(found, seq, chain)
-                reborn = f"{theirs.node} has this actor's records up to {seq}: lost here"
-    return Met(tuple(forked), doubted, reborn)
+            case MyLaterRecords(found, seq):
+                doubted.append(Doubt(found, seq, chains[found]))
+            case Ahead(found, _, seq) if births.get(found) == mine.node:
+                doubted.append(Doubt(found, seq, chains[found]))
+            case Ahead():
+                pass
+    return Met(tuple(forked), tuple(doubted))
 
 
-def link_up(
-    link: int, theirs: Greeting, met: Met, birth: Reborn | None, *, same_members: bool
-) -> LinkUp:
+def link_up(link: int, theirs: Greeting, met: Met, *, same_members: bool) -> LinkUp:
     missing = tuple(Dot(*dot) for dot in theirs.missing)
     return LinkUp(
         link,
@@ -80,6 +91,5 @@ def link_up(
         theirs.more_missing,
         met.forked,
         met.doubted,
-        birth,
         same_members,
     )

@@ -11,15 +11,22 @@ from crdt import Actor, Dot, Record
 from samebox.events import LinkUp
 from samebox.holding import Holding
 
+UNFIT_MAX = 256
+"""Actors of one link for which it is remembered that what came was not fit to be taken: beyond, no
+line in the log says so."""
+
 
 class Link(Struct):
     """One conversation that is up. `untold` is what became durable here and the peer was not told
-    of; it was told of the blobs missing in `told`."""
+    of; it was told of the blobs missing in `told`. `unfit` says what was wrong with what came;
+    of the actors in `shunned`, nothing is taken from it any more."""
 
     peer: str
     progress: Progress
     untold: dict[Actor, int]
     told: tuple[tuple[Dot, ...], bool] = ((), False)
+    unfit: dict[Actor, str] = {}
+    shunned: dict[Actor, None] = {}
 
 
 class Peers:
@@ -60,21 +67,56 @@ class Peers:
         holding.learn(ack.clock)
         holding.lists([Dot(*dot) for dot in ack.missing], more=ack.more_missing)
 
-    def forked(self, link: int, actor: Actor) -> None:
-        """The peer at `link` has sent records of another history of `actor`."""
-        if link in self._links:
-            self._holdings[self._links[link].peer].fork(actor)
+    def holding(self, link: int) -> Holding | None:
+        """Of the peer at `link`, while that is up."""
+        known = self._links.get(link)
+        return None if known is None else self._holdings[known.peer]
+
+    def takes(self, link: int, actor: Actor) -> bool:
+        known = self._links.get(link)
+        return known is None or actor not in known.shunned
+
+    def unfit(self, link: int, actor: Actor, reason: str) -> bool:
+        """What the peer sent of `actor` could not be taken; whether that is news."""
+        known = self._links.get(link)
+        if known is None or actor in known.unfit or len(known.unfit) >= UNFIT_MAX:
+            return False
+        known.unfit[actor] = reason
+        return True
+
+    def shun(self, link: int, actor: Actor, reason: str) -> None:
+        """Take nothing of `actor` from this link any more: others are asked."""
+        known = self._links.get(link)
+        if known is not None and len(known.shunned) < UNFIT_MAX:
+            known.shunned[actor] = None
+            self.unfit(link, actor, reason)
+
+    def joined(self, link: int, actor: Actor) -> None:
+        """The peer has sent records of `actor` that join this node's history."""
+        known = self._links.get(link)
+        if known is not None:
+            known.unfit.pop(actor, None)
+            self._holdings[known.peer].joined(actor)
+
+    def stopped(self) -> dict[Actor, str]:
+        """The actors of which a peer has what cannot be taken here, and why."""
+        reasons: dict[Actor, str] = {}
+        for holding in self._holdings.values():
+            text = f"{holding.node} has another history of it"
+            reasons.update(dict.fromkeys(holding.forked, text))
+        for link in self._links.values():
+            reasons.update((actor, f"{link.peer}: {why}") for actor, why in link.unfit.items())
+        return reasons
 
     def learned(self, records: Iterable[Record]) -> None:
-        """These are durable here: a doubt ends where the same record is reached as the peer's."""
-        reached = {(record.actor, record.seq): record.chain for record in records}
-        news = dict(reached.keys())  # in the order of the seqs: the last stays
+        """These are durable here."""
+        chains = {Dot(record.actor, record.seq): record.chain for record in records}
+        news = dict(chains.keys())  # in the order of the seqs: the last stays
         for link in self._links.values():
             link.untold.update(news)
         for holding in self._holdings.values():
-            doubt = holding.doubted
-            if doubt is not None and reached.get((doubt.actor, doubt.seq)) == doubt.chain:
-                holding.believe()
+            if holding.doubted:
+                holding.reached_here(chains)
 
     def own(self, actor: Actor) -> None:
         """Operations of `actor` are this node's: they are sent at once."""
@@ -111,7 +153,8 @@ class Peers:
             able = [
                 number
                 for number, link in self._links.items()
-                if self._holdings[link.peer].clock.get(want.actor, 0) >= want.first
+                if want.actor not in link.shunned
+                and self._holdings[link.peer].clock.get(want.actor, 0) >= want.first
             ]
             if able:
                 yield able[self._turn % len(able)], want

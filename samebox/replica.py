@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from comm import WINDOW_RECORDS
-from crdt import Actor, Blob, Dot, Head, Operation, State, StateLost
+from comm import WINDOW_RECORDS, Records
+from crdt import Actor, Blob, Dot, Head, Operation, State
 from samebox.confirmations import FULL, Confirmations, Waiting
 from samebox.events import (
     Abandoned,
@@ -43,7 +43,11 @@ from samebox.holding import Holding
 from samebox.making import Making, Place, blob_of
 from samebox.missing import Missing
 from samebox.peers import Peers
+from samebox.succession import Succession
 from samebox.vetting import Unfit, too_many, vetted
+
+NAMES_MAX = 8
+"""Of actors in one line of the log."""
 
 
 class Replica:
@@ -78,8 +82,9 @@ class Replica:
         self._heads: dict[Actor, Head] = dict(history.heads)
         self._making: Making | None = None
         self._abandoned: list[int] = []
-        self._birth: Reborn | None = None
+        self.succession = Succession(self.peers)
         self._birth_is_due = False
+        self._held: list[WorkEvent] = []
         self._number = 0
         self._out = Ready()
         self._is_news = False
@@ -97,8 +102,17 @@ class Replica:
 
     @property
     def is_busy(self) -> bool:
-        """A batch is under way: no WorkEvent may be given."""
+        """A batch is under way: the state shows what is not synced."""
         return self._making is not None
+
+    @property
+    def takes_work(self) -> bool:
+        """A WorkEvent may be given: no batch is under way, and no new actor on its way."""
+        return self._making is None and self.succession.reason is None
+
+    def stopped(self) -> dict[Actor, str]:
+        """The actors of which something that a peer has is not taken here, and why."""
+        return {**self.peers.stopped(), **self.history.stopped}
 
     def step(self, events: Sequence[Event]) -> Ready:
         """Take what happened, in order; see samebox.events.Ready for what is promised."""
@@ -107,15 +121,24 @@ class Replica:
         work: list[WorkEvent] = []
         for event in events:
             match event:
-                case Reborn() | Asked() | Arrived():
+                case Asked() | Arrived():
                     work.append(event)
                 case _:
                     self._control(event)
-        if work or (self._birth_is_due and self._making is None):
-            assert self._making is None, "work was given while a batch is under way"
-            self._make(work)
+        takes, actor = self.succession.takes, self.actor
+        self._take_up([event for event in work if takes(event, actor, self.clock)])
         self._spread()
+        self._out.mint = self.succession.mint()
+        self._out.notices += self.succession.notices()
         return self._out
+
+    def _take_up(self, work: list[WorkEvent]) -> None:
+        """What comes in one step with the reason for a new actor waits for that one."""
+        assert self._making is None or not work, "work was given while a batch is under way"
+        self._held += work
+        if self.takes_work and (self._held or self._birth_is_due):
+            work, self._held = self._held, []
+            self._make(work)
 
     # --- What makes no operation --------------------------------------------------------------
 
@@ -123,16 +146,18 @@ class Replica:
         match event:
             case Synced(number):
                 self._commit(number)
-            case AppendFailed(number, reason, forked):
-                self._fail(number, reason)
-                if forked is not None:
-                    self._stop(forked, reason)
+            case AppendFailed():
+                self._fail(event)
+            case Reborn():
+                self.succession.came(event)
+                self._birth_is_due = True
             case LinkUp():
                 self._link_up(event)
             case LinkDown(link):
                 self.peers.down(link)
             case Acknowledged(link, ack):
                 self.peers.acknowledged(link, ack)
+                self.succession.acknowledged(link, self.actor, self.clock)
                 self._is_news = True
             case Wanted(link, want):
                 self.peers.wanted(link, want)
@@ -147,24 +172,33 @@ class Replica:
             case Abandoned(token):
                 self._abandon(token)
             case Tick():
-                self._birth_is_due = self._birth is not None
+                self._birth_is_due = self.succession.tick()
                 self._out.send += self.peers.asks(self.history.wants())
                 self._out.fetch += self.missing.next_blobs()
                 self._send(forward=True)
-            case Reborn() | Asked() | Arrived():
+            case Asked() | Arrived():
                 raise AssertionError("work is no control event")
 
     def _link_up(self, event: LinkUp) -> None:
         self.peers.up(event, self.actor, self.clock)
-        for dot in event.forked:
-            if dot.actor not in self.history.stopped:
-                self._stop(dot.actor, f"{event.peer} has another history of it, at {dot}")
-        if event.birth is not None:
-            self._birth, self._birth_is_due = event.birth, True
+        self._note_forks(event)
         if not event.same_members:
             text = f"{event.peer} works with another member list: compare the node lists"
             self._out.notices.append(Notice(text, alarm=True))
         self._is_news = True
+
+    def _note_forks(self, event: LinkUp) -> None:
+        """The node that an actor was born at is believed about it; what another one has is not
+        taken from there, and that is all."""
+        self.succession.greeted(event, self.actor)
+        for actor, seq in event.forked:
+            is_known = actor in self.history.stopped or actor == self.actor
+            if not is_known and self.history.was_born_at(event.peer, actor):
+                self._stop(actor, f"{event.peer} has another history of it, at {seq}")
+        if event.forked:
+            names = ", ".join(map(str, event.forked[:NAMES_MAX]))
+            text = f"{event.peer} has other histories than this node of {len(event.forked)} actors"
+            self._out.notices.append(Notice(f"{text}: {names}", alarm=True))
 
     def _spread(self) -> None:
         """What peers have said in this step is acted on once, however many messages it was."""
@@ -204,11 +238,12 @@ class Replica:
     def _make(self, work: list[WorkEvent]) -> None:
         """What cannot be taken is left out, and the batch is made again without it."""
         self._birth_is_due = False
-        if self._birth is not None and not (work and isinstance(work[0], Reborn)):
-            work = [self._birth, *work]
-        while work:
+        birth = self.succession.birth
+        while work or birth is not None:
             making = Making(self.place, self.history, self.state, self.actor, self._has_blob)
-            event = work[0]
+            if birth is not None:
+                making.be_born(birth)
+            event: WorkEvent | None = None
             try:
                 for event in work:
                     self._take(making, event)
@@ -216,6 +251,7 @@ class Replica:
                 return
             except Poison as poison:
                 making.undo()
+                assert event is not None, "a birth has an effect that cannot fail"
                 work = self._leave_out(work, event, poison)
             except Unfit as unfit:
                 making.undo()
@@ -226,46 +262,46 @@ class Replica:
 
     def _take(self, making: Making, event: WorkEvent) -> None:
         match event:
-            case Reborn():
-                self._birth = event
-                making.be_born(event)
             case Asked():
                 self._ask(making, event)
-            case Arrived(_, records):
-                for item in self.history.receive(records):
-                    making.receive(item)
+            case Arrived(link, records):
+                self._receive(making, link, records)
+
+    def _receive(self, making: Making, link: int, records: Records) -> None:
+        actor, history, holding = records.actor, self.history, self.peers.holding(link)
+        making.arrived.setdefault(actor, []).append(link)
+        expected = history.expected(actor)
+        from_origin = holding is not None and history.was_born_at(holding.node, actor)
+        for item in history.receive(records, from_origin=from_origin):
+            making.receive(item)
+        if history.expected(actor) > expected:
+            self.peers.joined(link, actor)
+        for unfit in history.unfit():
+            if unfit.is_fork and holding is not None:
+                holding.fork(unfit.dot.actor)
+            if self.peers.unfit(link, unfit.dot.actor, f"{unfit.dot}: {unfit.reason}"):
+                text = f"operation {unfit.dot} is not taken: {unfit.reason}"
+                self._out.notices.append(Notice(text, alarm=True))
 
     def _ask(self, making: Making, event: Asked) -> None:
-        """A request of a local program ends the node in no way, whatever it says."""
         refusal = vetted(event, len(self.place.members))
         if refusal is not None:
             making.replies.append((event.token, refusal))
-            return
-        if event.copies > 1 and self._confirmations.is_full(len(making.waits)):
+        elif event.copies > 1 and self._confirmations.is_full(len(making.waits)):
             making.replies.append((event.token, Failure(FULL)))
-            return
-        try:
+        else:
             making.ask(event)
-        except (Poison, StateLost):
-            raise
-        except Exception as error:
-            found = f"no operation can be made of {type(event.request).__name__}: {error!r}"
-            raise Unfit(f"{found}; correct its values") from error
 
     def _leave_out(
         self, work: list[WorkEvent], event: WorkEvent, poison: Poison
     ) -> list[WorkEvent]:
         match event:
-            case Arrived(link):
+            case Arrived():
                 self._stop(poison.actor, poison.reason)
-                if poison.is_fork:
-                    self.peers.forked(link, poison.actor)
                 return work
             case Asked(token):
                 self._out.replies.append((token, Failure(poison.reason)))
                 return [other for other in work if other is not event]
-            case Reborn():
-                raise AssertionError(f"a birth has no effect that can fail: {poison.reason}")
 
     def _begin(self, making: Making) -> None:
         self._number += 1
@@ -288,7 +324,7 @@ class Replica:
             self._own.reached(*item.dot)
         self.peers.learned(item.record for item in making.items)
         if making.actor is not None and making.actor != making.actor_before:
-            self._birth = None
+            self.succession.is_durable()
             self.peers.own(making.actor)
         self._out.delivered += [item.operation for item in making.items]
         self._out.replies += making.replies
@@ -298,13 +334,26 @@ class Replica:
         self._release()
         self._after()
 
-    def _fail(self, number: int, reason: str) -> None:
-        making = self._end(number)
+    def _fail(self, event: AppendFailed) -> None:
+        making = self._end(event.number)
         making.undo()
         self.actor = making.actor_before
-        self._out.replies += [(asked.token, Failure(reason)) for asked in making.asked]
-        self._out.notices.append(Notice(f"nothing was written: {reason}", alarm=True))
+        text = f"nothing was written: {event.reason}"
+        if event.forked is None:
+            self._out.replies += [(asked.token, Failure(event.reason)) for asked in making.asked]
+        else:
+            self._do_without(event.forked, making, event.reason)
+            text = f"operations of actor {event.forked.hex()[:8]} are not taken: {event.reason}"
+        self._out.notices.append(Notice(text, alarm=True))
         self._after()
+
+    def _do_without(self, actor: Actor, making: Making, reason: str) -> None:
+        """What peers sent of `actor` does not join what the log has behind it: others are asked,
+        and the batch is made again without it."""
+        for link in making.arrived.get(actor, ()):
+            self.peers.shun(link, actor, reason)
+        self.history.drop(actor)
+        self._held += making.asked
 
     def _end(self, number: int) -> Making:
         making = self._making

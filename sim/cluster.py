@@ -86,7 +86,7 @@ class SimNode:
         actor = own[-1] if own else None
         self.replica = Replica(place, history, state, actor, _is_held, has_blob=_is_held)
         if not own:
-            self.bring(Reborn(self._entropy(ACTOR_BYTES), b"", 0, "first start"))
+            self.tell(Reborn(self._entropy(ACTOR_BYTES), b"", 0, "first start"))
 
     def _entropy(self, length: int) -> bytes:
         """Never the same twice, and the same in every run."""
@@ -102,7 +102,7 @@ class SimNode:
 
     def go_on(self) -> None:
         """Start a batch with all the work that waits, if none is under way."""
-        if self.work and not self.replica.is_busy:
+        if self.work and self.replica.takes_work:
             work = list(self.work)
             self.work.clear()
             self._do(self.replica.step(work))
@@ -130,6 +130,8 @@ class SimNode:
         if ready.append is not None:
             assert self.batch is None, "two batches under way"
             self.batch = ready.append
+        if ready.mint is not None:
+            self.tell(Reborn(self._entropy(ACTOR_BYTES), b"", 0, ready.mint))
 
     def read(self, span: Range) -> Iterable[Records]:
         """The range as messages: what the sender task does."""

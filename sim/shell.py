@@ -24,6 +24,7 @@ from samebox.events import (
     Failure,
     Outcome,
     Ready,
+    Reborn,
     Synced,
     Tick,
     WaitAsked,
@@ -35,7 +36,7 @@ from samebox.store import Store
 from samebox.supply import RecentRecords
 from sim.disk import PowerCut
 from sim.links import Links
-from sim.novelties import novelty
+from sim.novelties import as_made_here, novelty
 from sim.pulls import Pulls
 from sim.world import MILLISECOND, Action
 from storage import ChainBroken, DiskFull, DiskReadOnly, StorageError
@@ -71,6 +72,7 @@ class Shell:
         self.is_alive = True
         self._held: list[Action] = []
         self._stirred = False
+        self._is_minting = False
         self._jobs: deque[tuple[Job, Ended]] = deque()
         self._answers: dict[int, Answer] = {}
         self._token = 0
@@ -78,7 +80,7 @@ class Shell:
     def begin(self) -> None:
         self.store.keeper.wake = self.stir
         if self.store.birth is not None:
-            self.bring(self.store.birth)
+            self.tell(self.store.birth)
         self.links.begin()
         self.pulls.begin()
         self.later(self.world.between(0, TICK_US), self._tick)
@@ -134,9 +136,11 @@ class Shell:
         try:
             busy = self._is_held
             events = self.incoming.take(busy=busy)
-            if self.host.novelties and not busy:
-                events += self._novelty(events)
-            if events:
+            novelties = self._novelty(events) if self.host.novelties and not busy else []
+            if novelties:
+                with as_made_here(self.replica):
+                    self._do(self.watch.step(self, [*events, *novelties]))
+            elif events:
                 self._do(self.watch.step(self, events))
             if not busy:
                 self.links.have_room()
@@ -147,7 +151,7 @@ class Shell:
 
     @property
     def _is_held(self) -> bool:
-        return self.replica.is_busy or self.store.keeper.is_full
+        return not self.replica.takes_work or self.store.keeper.is_full
 
     def _novelty(self, events: list[Event]) -> list[Event]:
         """A record of this node as a later version of the program."""
@@ -162,6 +166,9 @@ class Shell:
     def _do(self, ready: Ready) -> None:
         if ready.append is not None:
             self._append(ready.append)
+        if ready.mint is not None and not self._is_minting:
+            self._is_minting = True
+            self._mint(ready.mint)
         for token, outcome in ready.replies:
             answer = self._answers.pop(token, None)
             if answer is not None:
@@ -190,6 +197,21 @@ class Shell:
 
         self.submit(lambda: self.store.append(batch), ended)
 
+    def _mint(self, reason: str) -> None:
+        def ended(result: object) -> None:
+            self._is_minting = False
+            match result:
+                case DiskFull() | DiskReadOnly():
+                    self.world.say(self.name, f"no new actor: {result}")
+                case StorageError():
+                    self.fail(result)
+                case Reborn():
+                    self.tell(result)
+                case _:
+                    raise AssertionError(f"a job of the disk gave {result!r}")
+
+        self.submit(lambda: self.store.mint(reason), ended)
+
     # --- The disk --------------------------------------------------------------------------------
 
     def submit(self, job: Job, ended: Ended) -> None:
@@ -214,6 +236,8 @@ class Shell:
         except PowerCut:
             self.host.lose_power()
             return
+        except AssertionError as error:
+            raise self.watch.broken("10", self.name, f"a disk job raised {error!r}") from error
         self._jobs.popleft()
         if self._jobs:
             self._begin_job()

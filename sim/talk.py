@@ -37,8 +37,8 @@ from comm import (
     node_uri,
 )
 from crdt import Dot
-from samebox.events import Acknowledged, Arrived, LinkDown, RangeSent, Reborn, Wanted
-from samebox.meeting import Met, births_of, greeting_of, judge_histories, link_up
+from samebox.events import Acknowledged, Arrived, LinkDown, RangeSent, Wanted
+from samebox.meeting import births_of, greeting_of, judge_histories, link_up
 from sim.network import Side
 from sim.range_reader import RangeReader
 from sim.world import SECOND
@@ -237,23 +237,11 @@ class Talk:
 
     def _met(self, mine: Greeting, theirs: Greeting, chains: object, *, same_members: bool) -> None:
         found: dict[Dot, bytes | None] = chains  # type: ignore[assignment]
-        met = judge_histories(mine, theirs, found.get, self.shell.replica.actor)
-
-        def up(birth: object) -> None:
-            assert birth is None or isinstance(birth, Reborn)
-            self._up(theirs, met, birth, same_members=same_members)
-
-        if met.reborn is None:
-            up(None)
-        else:
-            reason = met.reborn
-            self._submit(lambda: self.shell.store.mint(reason), up)
-
-    def _up(self, theirs: Greeting, met: Met, birth: Reborn | None, *, same_members: bool) -> None:
+        met = judge_histories(mine, theirs, found.get, births_of(self.shell.replica))
         assert self._link is not None
         self._is_up, self._is_meeting = True, False
         self.shell.world.say(self.shell.name, f"link {self.peer} up, dialed by {self.dialer}")
-        event = link_up(self._link, theirs, met, birth, same_members=same_members)
+        event = link_up(self._link, theirs, met, same_members=same_members)
         self.shell.tell(event)
         self.shell.later(PING_US, self._keep_alive)
         self.read_on()

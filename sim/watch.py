@@ -136,7 +136,7 @@ class Watch(DiskChecks, LinkChecks, CallerChecks):
             raise self.broken("4", shell.name, f"the state is ahead of the log with {names}")
 
     def _check_stopped(self, shell: Shell) -> None:
-        stopped = shell.replica.history.stopped
+        stopped = shell.replica.stopped()
         if stopped and not self.garbled:
             (actor, reason), *_ = stopped.items()
             raise self.broken("10", shell.name, f"actor {actor.hex()[:8]} was stopped: {reason}")

@@ -113,10 +113,8 @@ class Links:
         """Compare the histories of both, as told in the handshake."""
         mine, theirs = connection.mine, connection.theirs
         chains = await self._chains(chains_needed(mine, theirs))
-        met = judge_histories(mine, theirs, chains.get, self.shard.replica.actor)
-        birth = None if met.reborn is None else await self.shard.mint(met.reborn)
-        same = connection.accepted.same_members
-        return link_up(link, theirs, met, birth, same_members=same)
+        met = judge_histories(mine, theirs, chains.get, births_of(self.shard.replica))
+        return link_up(link, theirs, met, same_members=connection.accepted.same_members)
 
     async def _chains(self, dots: Sequence[Dot]) -> dict[Dot, bytes | None]:
         log = self.shard.store.log

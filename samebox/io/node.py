@@ -164,7 +164,7 @@ async def _open_shard(
     store = await disk.run(open_it)
     shard = Shard(store, disk, log)
     if store.birth is not None:  # before any request of those who get the node
-        await shard.bring(store.birth)
+        shard.tell(store.birth)
     return shard
 
 

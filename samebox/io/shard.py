@@ -16,9 +16,7 @@ from crdt import Blob, Clock, Request, RequestId, State
 from samebox.changes import Change, describe
 from samebox.events import (
     Abandoned,
-    AppendFailed,
     Asked,
-    Batch,
     BlobStored,
     Carried,
     Event,
@@ -26,14 +24,13 @@ from samebox.events import (
     Notice,
     Outcome,
     Ready,
-    Reborn,
-    Synced,
     Tick,
     WaitAsked,
     WorkEvent,
 )
 from samebox.io.call import Call, Reply
 from samebox.io.contents import Contents
+from samebox.io.disk_jobs import DiskJobs
 from samebox.io.disk_thread import DiskThread
 from samebox.io.feed import Feed, Seen
 from samebox.io.inbox import Inbox
@@ -46,7 +43,7 @@ from samebox.io.wanted_blobs import WantedBlobs
 from samebox.status import ShardStatus
 from samebox.verifying import Findings
 from samebox.vetting import false_contents
-from storage import ChainBroken, DiskFull, DiskReadOnly, LogDamaged
+from storage import LogDamaged
 
 T = TypeVar("T")
 CLIENT_BYTES = 8
@@ -87,12 +84,14 @@ class Shard:
         self._inbox = Inbox()
         self._replies: dict[int, Reply] = {}
         self._looks: list[Look] = []
-        self._token = 0
         self._client = store.entropy(CLIENT_BYTES)
-        self._number = 0
+        self._token = self._number = 0
         self._lengths: list[int] = []
         self._sizes = store.sizes()
         self._broken: BaseException | None = None
+        self._jobs = DiskJobs(
+            disk, store, self.source.recent, tell=self._inbox.tell, broke=self._break
+        )
         disk.failed = self._disk_failed
 
     # --- For callers -----------------------------------------------------------------------------
@@ -247,10 +246,6 @@ class Shard:
     async def bring(self, event: WorkEvent) -> None:
         await self._inbox.bring(event)
 
-    async def mint(self, reason: str) -> Reborn:
-        """A new actor for this shard, kept on disk before it is used."""
-        return await self.disk.run(lambda: self.store.mint(reason))
-
     async def run(self) -> None:
         """Until cancelled; raises where the disk can no longer be trusted."""
         for notice in self.store.notices:
@@ -274,11 +269,11 @@ class Shard:
             await self._inbox.news()
             if self._broken is not None:
                 raise self._broken
-            busy = self.replica.is_busy
-            is_held = busy or bool(self._looks) or self.store.keeper.is_full
+            was_open = self.replica.takes_work
+            is_held = not was_open or bool(self._looks) or self.store.keeper.is_full
             ready = self.replica.step(self._inbox.take(busy=is_held))
             self._do(ready)
-            if busy and not self.replica.is_busy:
+            if not was_open and self.replica.takes_work:
                 self._inbox.free()
             if self._looks and not self.replica.is_busy:
                 self._answer_looks()
@@ -298,7 +293,11 @@ class Shard:
             self.contents.marking.delivered(ready.delivered)
             self._feed.publish(list(zip(ready.delivered, self._lengths, strict=True)))
         if ready.append is not None:
-            self._append(ready.append)
+            self.contents.remember(ready.append.blobs)
+            self._lengths = [len(record.data) for record in ready.append.records]
+            self._jobs.append(ready.append)
+        if ready.mint is not None:
+            self._jobs.mint(ready.mint)
         for token, result in ready.replies:
             self._reply(token, result)
         for link, message in ready.send:
@@ -308,33 +307,15 @@ class Shard:
         for notice in ready.notices:
             self.log(notice)
 
-    def _append(self, batch: Batch) -> None:
-        self.contents.remember(batch.blobs)
-        self._lengths = [len(record.data) for record in batch.records]
-
-        def ended(result: outcome.Outcome[object]) -> None:
-            match result:
-                case outcome.Value():
-                    self.source.recent.add(batch.records)
-                    self._inbox.tell(Synced(batch.number))
-                case outcome.Error(error=DiskFull() | DiskReadOnly() as error):
-                    self._inbox.tell(AppendFailed(batch.number, str(error)))
-                case outcome.Error(error=ChainBroken() as error):
-                    self._inbox.tell(AppendFailed(batch.number, str(error), error.actor))
-                case outcome.Error(error=error):
-                    self._broken = error
-                    self._inbox.stir()
-                case _:
-                    raise AssertionError(f"a job has no third outcome: {result!r}")
-
-        self.disk.submit(lambda: self.store.append(batch), ended)
+    def _break(self, error: BaseException) -> None:
+        self._broken = error
+        self._inbox.stir()
 
     def _disk_failed(self, error: BaseException) -> None:
         """A part of the log that was confirmed cannot be read back: the start says what is missing,
         and peers bring it. Until then no peer would get past that place."""
         if isinstance(error, LogDamaged):
-            self._broken = error
-            self._inbox.stir()
+            self._break(error)
 
     def blob_stored(self, blob: Blob) -> None:
         """All pieces of `blob` are durable now."""
@@ -357,7 +338,7 @@ class Shard:
             packs.blobs,
             self.replica.history.waiting,
             len(self.replica.missing),
-            dict(self.replica.history.stopped.items()),
+            self.replica.stopped(),
             self.standings.status(self.replica.peers, self.replica.clock, average),
         )
 

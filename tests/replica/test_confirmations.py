@@ -68,7 +68,7 @@ def test_three_copies_wait_for_the_second_peer_also_where_the_first_comes_back_w
     confirmations.add(waiting(1, 5, copies=3))
     b.learn([(A, 5)])
     assert tokens(confirmations) == []
-    b.greeted([(A, 2)], [], None)
+    b.greeted([(A, 2)], [], [])
     c.learn([(A, 5)])
     assert tokens(confirmations) == []
     b.learn([(A, 5)])
@@ -91,10 +91,12 @@ def test_a_copy_without_its_blob_is_none_until_the_blob_is_there() -> None:
 
 def test_a_doubt_and_another_history_hold_a_confirmation_back_until_they_are_over() -> None:
     confirmations, b = two()
-    b.greeted([(A, 9)], [], Doubt(A, 9, b"chain"))
+    b.greeted([(A, 9)], [], [Doubt(A, 9, b"chain")])
     confirmations.add(waiting(1, 5))
     assert tokens(confirmations) == []
-    b.believe()
+    b.reached_here({Dot(A, 9): b"another"})
+    assert tokens(confirmations) == []
+    b.reached_here({Dot(A, 9): b"chain"})
     assert tokens(confirmations) == [1]
     b.fork(A)
     b.learn([(A, 12)])

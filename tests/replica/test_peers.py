@@ -5,8 +5,18 @@ from __future__ import annotations
 from hashlib import sha256
 
 from comm import ACTORS_MAX, MISSING_MAX, Ack, Range, Want
-from crdt import Actor, Address, Blob, Create, Dot, MemoryRows, Record
-from samebox.events import Acknowledged, AppendFailed, Arrived, LinkUp, Wanted
+from crdt import Actor, Address, Blob, Create, Dot, MemoryRows, Record, RequestId
+from samebox.events import (
+    Acknowledged,
+    AppendFailed,
+    Arrived,
+    Asked,
+    Done,
+    LinkDown,
+    LinkUp,
+    Tick,
+    Wanted,
+)
 from samebox.missing import FETCH_MAX, Missing
 from samebox.outgoing import RANGES_MAX, Outgoing
 from samebox.peers import Peers
@@ -62,7 +72,7 @@ def test_another_history_is_forgotten_with_the_conversation_that_showed_it() -> 
     made = peers()
     (b,) = made.holdings
     made.acknowledged(1, Ack([(A, 7)]))
-    made.forked(1, A)
+    b.fork(A)
     made.acknowledged(1, Ack([(A, 8)]))
     assert A not in b.clock
     made.up(LinkUp(2, "b", {A: 9}), A, {})
@@ -108,8 +118,8 @@ def test_what_a_peer_says_in_one_step_is_acted_on_once() -> None:
     assert token in a.outcomes
 
 
-def test_an_actor_of_which_the_log_has_another_history_is_stopped() -> None:
-    """What a peer sends to fill a hole of the log, and does not join it, ends no node."""
+def test_a_peer_whose_records_do_not_join_the_log_is_not_asked_for_them_again() -> None:
+    """What it sends to fill a hole stops neither the actor nor a request in the same batch."""
     cluster = SimCluster(["a", "b"])
     a, b = cluster.nodes["a"], cluster.nodes["b"]
     cluster.settle("a")
@@ -118,8 +128,24 @@ def test_an_actor_of_which_the_log_has_another_history_is_stopped() -> None:
     assert other is not None
     a.tell(LinkUp(7, "b", {other: 1}))
     (birth,) = b.read(Range(other, 1, 1))
-    a.bring(Arrived(7, birth))
+    token = cluster.ask("a", Create(Address("mail/x")))
+    cluster.settle("a")
+    a.outcomes.clear()
+    a.tell(
+        Arrived(7, birth), Asked(token + 1, Create(Address("mail/y")), RequestId(b"12345678", 1))
+    )
     assert a.batch is not None
-    a.tell(AppendFailed(a.batch.number, "it does not join the chain", other))
-    assert list(a.replica.history.stopped) == [other]
+    refused, a.batch = a.batch, None
+    a.tell(AppendFailed(refused.number, "it does not join the chain", other))
+    cluster.settle("a")
+    assert isinstance(a.outcomes[token + 1], Done)
     assert other not in a.replica.clock
+    assert list(a.replica.stopped()) == [other]
+    a.outbox.clear()
+    a.tell(Arrived(7, birth), Tick())
+    assert a.batch is None
+    assert not any(isinstance(message, Want) for _, message in a.outbox)
+    a.tell(LinkDown(7), LinkUp(8, "b", {other: 1}))
+    a.bring(Arrived(8, birth))
+    cluster.settle("a")
+    assert other in a.replica.clock and a.replica.stopped() == {}
