@@ -14,7 +14,7 @@ from typing_extensions import override
 
 from comm import Greeting, Refusal
 from comm.io import Acceptor, Connection, Contexts, Local, serve
-from crdt import Address, Request, RequestId, box_problem
+from crdt import Address, Request, RequestId, StateLost, box_problem
 from samebox.asking import box_of
 from samebox.config import Config, ConfigurationRefused
 from samebox.errors import SameboxError
@@ -136,6 +136,10 @@ async def open_node(
                 await _start(nursery, found, name, shards, say)
                 yield Node(name, found, shards)
                 nursery.cancel_scope.cancel()
+        except* StateLost as group:
+            raise NodeStopped(
+                f"the state is lost: {_first(group)}; start again, and it is made from the log"
+            ) from group
         except* StorageError as group:
             raise NodeStopped(
                 f"the disk failed: {_first(group)}; see it, and start again"
