@@ -7,7 +7,7 @@ side verifies the chain up to the cluster's authority here, and `comm.handshake`
 from __future__ import annotations
 
 import ssl
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -60,14 +60,19 @@ async def _started(
 ) -> trio.SSLStream[Stream]:
     # https_compatible: an end without close_notify is an ordinary lost link.
     secure = trio.SSLStream(stream, context, server_side=server, https_compatible=True)
-    try:
-        with trio.fail_after(within_s):
-            await secure.do_handshake()
-    except trio.TooSlowError:
-        raise LinkLost(f"no TLS handshake within {within_s} s") from None
-    except trio.BrokenResourceError as error:
-        await _send_alert(secure, stream)
-        raise LinkLost(f"the TLS handshake failed: {cause_of(error)}") from error
+    with ExitStack() as given_up:
+        # A stream of Trio (0.35) holds itself: it would stay until Python looks for cycles, which
+        # a node does seldom, while strangers come by the thousand.
+        given_up.callback(secure.__dict__.clear)
+        try:
+            with trio.fail_after(within_s):
+                await secure.do_handshake()
+        except trio.TooSlowError:
+            raise LinkLost(f"no TLS handshake within {within_s} s") from None
+        except trio.BrokenResourceError as error:
+            await _send_alert(secure, stream)
+            raise LinkLost(f"the TLS handshake failed: {cause_of(error)}") from error
+        given_up.pop_all()
     return secure
 
 

@@ -1,6 +1,8 @@
 """Who gets through the handshake on a real TLS connection, and what the others are told."""
 
+import gc
 import ssl
+from contextlib import suppress
 
 import pytest
 import trio
@@ -197,6 +199,29 @@ async def test_a_tls_handshake_that_is_never_finished(
     _, there = memory_stream_pair()
     with pytest.raises(LinkLost, match="no TLS handshake within 7 s"):
         await accepted(there, credentials["b"], within_s=7)
+
+
+def streams() -> int:
+    return sum(type(found) is trio.SSLStream for found in gc.get_objects())
+
+
+@pytest.mark.parametrize("said", [b"", b"GET / HTTP/1.1\r\n\r\n"])
+async def test_a_handshake_that_is_given_up_is_freed_at_once(
+    credentials: Credentials, said: bytes
+) -> None:
+    """Nobody who opens connections by the thousand fills memory until Python looks for cycles."""
+    gc.collect()
+    gc.disable()
+    before = streams()
+    try:
+        for _ in range(5):
+            here, there = memory_stream_pair()
+            await here.send_all(said)
+            with trio.move_on_after(0), suppress(LinkLost):
+                await accepted(there, credentials["b"], within_s=10)
+        assert streams() - before <= 1, "the last one may be in hand still"
+    finally:
+        gc.enable()
 
 
 # --- The messages of a handshake, without TLS ---------------------------------------------------
