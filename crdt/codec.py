@@ -78,7 +78,8 @@ class Head(Struct, frozen=True, gc=False):
 
 
 class Draft(Struct, frozen=True, gc=False):
-    """What an origin says of its next operation, before it has bytes."""
+    """What an origin says of its next operation, before it has bytes. `others` has at least the
+    entries of its context that grew since the actor's operation before it."""
 
     body: Body
     lamport: int
@@ -221,14 +222,18 @@ def _advance(
 
 
 def _changes(head: Head, others: Others) -> tuple[tuple[tuple[Actor, int], ...], list[int | bytes]]:
-    changes: list[tuple[Actor, int]] = []
+    before = head.others
+    changes = [
+        (actor, seq)
+        for actor, seq in others.items()
+        if seq > before.get(actor, 0) and actor != head.actor
+    ]
+    known: dict[Actor, int] = {}
+    if any(actor in before for actor, _ in changes):
+        known = {actor: place for place, actor in enumerate(before, start=1)}
     flat: list[int | bytes] = []
-    known = {actor: place for place, actor in enumerate(head.others, start=1)}
-    for actor, seq in others.items():
-        before = head.others.get(actor, 0)
-        if actor != head.actor and seq > before:
-            changes.append((actor, seq))
-            flat += (known[actor], seq - before) if actor in known else (actor, seq)
+    for actor, seq in changes:
+        flat += (known[actor], seq - before[actor]) if actor in known else (actor, seq)
     return tuple(changes), flat
 
 

@@ -112,6 +112,8 @@ class History:
         clock = {actor: head.seq for actor, head in self._heads.items()}
         self._delivery: Delivery[Item] = Delivery(clock, waiting_max=waiting_max)
         self._moved: dict[Actor, None] = {}
+        self._maker: Actor | None = None
+        self._unseen: dict[Actor, None] = {}
         self.births: dict[Actor, Born] = kept_births(rows)
         self.stopped: dict[Actor, str] = {}
         self.lamport = max((head.lamport for head in self._heads.values()), default=0)
@@ -159,6 +161,7 @@ class History:
 
     def return_to(self, mark: Mark) -> None:
         """The rows have been rolled back."""
+        self._maker = None
         for actor, head in self._heads.items():
             before = mark.heads.get(actor)
             if before is not head:
@@ -177,6 +180,12 @@ class History:
         self.stopped[actor] = reason
         self._delivery.freeze(actor)
 
+    def context(self, actor: Actor) -> dict[Actor, int]:
+        """What the next operation of `actor` has seen of the others: at least what is new since
+        its last one, so that a write costs nothing for all that stands still."""
+        unseen = self._unseen if self._maker == actor else self.clock
+        return {other: self.clock[other] for other in unseen if other != actor}
+
     def drop(self, actor: Actor) -> None:
         """What waits of `actor` is asked for again."""
         self._delivery.drop(actor)
@@ -188,6 +197,7 @@ class History:
         self._delivery.made(item.operation.dot)
         self._received[actor] = item.head
         self._advance(item)
+        self._maker, self._unseen = actor, {}
         return item
 
     def receive(self, records: Records, *, from_origin: bool = False) -> Iterator[Item]:
@@ -300,7 +310,7 @@ class History:
         actor, seq = operation.dot
         self._lamports.add(actor, seq, operation.lamport, self.head(actor).lamport)
         self._heads[actor] = item.head
-        self._moved[actor] = None
+        self._moved[actor] = self._unseen[actor] = None
         if operation.lamport > self.lamport:
             self.lamport = operation.lamport
         if isinstance(operation.body, Born):

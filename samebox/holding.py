@@ -103,6 +103,10 @@ class Holding:
         if actor not in self.forked and len(self.forked) < ACTORS_MAX:
             self.forked[actor] = self.clock.pop(actor, 0)
 
+    def says(self, actor: Actor) -> int:
+        """How far it says it is with `actor`, in whichever history."""
+        return self.clock.get(actor, 0) or self.forked.get(actor, 0)
+
     def joined(self, actor: Actor) -> None:
         """It has sent records of `actor` that join the history which is here."""
         seq = self.forked.pop(actor, 0)

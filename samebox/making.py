@@ -84,7 +84,6 @@ class Making:
         self._history = history
         self._state = state
         self._mark = history.mark()
-        self._others: dict[Actor, int] | None = None
         state.rows.begin()
 
     def undo(self) -> None:
@@ -99,7 +98,6 @@ class Making:
 
     def receive(self, item: Item) -> None:
         """An operation that causal delivery lets through."""
-        self._others = None
         self._apply(item)
         if item.carried:
             blob = blob_of(item.operation)
@@ -111,7 +109,6 @@ class Making:
             head = self._history.head(self.actor)
             previous = (self.actor, head.seq, head.chain)
         self.actor = event.actor
-        self._others = None
         self._make(Born(self.place.node, event.key, previous), time_ms=event.time_ms)
         text = f"{self.place.node} writes as actor {event.actor.hex()[:8]}: {event.reason}"
         self.notices.append(Notice(text))
@@ -171,12 +168,9 @@ class Making:
     ) -> Dot:
         actor, history = self.actor, self._history
         assert actor is not None
-        if self._others is None:
-            self._others = {other: seq for other, seq in history.clock.items() if other != actor}
         lamport = history.lamport + 1
-        draft = Draft(body, lamport, self._others, box, issue, principal, time_ms)
+        draft = Draft(body, lamport, history.context(actor), box, issue, principal, time_ms)
         item = history.make(actor, draft)
-        self._others = item.head.others
         self._apply(item)
         return item.operation.dot
 

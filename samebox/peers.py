@@ -154,7 +154,7 @@ class Peers:
                 number
                 for number, link in self._links.items()
                 if want.actor not in link.shunned
-                and self._holdings[link.peer].clock.get(want.actor, 0) >= want.first
+                and self._holdings[link.peer].says(want.actor) >= want.first
             ]
             if able:
                 yield able[self._turn % len(able)], want

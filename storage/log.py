@@ -127,11 +127,11 @@ class Log:
 
     def absent(self, records: Sequence[Record]) -> list[Record]:
         """Those of `records` that are not held: around a hole, some that come again are."""
-        last = {actor: tip.seq for actor, tip in self._tips.items()}
+        tips, origin = self._tips, Tip(0, b"", None)
         return [
             record
             for record in records
-            if record.seq > last.get(record.actor, 0)
+            if record.seq > tips.get(record.actor, origin).seq
             or self._coverage.find(record.actor, record.seq) is None
         ]
 

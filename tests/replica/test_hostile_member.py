@@ -58,6 +58,21 @@ def test_what_one_member_spoils_another_one_brings(cluster: SimCluster, a: SimNo
     assert a.replica.clock[actor] == true.last
 
 
+def test_what_was_spoilt_on_the_way_is_asked_for_again_of_whoever_sent_it(
+    cluster: SimCluster, a: SimNode
+) -> None:
+    true = next_of_c(cluster)
+    a.tell(Acknowledged(C, Ack([(true.actor, true.last)])))
+    told(cluster, a, Arrived(C, Records(true.actor, true.first, b"8 others", true.items)))
+    a.outbox.clear()
+    a.tell(Tick())
+    assert (C, Want(true.actor, true.first, true.last)) in a.outbox
+    told(cluster, a, Arrived(C, true))
+    assert a.replica.stopped() == {}
+    (c,) = [held for held in a.replica.peers.holdings if held.node == "c"]
+    assert c.clock[true.actor] == true.last
+
+
 def test_it_is_said_once_and_the_status_says_it_until_it_has_come(
     cluster: SimCluster, a: SimNode
 ) -> None:
