@@ -165,6 +165,8 @@ class Shell:
         return [Arrived(NO_LINK, records)]
 
     def _do(self, ready: Ready) -> None:
+        if not self.is_alive:  # a look at its state ended it
+            return
         if ready.append is not None:
             self._append(ready.append)
         if ready.mint is not None and not self._is_minting:
