@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from crdt import Rows, StateLost
+from crdt import Rows
 from samebox.image import Images
 from samebox.write_back import Bounds, WriteBackRows
 
@@ -73,8 +73,7 @@ class Unkept:
 
 
 class Kept:
-    """Rows in an image. One that could not be read or written is taken away when it is closed: the
-    next start would go on from it, and end at the same place."""
+    """Rows in an image."""
 
     def __init__(self, images: Images, bounds: Bounds | None = None) -> None:
         self.wake: Callable[[], None] = lambda: None
@@ -84,12 +83,7 @@ class Kept:
 
     def open(self) -> Rows:
         assert self._rows is None, "the rows are open"
-        image = self._images.open(lambda: self.wake())
-        try:
-            self._rows = WriteBackRows(image, self._bounds)
-        except StateLost:
-            image.close()
-            raise
+        self._rows = WriteBackRows(self._images.open(lambda: self.wake()), self._bounds)
         return self._rows
 
     def renew(self) -> Rows:
@@ -112,12 +106,10 @@ class Kept:
         if rows is None:
             return
         try:
-            if is_whole and not rows.is_open and not rows.is_lost:
+            if is_whole and not rows.is_open:
                 rows.write_all()
         finally:
             rows.close()
-            if rows.is_lost:
-                self._images.clear()
 
     def _opened(self) -> WriteBackRows:
         assert self._rows is not None, "open() first"

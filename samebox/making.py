@@ -41,6 +41,7 @@ from samebox.events import (
     Receipt,
     Refusal,
 )
+from samebox.forgetting import Lacking
 from samebox.history import History, Item, Poison
 from samebox.vetting import Unfit, blob_of_request, not_here
 
@@ -97,7 +98,9 @@ class Making:
         return Batch(number, [item.record for item in self.items], heads, self.blobs)
 
     def receive(self, item: Item) -> None:
-        """An operation that causal delivery lets through."""
+        """An operation that causal delivery lets through. Raises Lacking."""
+        if self._state.lacks(item.operation):
+            raise Lacking(item.operation, self._state.folded)
         self._apply(item)
         if item.carried:
             blob = blob_of(item.operation)

@@ -6,6 +6,7 @@ row may outlive what it says: it goes with the next transaction after its blob h
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from itertools import islice
 
 import msgspec
@@ -66,6 +67,20 @@ class Missing:
         self._dots.setdefault(blob.hash, []).append(user)
         self._users[user] = blob.hash
         self._listed = None
+
+    def look_again(
+        self, unsure: Iterable[tuple[Blob, Dot]], holds_blob: Callable[[Blob], bool]
+    ) -> None:
+        """What is missing at a start: of those of which the rows say so, and of `unsure`."""
+        self._rows.begin()
+        for blob, _ in self.load():
+            if holds_blob(blob):
+                self.stored(blob.hash)
+        for blob, user in unsure:
+            if not holds_blob(blob):
+                self.add(blob, user)
+        self.keep()
+        self._rows.commit()
 
     def stored(self, hash_: bytes) -> None:
         self._blobs.pop(hash_, None)

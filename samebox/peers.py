@@ -37,6 +37,7 @@ class Peers:
         self._links: dict[int, Link] = {}
         self._window_records = window_records
         self._turn = 0
+        self.strangers: dict[str, None] = {}
 
     @property
     def links(self) -> Mapping[int, Link]:
@@ -51,6 +52,9 @@ class Peers:
         eager = [] if own is None else [own]
         progress = Progress(eager, event.clock, window_records=self._window_records)
         self._links[event.link] = Link(event.peer, progress, dict(clock))
+        self.strangers.pop(event.peer, None)
+        if not event.same_members:
+            self.strangers[event.peer] = None
         holding = self._holdings[event.peer]
         forked = [dot.actor for dot in event.forked]
         holding.lists(event.missing, more=event.more_missing)

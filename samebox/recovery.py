@@ -24,8 +24,10 @@ ROWS_VERSION = 2
 """Of what the tables mean. Rows of another version are made again from the log."""
 
 ORIGIN = "origin"
-"""One row: version and store of the rows."""
+"""Version and store of the rows."""
 ORIGIN_KEY = b""
+OUTDATED_KEY = b"outdated"
+"""Beside it: why they have to be made again."""
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(tuple[int, bytes]).decode
@@ -72,6 +74,13 @@ def begin_rows(rows: Rows, store: bytes) -> None:
     rows.commit()
 
 
+def outdate(rows: Rows, why: str) -> None:
+    """These rows are not to be gone on from."""
+    rows.begin()
+    rows.put(ORIGIN, OUTDATED_KEY, why.encode())
+    rows.commit()
+
+
 def foreign(rows: Rows, store: bytes) -> str | None:
     """Why these rows say nothing about this store; None where they do."""
     found = rows.get(ORIGIN, ORIGIN_KEY)
@@ -80,7 +89,10 @@ def foreign(rows: Rows, store: bytes) -> str | None:
     version, of = _decode(found)
     if version != ROWS_VERSION:
         return f"it was made by another version (rows {version}, here {ROWS_VERSION})"
-    return None if of == store else "it is of another data directory"
+    if of != store:
+        return "it is of another data directory"
+    outdated = rows.get(ORIGIN, OUTDATED_KEY)
+    return None if outdated is None else outdated.decode()
 
 
 def apart(history: History, log: Log) -> str | None:

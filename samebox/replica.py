@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from comm import WINDOW_RECORDS, Records
-from crdt import Actor, Blob, Dot, Head, Operation, State
+from crdt import KEPT_REQUESTS, Actor, Blob, Dot, Head, Operation, State
 from samebox.confirmations import FULL, Confirmations, Waiting
 from samebox.events import (
     Abandoned,
@@ -38,6 +38,7 @@ from samebox.events import (
     Wanted,
     WorkEvent,
 )
+from samebox.forgetting import Forgetting, Lacking, unfold
 from samebox.history import History, Poison
 from samebox.holding import Holding
 from samebox.making import Making, Place, blob_of
@@ -68,6 +69,7 @@ class Replica:
         has_blob: Callable[[Blob], bool],
         unsure: Iterable[tuple[Blob, Dot]] = (),
         window_records: int = WINDOW_RECORDS,
+        kept_requests: int = KEPT_REQUESTS,
     ) -> None:
         self.place = place
         self.history = history
@@ -88,7 +90,8 @@ class Replica:
         self._number = 0
         self._out = Ready()
         self._is_news = False
-        self._look_for_missing(unsure)
+        self.forgetting = Forgetting(state, kept_requests)
+        self.missing.look_again(unsure, holds_blob)
 
     @property
     def clock(self) -> Mapping[Actor, int]:
@@ -176,6 +179,7 @@ class Replica:
                 self._out.send += self.peers.asks(self.history.wants())
                 self._out.fetch += self.missing.next_blobs()
                 self._send(forward=True)
+                self.forgetting.go_on(self.clock, self.peers, is_idle=self._making is None)
             case Asked() | Arrived():
                 raise AssertionError("work is no control event")
 
@@ -253,6 +257,9 @@ class Replica:
                 making.undo()
                 assert event is not None, "a birth has an effect that cannot fail"
                 work = self._leave_out(work, event, poison)
+            except Lacking as lacking:
+                making.undo()
+                raise unfold(self.state.rows, lacking) from lacking
             except Unfit as unfit:
                 making.undo()
                 assert isinstance(event, Asked)
@@ -318,6 +325,7 @@ class Replica:
         for item in making.items:
             self._note_blob(item.operation, carried)
         self.missing.keep()
+        self.forgetting.with_batch(len(making.items))
         self.history.commit()
         for item in making.items:
             self._heads[item.dot.actor] = item.head
@@ -367,17 +375,6 @@ class Replica:
             self._abandon(token)
         self._abandoned.clear()
         self._send()
-
-    def _look_for_missing(self, unsure: Iterable[tuple[Blob, Dot]]) -> None:
-        self.state.rows.begin()
-        for blob, _ in self.missing.load():
-            if self._holds_blob(blob):
-                self.missing.stored(blob.hash)
-        for blob, user in unsure:
-            if not self._holds_blob(blob):
-                self.missing.add(blob, user)
-        self.missing.keep()
-        self.state.rows.commit()
 
     def _note_blob(self, operation: Operation, carried: set[bytes]) -> None:
         blob = blob_of(operation)

@@ -143,7 +143,7 @@ def open_store(
         if identity is not None:
             save_identity(disks.root, identity)
         raise
-    log, history, recovery = start.log, start.history, start.recovery
+    log, history, recovery, limits = start.log, start.history, start.recovery, around.limits
     decision = continuity(
         identity,
         inode=disks.inode,
@@ -156,24 +156,24 @@ def open_store(
         identity, decision, cluster, place, store, disks.inode, around.entropy
     )
     save_identity(disks.root, identity)
-    own = _own(place, log, identity.actor, history)
     held = Held(packs)
     replica = Replica(
         place,
         history,
         start.state,
-        own,
+        _own(place, log, identity.actor, history),
         held,
         unsure=_unsure(start, packs_recovery),
         has_blob=held.is_here,
-        window_records=around.limits.window_records,
+        window_records=limits.window_records,
+        kept_requests=limits.kept_requests,
     )
     held.opened()
     birth = None
     if history.head(identity.actor).seq == 0:
         birth = Reborn(identity.actor, key, around.now_ms(), born_for or "first start")
-    problems = (*recovery.problems, *packs_recovery.problems)
-    notices = [Notice(problem, alarm=True) for problem in problems]
+    alarms = (*recovery.problems, *packs_recovery.problems)
+    notices = [Notice(problem, alarm=True) for problem in alarms]
     return Store(
         cluster, place, key, identity, disks, log, packs, held, replica, birth, notices, around
     )

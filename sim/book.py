@@ -51,6 +51,7 @@ class Book:
     `chains` and `contents` what every dot names, by actor; `made_for` the dots of a request.
     `suspect` are the nodes whose medium was spoiled, with how often; `troubled` those with any
     trouble of the disk; both for good.
+    `unfolded` counts states made again because an operation lacked what was forgotten.
     `calm_since` is when a node was last made slow. Once bytes were `garbled`, actors may stop; on
     the word of `liars` nothing is to be built."""
 
@@ -68,6 +69,7 @@ class Book:
         self.calm_since: dict[str, int] = {}
         self.outcomes: dict[str, int] = {}
         self.garbled = False
+        self.unfolded = 0
         self.liars: dict[str, None] = {}
         self.lives: dict[str, Life] = {}
         for name in names:

@@ -124,8 +124,7 @@ class Host:
             for notice in store.notices:
                 self.note(notice)
             self.watch.started(self.shell)
-            if self.shell is not None:
-                self.shell.begin()
+            self.shell.begin()
 
     def _keeper(self) -> Keeper:
         bounds = self.habits.bounds

@@ -8,6 +8,7 @@ from random import Random
 
 from msgspec import Struct
 
+from crdt import KEPT_REQUESTS
 from samebox.image import Image, MemoryImage
 from samebox.limits import Limits
 from samebox.write_back import Bounds
@@ -116,6 +117,7 @@ def _habits(world: World, limits: Limits | None) -> Habits:
         pack_bytes_max=world.random.choice((5_000, 20_000, 64 << 20)),
         waiting_max=world.random.choice((2, 10, 1 << 16)),
         window_records=world.random.choice((1, 5, 1 << 14)),
+        kept_requests=world.random.choice((60, KEPT_REQUESTS)),
     )
     return Habits(
         limits=limits or drawn,

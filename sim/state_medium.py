@@ -61,13 +61,10 @@ class Medium:
         return True
 
     def spoil(self, draw: Draw) -> None:
-        """One row, or some, come back with a bit that is another."""
+        """Some rows come back with a bit that is another."""
         rows = dict(self.commits[-1])
-        keys = [key for key, value in rows.items() if value]
-        few = [keys[draw(len(keys))]] if keys and draw(2) else keys[:: 1 + draw(8)]
-        for key in few:
-            value = rows[key]
-            if value:
+        for key, value in self.commits[-1].items():
+            if value and not draw(4):
                 changed = bytearray(value)
                 changed[draw(len(value))] ^= 1 << draw(8)
                 rows[key] = bytes(changed)

@@ -8,6 +8,7 @@ the whole when the world has come to rest.
     O7  what waits is bounded
     O8  what happens to one node costs the others nothing
     3, 4, …   the promise of that number
+    R9  nothing is forgotten that an operation needs, unless a member lost what it held
     R10 a repeated request has one effect
 """
 
@@ -17,8 +18,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from comm import WAITING_MAX
-from crdt import Dot, Operation, State, StateLost
+from crdt import Dot, Operation, StateLost
 from samebox.events import AppendFailed, Event, Ready, Synced
+from samebox.forgetting import ForgotTooMuch
 from sim.book import Life
 from sim.caller_checks import CallerChecks
 from sim.disk_checks import DiskChecks
@@ -45,6 +47,8 @@ class Watch(DiskChecks, LinkChecks, CallerChecks):
         self._check_state(shell)
 
     def stopped(self, host: Host, reason: str) -> None:
+        if reason.startswith(ForgotTooMuch.__name__):
+            return  # looked at in `step`
         if host.name not in self.troubled and not reason.startswith(ASKED):
             raise self.broken("O6", host.name, f"stopped: {reason}")
 
@@ -57,6 +61,12 @@ class Watch(DiskChecks, LinkChecks, CallerChecks):
         life = self.lives[shell.name]
         try:
             ready = shell.replica.step(events)
+        except ForgotTooMuch as error:
+            if not self.suspect:
+                text = f"what was forgotten is needed, and no member went back: {error}"
+                raise self.broken("R9", shell.name, text) from error
+            self.unfolded += 1
+            raise
         except StateLost as error:
             if shell.name not in self.troubled:
                 text = f"a state that nothing happened to is lost: {error}"
@@ -114,23 +124,22 @@ class Watch(DiskChecks, LinkChecks, CallerChecks):
             self._check_repetition(shell, operation)
 
     def _check_repetition(self, shell: Shell, operation: Operation) -> None:
-        """Whoever has seen an operation of a request makes none for it again."""
+        """Whoever has seen an operation of a request makes none for it again, but for one that is
+        so old that it may be forgotten."""
         if operation.issue is None:
             return
         client, number, part, _ = operation.issue
         made = self.made_for.setdefault((client, number, part), [])
+        kept = shell.host.habits.limits.kept_requests
         for dot in made:
-            if operation.saw(dot):
+            if operation.saw(dot) and _behind(operation, self.operations[dot]) <= kept:
                 text = f"{operation.dot} was made for the same request as {dot}, which it saw"
                 raise self.broken("R10", shell.name, text)
         made.append(operation.dot)
 
     def _check_state(self, shell: Shell) -> None:
         replica = shell.replica
-        clock = shell.look(State.clock)
-        if clock is None:
-            return
-        if clock != replica.clock:
+        if replica.state.clock() != replica.clock:
             raise self.broken("4", shell.name, "the state is not at the clock")
         durable = self.durable[shell.name]
         ahead = [actor for actor, seq in replica.clock.items() if seq > durable.get(actor, 0)]
@@ -149,3 +158,8 @@ class Watch(DiskChecks, LinkChecks, CallerChecks):
             raise self.broken("O7", shell.name, f"{len(shell.incoming)} events wait for a step")
         if shell.replica.history.waiting > WAITING_MAX:
             raise self.broken("9", shell.name, "too many operations wait for others")
+
+
+def _behind(later: Operation, earlier: Operation) -> int:
+    """How many operations more the later one has seen."""
+    return sum(later.context().values()) - sum(earlier.context().values())

@@ -26,6 +26,7 @@ from samebox.held import Held
 from samebox.image import Image
 from samebox.keeping import Kept
 from samebox.making import Place
+from samebox.recovery import outdate
 from samebox.store import Store, Surroundings, open_store
 from samebox.write_back import Bounds
 from sim.machine import Machine
@@ -279,3 +280,15 @@ def test_a_state_that_fails_inside_a_step_keeps_no_node_from_ending(
             ask(store, Expunge(INBOX, None))
         store.close()
     assert seen(node.start()) == before
+
+
+def test_rows_that_have_forgotten_too_much_are_made_again() -> None:
+    node = Node()
+    store = node.start()
+    fill(store, 50)
+    before = seen(store)
+    outdate(store.replica.state.rows, "an operation needs what is forgotten")
+    store.close()
+    assert seen(node.start()) == before
+    (line,) = node.told
+    assert line.endswith("an operation needs what is forgotten")

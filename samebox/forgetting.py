@@ -1,0 +1,74 @@
+"""How a shard forgets what is stable: when, how much at a time, and what it does where an operation
+arrives that needs what is forgotten."""
+
+from __future__ import annotations
+
+from crdt import Actor, Clock, Operation, Rows, State, StateLost
+from samebox.peers import Peers
+from samebox.recovery import outdate
+from samebox.stability import Stability
+
+THINGS_PER_TICK = 500
+"""Looked at while nothing else is done: some milliseconds, and 2,000 in a second."""
+THINGS_PER_BATCH = 16
+THINGS_PER_OPERATION = 2
+"""Looked at with a batch of so many operations: an operation leaves one or two things behind, so
+what is stable never grows; and a batch lasts longer by a fifth."""
+
+
+class Forgetting:
+    """`kept_requests`: see crdt.folding."""
+
+    def __init__(self, state: State, kept_requests: int) -> None:
+        self.stability = Stability()
+        self._state = state
+        self._kept_requests = kept_requests
+
+    def go_on(self, durable: Clock, peers: Peers, *, is_idle: bool) -> None:
+        """From time to time; `durable` is what is synced here. While a batch is under way its
+        transaction is open, and nothing is forgotten."""
+        self.stability.look(durable, peers.holdings, peers.strangers)
+        if is_idle:
+            self._state.rows.begin()
+            self._fold(THINGS_PER_TICK)
+            self._state.rows.commit()
+
+    def with_batch(self, operations: int) -> None:
+        """In the transaction of a batch that is synced."""
+        self._fold(THINGS_PER_BATCH + THINGS_PER_OPERATION * operations)
+
+    def _fold(self, things: int) -> None:
+        stable = self.stability.clock
+        if stable:
+            self._state.fold(stable, things, kept_requests=self._kept_requests)
+
+
+class Lacking(Exception):
+    """An operation arrived whose context lacks what is stable here, and was forgotten for that."""
+
+    def __init__(self, operation: Operation, folded: Clock) -> None:
+        dot = operation.dot
+        super().__init__(
+            f"{dot} was made without {_first_lacking(operation, folded)}, which every member had "
+            "said it holds, and something was forgotten for that; the member that made it was "
+            "restored from a backup, or is new. The state is made again from the log"
+        )
+
+
+def _first_lacking(operation: Operation, folded: Clock) -> str:
+    context = operation.context()
+    found: list[tuple[Actor, int]] = [
+        (actor, seq) for actor, seq in folded.items() if context.get(actor, 0) < seq
+    ]
+    actor, seq = found[0]
+    return f"{actor.hex()[:8]}:{seq}"
+
+
+class ForgotTooMuch(StateLost):
+    """The state can be had again from the log, which forgets nothing."""
+
+
+def unfold(rows: Rows, lacking: Lacking) -> ForgotTooMuch:
+    """Have the next start make the state again."""
+    outdate(rows, str(lacking))
+    return ForgotTooMuch(str(lacking))

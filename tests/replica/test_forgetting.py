@@ -1,0 +1,123 @@
+"""Nodes forget what is stable, together, and a node that needs what it forgot has it again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from hashlib import sha256
+
+import pytest
+
+from crdt import Address, Append, Blob, Create, Dot, Expunge
+from samebox.events import LinkDown, LinkUp, Tick
+from samebox.forgetting import ForgotTooMuch
+from sim import SimCluster
+from storage import MemoryDisk
+
+BOX, INBOX = Address("alice"), Address("alice", "INBOX")
+HELLO = Blob(sha256(b"hello").digest(), 5)
+
+
+def with_expunged(names: Sequence[str]) -> SimCluster:
+    """A message was appended, read everywhere, and expunged; the expunge is at its node alone."""
+    cluster = SimCluster(names)
+    done(cluster, "a", Create(BOX))
+    done(cluster, "a", Append(INBOX, HELLO))
+    cluster.heal()
+    for name in names[1:]:
+        cluster.cut("a", name)
+    done(cluster, "a", Expunge(INBOX, entries=entries(cluster)))
+    return cluster
+
+
+def done(cluster: SimCluster, name: str, request: Create | Append | Expunge) -> None:
+    cluster.ask(name, request)
+    while cluster.nodes[name].batch is not None:
+        cluster.sync(name)
+
+
+def entries(cluster: SimCluster) -> tuple[Dot, ...]:
+    state = cluster.nodes["a"].replica.state
+    view = state.find(INBOX)
+    assert view is not None
+    return tuple(entry.id for entry in state.entries(view.ids))
+
+
+def remembers(cluster: SimCluster, name: str) -> bool:
+    return cluster.nodes[name].replica.state.uses(HELLO.hash)
+
+
+def test_what_is_expunged_is_forgotten_when_all_members_hold_it() -> None:
+    cluster = with_expunged(["a", "b", "c"])
+    cluster.tick("a")
+    assert all(remembers(cluster, name) for name in "abc")
+    cluster.heal()
+    assert not any(remembers(cluster, name) for name in "abc")
+    cluster.check_agreement()
+
+
+def test_a_silent_member_holds_it_back_however_often_the_clock_ticks() -> None:
+    cluster = with_expunged(["a", "b", "c"])
+    cluster.connect("a", "b")
+    for _ in range(50):
+        while cluster.carry("a", "b") or cluster.carry("b", "a"):
+            cluster.sync("b")
+        cluster.tick("a")
+        cluster.tick("b")
+    assert cluster.nodes["b"].replica.clock == cluster.nodes["a"].replica.clock
+    assert remembers(cluster, "a") and remembers(cluster, "b")
+
+
+def test_a_member_with_another_list_holds_it_back() -> None:
+    cluster = with_expunged(["a", "b"])
+    cluster.heal()
+    done(cluster, "a", Append(INBOX, HELLO))
+    done(cluster, "a", Expunge(INBOX, entries=entries(cluster)))
+    node = cluster.nodes["a"]
+    node.tell(LinkDown(1), LinkUp(77, "b", dict(node.replica.clock), same_members=False))
+    node.tell(Tick(), Tick())
+    assert remembers(cluster, "a")
+    node.tell(LinkUp(78, "b", dict(node.replica.clock)))
+    node.tell(Tick(), Tick())
+    assert not remembers(cluster, "a")
+
+
+def test_a_start_forgets_nothing_before_it_has_heard_of_all_members_again() -> None:
+    cluster = with_expunged(["a", "b"])
+    cluster.kill("a")
+    cluster.tick("a")
+    assert remembers(cluster, "a")
+    cluster.heal()
+    assert not remembers(cluster, "a")
+
+
+def test_an_operation_that_needs_what_is_forgotten_has_the_state_made_again() -> None:
+    cluster = with_expunged(["a", "b"])
+    cluster.heal()
+    a, b = cluster.nodes["a"], cluster.nodes["b"]
+    assert a.replica.state.folded
+    cluster.cut("a", "b")
+    b.disk = MemoryDisk()
+    b.start()
+    b.sync()
+    done(cluster, "b", Create(Address("bob")))
+    with pytest.raises(ForgotTooMuch, match="restored from a backup, or is new"):
+        cluster.heal()
+    cluster.kill("a")
+    assert not a.replica.state.folded
+    cluster.heal()
+    cluster.check_agreement()
+    assert a.replica.state.find(Address("bob")) is not None
+    assert not remembers(cluster, "a") and not remembers(cluster, "b")
+
+
+def test_the_birth_of_a_new_member_needs_nothing() -> None:
+    cluster = with_expunged(["a", "b"])
+    cluster.heal()
+    cluster.cut("a", "b")
+    b = cluster.nodes["b"]
+    b.disk = MemoryDisk()
+    b.start()
+    b.sync()
+    cluster.heal()
+    cluster.check_agreement()
+    assert cluster.nodes["a"].replica.state.folded
