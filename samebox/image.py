@@ -16,6 +16,17 @@ Change: TypeAlias = tuple[bytes, bytes | None]
 """A key and its new value; None where the row goes."""
 
 
+class Frozen(Protocol):
+    """The rows of an image as they were at one commit, whatever is written meanwhile; for one
+    thread at a time. Whatever fails raises StateLost."""
+
+    def page(
+        self, start: bytes, stop: bytes, count: int, *, reverse: bool = False
+    ) -> list[tuple[bytes, bytes]]: ...
+
+    def close(self) -> None: ...
+
+
 class Image(Protocol):
     """Rows as they were at some commit. Whatever fails raises StateLost."""
 
@@ -39,6 +50,10 @@ class Image(Protocol):
 
     def wait(self) -> None:
         """Until nothing is being written."""
+        ...
+
+    def frozen(self) -> Frozen:
+        """What is written by now. May be called by any thread."""
         ...
 
     def close(self) -> None: ...
@@ -84,6 +99,11 @@ class MemoryImage:
 
     def wait(self) -> None:
         pass
+
+    def frozen(self) -> Frozen:
+        view = MemoryImage()
+        view._rows = self._rows.copy()
+        return view
 
     def close(self) -> None:
         pass

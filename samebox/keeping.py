@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from crdt import Rows
-from samebox.image import Images
+from samebox.image import Frozen, Images
 from samebox.write_back import Bounds, WriteBackRows
 
 
@@ -39,6 +39,10 @@ class Keeper(Protocol):
         """Begin to write what is committed; called from time to time."""
         ...
 
+    def frozen(self) -> Frozen | None:
+        """What is written by now, for a reader in any thread; None where nothing is kept."""
+        ...
+
     def close(self, *, is_whole: bool) -> None:
         """Write all that is committed, where the rows `is_whole`. Behind a StateLost in the middle
         of a transaction nothing more is written."""
@@ -67,6 +71,9 @@ class Unkept:
 
     def write_soon(self) -> None:
         pass
+
+    def frozen(self) -> Frozen | None:
+        return None
 
     def close(self, *, is_whole: bool) -> None:
         pass
@@ -100,6 +107,9 @@ class Kept:
 
     def write_soon(self) -> None:
         self._opened().write_soon()
+
+    def frozen(self) -> Frozen | None:
+        return self._opened().frozen()
 
     def close(self, *, is_whole: bool) -> None:
         rows, self._rows = self._rows, None

@@ -7,14 +7,30 @@ from dataclasses import replace
 
 from msgspec import Struct
 
-from crdt import Actor, Blob, Dot, Operation, State, StateLost
+from crdt import Actor, Blob, Dot, Operation, Rows, State, StateLost
 from samebox.events import Notice
 from samebox.history import History
 from samebox.keeping import Keeper
 from samebox.limits import Limits
 from samebox.making import blob_of
 from samebox.recovery import Progress, apart, begin_rows, foreign, rebuild
-from storage import Disk, DiskWriteFailed, Log, LogDamaged, Recovery, together
+from samebox.snapshotting import load, unfit
+from storage import (
+    Damaged,
+    Disk,
+    DiskReadFailed,
+    DiskWriteFailed,
+    FoundSnapshots,
+    Log,
+    LogDamaged,
+    Recovery,
+    Snapshot,
+    blocks_of,
+    check_snapshot,
+    find_snapshots,
+    set_snapshot_aside,
+    together,
+)
 
 UNSURE_MAX = 50_000
 """Blobs of replayed operations that are remembered: some megabytes. Beyond that, to ask for every
@@ -36,7 +52,8 @@ class Surroundings(Struct, frozen=True):
 class Recovered(Struct, frozen=True):
     """`kept_clock` is that of the rows that were kept, if they were of this store, whether or not
     they could be gone on from. `unsure` are the blobs that the replayed operations name: whether
-    they are held is not in the rows; None where that has to be asked for all."""
+    they are held is not in the rows; None where that has to be asked for all. `snapshots` are those
+    that are there."""
 
     log: Log
     recovery: Recovery
@@ -44,6 +61,7 @@ class Recovered(Struct, frozen=True):
     state: State
     kept_clock: Mapping[Actor, int]
     unsure: list[tuple[Blob, Dot]] | None
+    snapshots: FoundSnapshots
 
 
 class Recovering:
@@ -59,11 +77,15 @@ class Recovering:
         self._store = store
         self._kept_clock: dict[Actor, int] = {}
         self._unsure: list[tuple[Blob, Dot]] | None = []
+        self._snapshots = FoundSnapshots(snapshots=[], last_number=0, problems=[])
 
     def run(self) -> Recovered:
         """A replay that meets damage marks one segment, and the log opened again knows of it. So it
         is opened at most once for every segment, and once for the tail. Raises StorageError."""
         found: list[Recovery] = []
+        self._snapshots = find_snapshots(self._disk, cluster=self._cluster, shard=self._shard)
+        for problem in self._snapshots.problems:
+            self._around.tell(Notice(problem, alarm=True))
         while True:
             log, recovery = Log.open(
                 self._disk,
@@ -82,8 +104,15 @@ class Recovering:
                 found[-1] = replace(recovery, problems=(*recovery.problems, error.found))
                 log.close()
             else:
-                recovery = together(found)
-                return Recovered(log, recovery, history, state, self._kept_clock, self._unsure)
+                return Recovered(
+                    log,
+                    together(found),
+                    history,
+                    state,
+                    self._kept_clock,
+                    self._unsure,
+                    self._snapshots,
+                )
 
     def brought_up(self, log: Log) -> tuple[History, State]:
         """History and state as the log tells them, with as much of the kept rows as it proves.
@@ -100,15 +129,42 @@ class Recovering:
             raise DiskWriteFailed(f"no state can be made: {error}") from error
 
     def anew(self, log: Log, why: str) -> tuple[History, State]:
-        """All of it from the log. Raises LogDamaged, StateLost."""
+        """From the newest snapshot that fits, and the log. Raises LogDamaged, StateLost."""
         total = sum(log.clock().values())
         if total:
             text = f"the state is made from the {total:,} operations of the log: {why}"
             self._around.tell(Notice(text))
-        rows = self._around.keeper.renew()
+        for snapshot in list(self._snapshots.snapshots):
+            rows = self._loaded(snapshot, log)
+            if rows is not None:
+                break
+        else:
+            rows = self._around.keeper.renew()
         begin_rows(rows, self._store)
         state = State(rows)
         return self._replayed(log, self._history(state), state)
+
+    def _loaded(self, snapshot: Snapshot, log: Log) -> Rows | None:
+        """New rows with what a snapshot holds; None where it is of no use. It is read whole before
+        anything of it is taken."""
+        name = snapshot.name.text
+        why = unfit(snapshot, log.clock(), log.chain_at)
+        if why is not None:
+            self._around.tell(Notice(f"{name} is not used: {why}"))
+            return None
+        try:
+            for _ in check_snapshot(self._disk, snapshot):
+                pass
+            rows, keeper = self._around.keeper.renew(), self._around.keeper
+            load(rows, blocks_of(self._disk, snapshot), committed=keeper.wait)
+        except (Damaged, DiskReadFailed) as error:
+            set_snapshot_aside(self._disk, snapshot)
+            self._snapshots.snapshots.remove(snapshot)
+            self._around.tell(Notice(f"{name} is set aside: {error}", alarm=True))
+            return None
+        self._around.tell(Notice(f"{name} has {sum(snapshot.clock.values()):,} of them"))
+        self._unsure = None
+        return rows
 
     def _gone_on(self, log: Log) -> tuple[History, State]:
         rows = self._around.keeper.open()

@@ -23,6 +23,7 @@ from samebox.starting import Surroundings as Surroundings
 from storage import (
     Continue,
     Disk,
+    FoundSnapshots,
     Identity,
     Log,
     LogSize,
@@ -73,6 +74,7 @@ class Store(Struct):
     birth: Reborn | None
     notices: list[Notice]
     surroundings: Surroundings
+    snapshots: FoundSnapshots
     life: bytes = b""
 
     def __post_init__(self) -> None:
@@ -174,9 +176,8 @@ def open_store(
         birth = Reborn(identity.actor, key, around.now_ms(), born_for or "first start")
     alarms = (*recovery.problems, *packs_recovery.problems)
     notices = [Notice(problem, alarm=True) for problem in alarms]
-    return Store(
-        cluster, place, key, identity, disks, log, packs, held, replica, birth, notices, around
-    )
+    opened = (cluster, place, key, identity, disks, log, packs, held, replica, birth)
+    return Store(*opened, notices, around, start.snapshots)
 
 
 def _unsure(start: Recovered, packs: PacksRecovery) -> Iterable[tuple[Blob, Dot]]:

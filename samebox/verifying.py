@@ -24,8 +24,10 @@ from storage import (
     Portion,
     check_running_log,
     check_running_packs,
+    check_snapshots,
     check_stopped_log,
     check_stopped_packs,
+    set_snapshots_aside,
 )
 
 DAMAGES_MAX = 10_000
@@ -55,13 +57,14 @@ class Findings(Struct):
 def check_running(store: Store) -> Iterator[Portion]:
     """To be driven by the thread that drives the store."""
     log = check_running_log(store.log, cluster=store.cluster, shard=store.place.shard)
-    return chain(log, check_running_packs(store.packs))
+    return chain(log, check_snapshots(store.disks.log), check_running_packs(store.packs))
 
 
 def check_stopped(log: Disk, packs: Disk, *, cluster: str, shard: str) -> Iterator[Portion]:
     """Raises StorageError: another node's data, a later version's, a disk that does not work."""
     return chain(
         check_stopped_log(log, cluster=cluster, shard=shard),
+        check_snapshots(log),
         check_stopped_packs(packs, cluster=cluster, shard=shard),
     )
 
@@ -87,6 +90,7 @@ def set_aside(store: Store, damages: Sequence[Damage]) -> None:
             with suppress(BlobDamaged, BlobMissing, DiskReadFailed):
                 store.packs.get(damage.blob)
     files = {d.file: d.what for d in damages if d.blob is None and not d.is_spare and d.file}
+    set_snapshots_aside(store.disks.log, list(files))
     segments = {segment.name.text for segment in store.log.segments()}
     broken = [file for file in files if file in segments]
     if broken:

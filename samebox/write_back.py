@@ -21,7 +21,7 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from samebox.image import Change, Image
+from samebox.image import Change, Frozen, Image
 from samebox.unwritten import UNKNOWN, Layer, Table, Unknown, unsealed
 
 NAMES = b"\0"
@@ -174,6 +174,10 @@ class WriteBackRows:
         """Return when the next transaction may begin. Raises StateLost."""
         while self.is_full:
             self._image.wait()
+
+    def frozen(self) -> Frozen:
+        """What is written by now; may be called by any thread."""
+        return self._image.frozen()
 
     def close(self) -> None:
         self._image.close()

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from typing import TypeAlias
 
 from crdt import StateLost
-from samebox.image import Change, Image
+from samebox.image import Change, Frozen, Image, MemoryImage
 from sim.pages import Draw
 
 KEPT = 6
@@ -134,6 +134,11 @@ class KeptImage:
 
     def wait(self) -> None:
         self._written()
+
+    def frozen(self) -> Frozen:
+        view = MemoryImage()
+        view.write(self._rows.items())
+        return view
 
     def close(self) -> None:
         self.end(is_written=True)

@@ -58,4 +58,15 @@ from storage.reading import HeadBefore as HeadBefore
 from storage.reading import SegmentReplay as SegmentReplay
 from storage.recovery import Recovery as Recovery
 from storage.recovery import together as together
+from storage.snapshot import FoundSnapshots as FoundSnapshots
+from storage.snapshot import Snapshot as Snapshot
+from storage.snapshot import SnapshotWriter as SnapshotWriter
+from storage.snapshot import blocks_of as blocks_of
+from storage.snapshot import check_snapshot as check_snapshot
+from storage.snapshot import find_snapshots as find_snapshots
+from storage.snapshot import new_snapshot as new_snapshot
+from storage.snapshot import remove_snapshots as remove_snapshots
+from storage.snapshot import set_snapshot_aside as set_snapshot_aside
+from storage.snapshot_check import check_snapshots as check_snapshots
+from storage.snapshot_check import set_snapshots_aside as set_snapshots_aside
 from storage.verdict import Cut as Cut

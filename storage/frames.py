@@ -40,6 +40,9 @@ INDEX: Final = 4
 OFFSETS: Final = 5
 BLOB: Final = 6
 TOOK: Final = 7
+BEGINNING: Final = 8
+BLOCK: Final = 9
+END: Final = 10
 
 MARKER: Final = b"\xd7sb"
 FRAME_BYTES: Final = 12

@@ -1,4 +1,4 @@
-"""The header with which every segment and every pack begins.
+"""The header with which every segment, every pack and every snapshot begins.
 
 +0   8    magic: which kind of file this is
 +8   u16  format version
@@ -32,6 +32,7 @@ from storage.errors import Damaged, NotOurs, TooNew
 FORMAT_VERSION: Final = 1
 LOG_MAGIC: Final = b"sbx-log\n"
 PACK_MAGIC: Final = b"sbx-pck\n"
+SNAPSHOT_MAGIC: Final = b"sbx-snp\n"
 ID_BYTES: Final = 16
 NO_ID: Final = bytes(ID_BYTES)
 NAME_BYTES_MAX: Final = 255

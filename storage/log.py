@@ -208,6 +208,10 @@ class Log:
             last_batch=self._last_batch,
         )
 
+    def bytes_beyond(self, clock: Mapping[bytes, int]) -> int:
+        """Of the segments with records that `clock` does not cover. Reads their indexes."""
+        return sum(map(self._bytes_of, self._reader.beyond(clock)))
+
     def segments(self) -> list[Segment]:
         """What the log consists of now, in its order."""
         return self._reader.all_segments()

@@ -90,6 +90,9 @@ class Reader:
             base = self._base_tips(segment) or {}
             yield SegmentReplay(base, self._records(segment))
 
+    def beyond(self, clock: Mapping[bytes, int]) -> list[Segment]:
+        return [segment for segment in self.all_segments() if not self._within(segment, clock)]
+
     def head_before(self, actor: bytes, seq: int) -> HeadBefore:
         span = self._coverage.find(actor, seq)
         if span is None:

@@ -27,6 +27,7 @@ from samebox.io.disk_thread import DiskThread
 from samebox.io.links import Links
 from samebox.io.renewal import Renewal
 from samebox.io.shard import Shard
+from samebox.io.snapshotting import keep_snapshots
 from samebox.io.store import Store, identity_owner, open_store
 from samebox.making import Place
 from storage import StorageError
@@ -209,6 +210,7 @@ async def _start(
     for shard in shards.values():
         nursery.start_soon(shard.run)
         nursery.start_soon(keep_compact, shard)
+        nursery.start_soon(keep_snapshots, shard)
         nursery.start_soon(links[shard.name].look_here)
         for peer in shard.members:
             if peer != name:

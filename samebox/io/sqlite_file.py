@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 
 from crdt import StateLost
-from samebox.image import Change
+from samebox.image import Change, Frozen
 
 CHUNK_ROWS = 500
 """In one statement, 1 or 2 ms: each statement gives Python's lock away, and to get it back may take
@@ -96,6 +96,17 @@ class SqliteFile:
 
     def wait(self) -> None:
         pass
+
+    def frozen(self) -> Frozen:
+        """A connection of its own, in a transaction that reads: SQLite keeps what it sees."""
+        view = SqliteFile(self._path)
+        try:
+            view._connection.execute("BEGIN")
+            view._connection.execute("SELECT 1 FROM rows LIMIT 1").fetchall()
+        except sqlite3.Error as error:
+            view.close()
+            raise self._lost(error) from error
+        return view
 
     def close(self) -> None:
         self._connection.close()

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from crdt import StateLost
-from samebox.image import Change
+from samebox.image import Change, Frozen
 from samebox.io.sqlite_file import DiskIsFull, SqliteFile
 
 FULL_AGAIN_S = 1.0
@@ -49,6 +49,9 @@ class SqliteImage:
 
     def wait(self) -> None:
         self._idle.wait()
+
+    def frozen(self) -> Frozen:
+        return self._reader.frozen()
 
     def close(self) -> None:
         """What was given to `write` is written, unless the disk is full."""

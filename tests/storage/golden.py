@@ -21,7 +21,9 @@ from storage import (
     LogLimits,
     MemoryDisk,
     Packs,
+    Tip,
     Work,
+    new_snapshot,
     save_identity,
 )
 from tests.storage.phrases import ANN, BOB, CLUSTER, SHARD, heads_after, numbered
@@ -39,6 +41,7 @@ IDENTITY = Identity(
     actor=ANN,
     starts=3,
 )
+TIPS = {ANN: Tip(7, bytes(32), b"head of ann"), BOB: Tip(2, bytes(range(32)), None)}
 LIMITS = LogLimits(segment_bytes=5000)
 
 
@@ -50,6 +53,7 @@ def made() -> dict[str, MemoryDisk]:
         "damaged": damaged(),
         "packs": packs(),
         "compacted": compacted(),
+        "snapshot": snapshot(),
     }
 
 
@@ -124,6 +128,23 @@ def compacted() -> MemoryDisk:
             case Work(work):
                 work()
     disk.files = {**before, **disk.files}
+    return disk
+
+
+def snapshot() -> MemoryDisk:
+    disk = MemoryDisk()
+    writer = new_snapshot(
+        disk,
+        TIPS,
+        version=1,
+        number=4,
+        id=bytes(range(16)),
+        cluster=CLUSTER,
+        shard=SHARD,
+    )
+    for blob in BLOBS:
+        writer.add(blob)
+    writer.finish()
     return disk
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from storage import MemoryDisk, Missing, Packs, load_identity
-from tests.storage.golden import BATCHES, BLOBS, IDENTITY, made
+from storage import MemoryDisk, Missing, Packs, blocks_of, find_snapshots, load_identity
+from tests.storage.golden import BATCHES, BLOBS, IDENTITY, TIPS, made
 from tests.storage.phrases import (
     ANN,
     BOB,
@@ -75,6 +75,13 @@ def test_packs_of_version_1_that_a_compaction_made_load() -> None:
     packs, recovery = Packs.open(disk, cluster=CLUSTER, shard=SHARD, entropy=entropy)
     assert [packs.has(sha256(blob).digest()) for blob in BLOBS] == [True, False, True]
     assert (len(disk.names()), recovery.problems) == (2, ())
+
+
+def test_a_snapshot_of_version_1_loads() -> None:
+    disk = golden("snapshot")
+    (found,) = find_snapshots(disk, cluster=CLUSTER, shard=SHARD).snapshots
+    assert (found.version, found.tips) == (1, TIPS)
+    assert list(blocks_of(disk, found)) == BLOBS
 
 
 @pytest.mark.parametrize("situation", made())

@@ -1,0 +1,184 @@
+"""A snapshot of the state: all its rows as they were at one commit, in blocks of a snapshot file.
+
+A block is a MessagePack array: the name of a table, then keys and values in turn. Rows that tell of
+one data directory alone stay out. The rows are read from a view of the image that nothing changes,
+so the loop of the shard knows nothing of it; what the snapshot stands for are the heads among them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+
+import msgspec
+from msgspec import Struct
+
+from crdt import Actor, Head, Rows, StateLost
+from samebox.compacting import OnDisk
+from samebox.history_rows import HEADS
+from samebox.image import Frozen
+from samebox.missing import MISSING
+from samebox.recovery import COMMIT_EVERY, ORIGIN, ROWS_VERSION
+from samebox.unwritten import unsealed
+from samebox.write_back import NAMES
+from storage import Damaged, Disk, Snapshot, SnapshotWriter, Tip, new_snapshot, remove_snapshots
+
+LOCAL = (ORIGIN, MISSING)
+PAGE_ROWS = 500
+"""Read, encoded, written and synced at a time: some milliseconds. A value may be long."""
+DUE_BYTES = 64 << 20
+"""Of the log: what a start without a state reads in some seconds."""
+ID_BYTES = 16
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(tuple[str, list[bytes]]).decode
+
+
+class Taken(Struct, frozen=True):
+    """A snapshot that was made."""
+
+    number: int
+    bytes: int
+
+
+def is_due(log_bytes: int, snapshot_bytes: int) -> bool:
+    """Whether so many bytes of log behind the last snapshot are worth another one of that length:
+    so snapshots write no more than the log does."""
+    return log_bytes >= max(DUE_BYTES, snapshot_bytes)
+
+
+class Snapshotting:
+    """One snapshot in the making: `steps`; when they ended early, `abandon` in the disk thread."""
+
+    def __init__(self, disk: Disk, frozen: Callable[[], Frozen | None]) -> None:
+        self._disk = disk
+        self._freeze = frozen
+        self._frozen: Frozen | None = None
+        self._writer: SnapshotWriter | None = None
+
+    def steps(
+        self, *, number: int, id: bytes, cluster: str, shard: str
+    ) -> Generator[OnDisk, object, Taken]:
+        """Raises what the steps raise: `DiskFull` and `DiskReadOnly` with nothing changed, and
+        StateLost."""
+
+        def begin() -> list[tuple[bytes, str]]:
+            self._frozen = self._freeze()
+            if self._frozen is None:
+                raise StateLost("no rows of the state are kept from which one could be made")
+            tables = tables_of(self._frozen)
+            tips = tips_of(self._frozen, tables)
+            self._writer = new_snapshot(
+                self._disk,
+                tips,
+                version=ROWS_VERSION,
+                number=number,
+                id=id,
+                cluster=cluster,
+                shard=shard,
+            )
+            return tables
+
+        tables = yield OnDisk(begin)
+        assert isinstance(tables, list)
+        for table, name in tables:
+            after: object = b""
+            while isinstance(after, bytes) and name not in LOCAL:
+                after = yield OnDisk(self._adding(table, name, after))
+        taken = yield OnDisk(lambda: self._finish(number))
+        assert isinstance(taken, Taken)
+        return taken
+
+    def abandon(self) -> None:
+        """Nothing is left of it. Raises `DiskError`."""
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            writer.abandon()
+        frozen, self._frozen = self._frozen, None
+        if frozen is not None:
+            frozen.close()
+
+    def _adding(self, table: bytes, name: str, after: bytes) -> Callable[[], bytes | None]:
+        """Writes a page of a table; where the next one begins, or None behind the last."""
+
+        def add() -> bytes | None:
+            assert self._frozen is not None and self._writer is not None
+            stop = bytes((table[0] + 1,))
+            page = self._frozen.page(table + after, stop, PAGE_ROWS)
+            if page:
+                rows: list[bytes] = []
+                for key, value in page:
+                    rows += (key[1:], unsealed(key, value))
+                self._writer.add(_encode((name, rows)))
+            return page[-1][0][1:] + b"\0" if len(page) == PAGE_ROWS else None
+
+        return add
+
+    def _finish(self, number: int) -> Taken:
+        assert self._writer is not None
+        name = self._writer.finish()
+        self._writer = None
+        size = self._disk.size(name.text)
+        remove_snapshots(self._disk, before=number)
+        return Taken(number, size)
+
+
+def tables_of(frozen: Frozen) -> list[tuple[bytes, str]]:
+    """Number, as it stands in front of keys, and name of every table."""
+    found = frozen.page(NAMES, b"\1", 256)
+    return [(unsealed(key, value), key[1:].decode()) for key, value in found]
+
+
+def tips_of(frozen: Frozen, tables: Iterable[tuple[bytes, str]]) -> dict[bytes, Tip]:
+    tips: dict[bytes, Tip] = {}
+    for table, name in tables:
+        after: bytes | None = b"" if name == HEADS else None
+        while after is not None:
+            page = frozen.page(table + after, bytes((table[0] + 1,)), PAGE_ROWS)
+            for key, value in page:
+                head = Head.decode(unsealed(key, value))
+                tips[head.actor] = Tip(head.seq, head.chain, head.encode())
+            after = page[-1][0][1:] + b"\0" if len(page) == PAGE_ROWS else None
+    return tips
+
+
+def load(rows: Rows, blocks: Iterable[bytes], *, committed: Callable[[], None]) -> None:
+    """Puts all rows of a snapshot into empty `rows`. Raises `Damaged` where a block is none."""
+    rows.begin()
+    count = 0
+    for table, pairs in map(_decoded, blocks):
+        for key, value in _pairs(pairs):
+            rows.put(table, key, value)
+            count += 1
+        if count >= COMMIT_EVERY:
+            rows.commit()
+            committed()
+            rows.begin()
+            count = 0
+    rows.commit()
+
+
+def unfit(snapshot: Snapshot, clock: Mapping[Actor, int], chain_at: ChainAt) -> str | None:
+    """Why a log of this clock does not go on from the snapshot; None where it does."""
+    if snapshot.version != ROWS_VERSION:
+        return f"it was made by another version (rows {snapshot.version}, here {ROWS_VERSION})"
+    for actor, tip in snapshot.tips.items():
+        name = f"{actor.hex()[:8]}:{tip.seq}"
+        if tip.seq > clock.get(actor, 0):
+            return f"it goes up to {name}, the log without a hole up to {clock.get(actor, 0)}"
+        if chain_at(actor, tip.seq) != tip.chain:
+            return f"it holds another history up to {name} than the log"
+    return None
+
+
+ChainAt = Callable[[Actor, int], bytes | None]
+
+
+def _decoded(block: bytes) -> tuple[str, list[bytes]]:
+    try:
+        return _decode(block)
+    except msgspec.MsgspecError as error:
+        raise Damaged(f"a block of a snapshot holds no rows: {error}") from error
+
+
+def _pairs(pairs: list[bytes]) -> Iterator[tuple[bytes, bytes]]:
+    return zip(pairs[::2], pairs[1::2], strict=True)
