@@ -3,6 +3,8 @@
 `SimCluster` runs the core of several nodes without time, disk or network, one chosen step after the
 other. `LocalCluster` starts nodes on this machine, with lines between them that can be cut;
 `SteadyWriter` writes at one of them and keeps account of what was confirmed.
+
+`find_violations` judges from outside what the sessions of a run were told and shown.
 """
 
 from __future__ import annotations
@@ -23,8 +25,15 @@ from samebox.io.local_cluster import free_ports as free_ports
 from samebox.io.local_cluster import local_node_list as local_node_list
 from samebox.io.local_cluster import until as until
 from samebox.io.steady_writer import SteadyWriter as SteadyWriter
+from sim import Appended as Appended
+from sim import Removed as Removed
+from sim import SessionStep as SessionStep
+from sim import Settled as Settled
+from sim import Shown as Shown
 from sim import SimCluster as SimCluster
 from sim import SimNode as SimNode
+from sim import Violation as Violation
+from sim import find_violations as find_violations
 
 if TYPE_CHECKING:
     from sim import Happening as Happening

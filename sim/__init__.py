@@ -9,6 +9,13 @@ from sim.disk import SimulatedDisk as SimulatedDisk
 from sim.disk import keep_all as keep_all
 from sim.disk import lose_all as lose_all
 from sim.pages import Draw as Draw
+from sim.sessions import Appended as Appended
+from sim.sessions import Removed as Removed
+from sim.sessions import SessionStep as SessionStep
+from sim.sessions import Settled as Settled
+from sim.sessions import Shown as Shown
+from sim.sessions import Violation as Violation
+from sim.sessions import find_violations as find_violations
 
 if TYPE_CHECKING:
     from sim.scripting import Happening as Happening
