@@ -15,6 +15,7 @@ from samebox.io.control_client import NodeGone as NodeGone
 from samebox.io.control_client import NodeRefused as NodeRefused
 from samebox.io.control_client import NotReachable as NotReachable
 from samebox.io.conversation import Conversation as Conversation
+from samebox.io.lines import Weather as Weather
 from samebox.io.local_cluster import Agreed as Agreed
 from samebox.io.local_cluster import ClusterFailed as ClusterFailed
 from samebox.io.local_cluster import LocalCluster as LocalCluster

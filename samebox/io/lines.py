@@ -2,7 +2,7 @@
 
 For trying out what happens when a network fails. A line is a listening port on loopback for each
 direction; while it is whole, what comes in is forwarded to the node at its end. Cutting ends its
-connections, and new ones are closed at once.
+connections, and new ones are closed at once. In bad weather they go on, slow, damaged or dumb.
 """
 
 from __future__ import annotations
@@ -14,9 +14,28 @@ from types import TracebackType
 from typing import Self
 
 import trio
+from msgspec import Struct
 
 LOOPBACK = "127.0.0.1"
 STOP_WAIT_S = 10.0
+
+
+class Weather(Struct, frozen=True):
+    """What a line does to the bytes that come through it, either way.
+
+    delay_s      each piece, so that several seconds' worth may be on the way
+    piece_bytes  at most so many at a time; with a delay, that is a slow line
+    flips_every  in every so-manieth piece, one bit is another one; 0 is none
+    is_dumb      what comes is taken and dropped, as by a peer whose machine is gone (half-open)
+    """
+
+    delay_s: float = 0.0
+    piece_bytes: int = 64 << 10
+    flips_every: int = 0
+    is_dumb: bool = False
+
+
+FAIR = Weather()
 
 
 class Line:
@@ -26,6 +45,8 @@ class Line:
         self.target = target
         self.port = 0
         self.is_cut = False
+        self.weather = FAIR
+        self._pieces = 0
         self._connections: set[trio.CancelScope] = set()
 
     def cut(self) -> None:
@@ -42,23 +63,34 @@ class Line:
             try:
                 target = await trio.open_tcp_stream(LOOPBACK, self.target)
                 async with target, trio.open_nursery() as both:
-                    both.start_soon(forward, dialed, target, both.cancel_scope)
-                    both.start_soon(forward, target, dialed, both.cancel_scope)
+                    both.start_soon(self._forward, dialed, target, both.cancel_scope)
+                    both.start_soon(self._forward, target, dialed, both.cancel_scope)
             except OSError:
                 pass  # nobody listens there: the dialer finds its connection closed
             finally:
                 self._connections.discard(scope)
 
+    async def _forward(
+        self, source: trio.SocketStream, target: trio.SocketStream, both: trio.CancelScope
+    ) -> None:
+        try:
+            while data := await source.receive_some(self.weather.piece_bytes):
+                if self.weather.delay_s:
+                    await trio.sleep(self.weather.delay_s)
+                if not self.weather.is_dumb:
+                    await target.send_all(self._through(data))
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            pass
+        both.cancel()
 
-async def forward(
-    source: trio.SocketStream, target: trio.SocketStream, both: trio.CancelScope
-) -> None:
-    try:
-        async for data in source:
-            await target.send_all(data)
-    except (trio.BrokenResourceError, trio.ClosedResourceError):
-        pass
-    both.cancel()
+    def _through(self, data: bytes | bytearray) -> bytes | bytearray:
+        self._pieces += 1
+        every = self.weather.flips_every
+        if not every or self._pieces % every:
+            return data
+        damaged = bytearray(data)
+        damaged[self._pieces % len(data)] ^= 1 << self._pieces % 8
+        return damaged
 
 
 class Lines:
@@ -106,6 +138,11 @@ class Lines:
     def heal(self, one: str, other: str) -> None:
         for pair in ((one, other), (other, one)):
             self._lines[pair].is_cut = False
+            self._lines[pair].weather = FAIR
+
+    def set_weather(self, one: str, other: str, weather: Weather) -> None:
+        """Of the connections that `one` opens to `other`, now and later; `heal` ends it."""
+        self._lines[one, other].weather = weather
 
     def _run(self) -> None:
         try:

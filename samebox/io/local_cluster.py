@@ -34,7 +34,7 @@ from crdt import Actor
 from samebox.errors import SameboxError
 from samebox.io.control_client import NotReachable
 from samebox.io.conversation import Conversation
-from samebox.io.lines import LOOPBACK, Lines
+from samebox.io.lines import LOOPBACK, Lines, Weather
 from samebox.status import ShardStatus
 
 CLUSTER = "local.example.org"
@@ -204,6 +204,11 @@ class LocalCluster:
         """The lines from `one` to the others; to all where none is named."""
         for other in others or self._peers(one):
             self.lines.cut(one, other)
+
+    def set_weather(self, one: str, other: str, weather: Weather) -> None:
+        """Delay, slow down or damage what goes between two nodes, either way, until `heal`."""
+        self.lines.set_weather(one, other, weather)
+        self.lines.set_weather(other, one, weather)
 
     def heal(self) -> None:
         for one in self.names:
