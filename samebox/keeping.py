@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from crdt import Rows
+from crdt import Rows, StateLost
 from samebox.image import Frozen, Images
 from samebox.write_back import Bounds, WriteBackRows
 
@@ -80,7 +80,8 @@ class Unkept:
 
 
 class Kept:
-    """Rows in an image."""
+    """Rows in an image. One that could not be read or written is taken away when it is closed: the
+    next start would go on from it, and end at the same place."""
 
     def __init__(self, images: Images, bounds: Bounds | None = None) -> None:
         self.wake: Callable[[], None] = lambda: None
@@ -90,7 +91,12 @@ class Kept:
 
     def open(self) -> Rows:
         assert self._rows is None, "the rows are open"
-        self._rows = WriteBackRows(self._images.open(lambda: self.wake()), self._bounds)
+        image = self._images.open(lambda: self.wake())
+        try:
+            self._rows = WriteBackRows(image, self._bounds)
+        except StateLost:
+            image.close()
+            raise
         return self._rows
 
     def renew(self) -> Rows:
@@ -116,10 +122,12 @@ class Kept:
         if rows is None:
             return
         try:
-            if is_whole and not rows.is_open:
+            if is_whole and not rows.is_open and not rows.is_lost:
                 rows.write_all()
         finally:
             rows.close()
+            if rows.is_lost:
+                self._images.clear()
 
     def _opened(self) -> WriteBackRows:
         assert self._rows is not None, "open() first"

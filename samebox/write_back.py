@@ -21,6 +21,7 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
+from crdt import StateLost
 from samebox.image import Change, Frozen, Image
 from samebox.unwritten import UNKNOWN, Layer, Table, Unknown, unsealed
 
@@ -69,9 +70,10 @@ class _Tables(dict[str, Table]):
 
 
 class WriteBackRows:
-    """Implements crdt.Rows, over an image that belongs to it."""
+    """Implements crdt.Rows, over an image that belongs to it. `is_lost` once that has failed."""
 
     def __init__(self, image: Image, bounds: Bounds | None = None) -> None:
+        self.is_lost = False
         self._image = image
         self._bounds = bounds or Bounds()
         self._tables = _Tables(image)
@@ -190,7 +192,7 @@ class WriteBackRows:
             self._begin_writing()
 
     def _look(self) -> None:
-        if not self._is_writing or self._image.is_writing:
+        if not self._is_writing or self._is_image_writing():
             return
         self._is_writing = False
         self._age(self._rows_in_writing, self._bytes_in_writing)
@@ -198,6 +200,13 @@ class WriteBackRows:
             if table.in_writing:
                 table.end_writing()
         self._rows_in_writing = self._bytes_in_writing = 0
+
+    def _is_image_writing(self) -> bool:
+        try:
+            return self._image.is_writing
+        except StateLost:
+            self.is_lost = True
+            raise
 
     def _begin_writing(self) -> None:
         self._is_writing = True
@@ -243,9 +252,9 @@ class WriteBackRows:
         full = table.number + key
         if table.gaps.holds(full):
             return None
-        found = self._image.page(full, table.stop, 1)
+        found = self._unsealed_page(full, table.stop, 1)
         if found and found[0][0] == full:
-            return unsealed(full, found[0][1])
+            return found[0][1]
         table.gaps.add(full, found[0][0] if found else table.stop)
         return None
 
@@ -281,8 +290,18 @@ class WriteBackRows:
         first, end = table.number + start, table.number + stop
         if table.gaps.cover(first, end):
             return {}
-        page = self._image.page(first, end, count, reverse=reverse)
-        return {key[1:]: unsealed(key, value) for key, value in page}
+        page = self._unsealed_page(first, end, count, reverse=reverse)
+        return {key[1:]: value for key, value in page}
+
+    def _unsealed_page(
+        self, first: bytes, end: bytes, count: int, *, reverse: bool = False
+    ) -> list[tuple[bytes, bytes]]:
+        try:
+            page = self._image.page(first, end, count, reverse=reverse)
+            return [(key, unsealed(key, value)) for key, value in page]
+        except StateLost:
+            self.is_lost = True
+            raise
 
 
 def _changes(tables: list[Table]) -> Iterator[Change]:

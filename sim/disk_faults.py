@@ -163,6 +163,16 @@ def file_removed(setting: Setting) -> str | None:
     return f"{host.name} {name}"
 
 
+def state_spoilt(setting: Setting) -> str | None:
+    """Rows of the kept state do not come back as they were."""
+    host = _troubled(setting)
+    if host is None or host.habits.bounds is None:
+        return None
+    host.kill(setting.world.between(10 * MILLISECOND, 5 * SECOND))
+    host.machine.state.spoil(setting.world.random.randrange)
+    return host.name
+
+
 def unreadable(setting: Setting) -> str | None:
     found = _damaged(setting)
     if found is None:
@@ -271,6 +281,7 @@ DISK_FAULTS = (
     Fault("bit flip", ("4", "5", "17"), 4, bit_flip),
     Fault("misdirected write", ("16",), 2, misdirected),
     Fault("stale sector", ("16",), 2, stale),
+    Fault("state spoilt", ("13", "29"), 2, state_spoilt),
     Fault("file removed", ("18", "119"), 1, file_removed),
     Fault("unreadable sector", ("10",), 2, unreadable),
     Fault("stray files", ("21",), 1, stray_files),

@@ -124,7 +124,8 @@ class Host:
             for notice in store.notices:
                 self.note(notice)
             self.watch.started(self.shell)
-            self.shell.begin()
+            if self.shell is not None:
+                self.shell.begin()
 
     def _keeper(self) -> Keeper:
         bounds = self.habits.bounds

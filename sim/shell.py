@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
-from crdt import Blob, Clock, Request, RequestId, StateLost
+from crdt import Blob, Clock, Request, RequestId, State, StateLost
 from samebox.events import (
     Abandoned,
     Acknowledged,
@@ -48,6 +48,7 @@ TICK_US = 250 * MILLISECOND
 NO_LINK = 0
 """Of records that come from nobody."""
 
+T = TypeVar("T")
 Job: TypeAlias = Callable[[], object]
 Ended: TypeAlias = Callable[[object], None]
 """Takes what a job returned, or the StorageError that it raised."""
@@ -286,6 +287,14 @@ class Shell:
         self.watch.asked(self, event, within_us)
         self.bring(event)
         self._give_up_later(token, within_us)
+
+    def look(self, question: Callable[[State], T]) -> T | None:
+        """What a reader is shown; None where nothing can be."""
+        try:
+            return question(self.replica.state)
+        except StateLost as error:
+            self.host.stop(f"{type(error).__name__}: {error}")
+            return None
 
     def wait(self, clock: Clock, answer: Answer, *, copies: int, within_us: int | None) -> None:
         token = self._expect(answer)

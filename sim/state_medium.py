@@ -61,10 +61,13 @@ class Medium:
         return True
 
     def spoil(self, draw: Draw) -> None:
-        """Some rows come back with a bit that is another."""
+        """One row, or some, come back with a bit that is another."""
         rows = dict(self.commits[-1])
-        for key, value in self.commits[-1].items():
-            if value and not draw(4):
+        keys = [key for key, value in rows.items() if value]
+        few = [keys[draw(len(keys))]] if keys and draw(2) else keys[:: 1 + draw(8)]
+        for key in few:
+            value = rows[key]
+            if value:
                 changed = bytearray(value)
                 changed[draw(len(value))] ^= 1 << draw(8)
                 rows[key] = bytes(changed)

@@ -22,6 +22,7 @@ from crdt import (
     Rename,
     Request,
     RequestId,
+    State,
     Store,
     covers,
 )
@@ -212,7 +213,7 @@ class Workload:
         return Expunge(target, entries if random.randrange(2) else None)
 
     def _shows(self, shell: Shell | None, address: Address) -> bool:
-        return shell is not None and shell.replica.state.find(address) is not None
+        return shell is not None and shell.look(lambda state: state.find(address)) is not None
 
     def _append(self, target: Address) -> Append:
         return Append(target, Blob(b"", 0), self._flags())
@@ -225,11 +226,7 @@ class Workload:
         """Now and then single entries that the asking node shows."""
         if shell is None or self.world.random.randrange(2):
             return None
-        state = shell.replica.state
-        node = state.find(target)
-        if node is None:
-            return None
-        shown = [entry.id for entry in state.entries(node.ids, limit=8)]
+        shown = shell.look(lambda state: _first_entries(state, target))
         return (self.world.random.choice(shown),) if shown else None
 
     def _with_content(self, request: Request, unique: str) -> tuple[Request, tuple[Carried, ...]]:
@@ -242,6 +239,11 @@ class Workload:
                 return _replaced(request, blob), (Carried(blob.hash, data),)
             case _:
                 return request, ()
+
+
+def _first_entries(state: State, target: Address) -> list[Dot]:
+    node = state.find(target)
+    return [] if node is None else [entry.id for entry in state.entries(node.ids, limit=8)]
 
 
 def _replaced(request: Append | Create | Store, blob: Blob) -> Request:

@@ -137,6 +137,10 @@ async def open_node(
                 await _start(nursery, found, name, shards, say)
                 yield Node(name, found, shards)
                 nursery.cancel_scope.cancel()
+        except* StateLost as group:
+            raise NodeStopped(
+                f"the state is lost: {_first(group)}; start again, and it is made from the log"
+            ) from group
         except* StorageError as group:
             raise NodeStopped(
                 f"the disk failed: {_first(group)}; see it, and start again"

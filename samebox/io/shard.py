@@ -12,7 +12,7 @@ import outcome
 import trio
 from msgspec import Struct
 
-from crdt import Blob, Clock, Request, RequestId, State
+from crdt import Blob, Clock, Request, RequestId, State, StateLost
 from samebox.changes import Change, describe
 from samebox.events import (
     Abandoned,
@@ -139,7 +139,7 @@ class Shard:
         """
         await trio.lowlevel.checkpoint()
         if not self.replica.is_busy:
-            return question(self.replica.state)
+            return self._asked(question).unwrap()
         look = Look(question, trio.Event())
         self._looks.append(look)
         await look.answered.wait()
@@ -284,9 +284,17 @@ class Shard:
     def _answer_looks(self) -> None:
         looks, self._looks = self._looks, []
         for look in looks:
-            look.answer = outcome.capture(look.question, self.replica.state)
+            look.answer = self._asked(look.question)
             look.answered.set()
         self._inbox.stir()
+
+    def _asked(self, question: Callable[[State], T]) -> outcome.Outcome[T]:
+        """A state that cannot be read ends the shard, whoever reads it."""
+        answer = outcome.capture(question, self.replica.state)
+        if isinstance(answer, outcome.Error) and isinstance(answer.error, StateLost):
+            self._broken = answer.error
+            self._inbox.stir()
+        return answer
 
     def _do(self, ready: Ready) -> None:
         if ready.delivered:  # of the batch before the one that follows

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import socket
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 import trio
 
 from certs import make_certificates
-from crdt import Address, Create
+from crdt import Address, Create, State, StateLost
 from samebox.events import Done
 from samebox.io.node import NodeStopped, open_node
 
@@ -53,3 +55,32 @@ async def test_a_segment_that_does_not_read_back_for_a_peer_stops_the_node_with_
                 async with open_node(nodes, "b"):
                     await trio.sleep_forever()
     assert "open it again" in str(stopped.value)
+
+
+async def test_a_state_that_cannot_be_read_ends_the_node_and_is_made_again(tmp_path: Path) -> None:
+    """Whoever reads it: here a program that asks what is there."""
+    nodes = made(tmp_path)
+    async with open_node(nodes, "a") as a:
+        for path in ("", *PLACES):
+            await a.ask(Create(Address("mail/ann", path)))
+    spoil_rows(tmp_path / "data/a/shards/main/state/rows.db", b"Play")
+    with pytest.raises(NodeStopped, match="the state is lost"):
+        async with open_node(nodes, "a") as a:
+            with trio.fail_after(20), pytest.raises(StateLost):
+                await a.shard_of("mail/ann").look(State.view)
+            await trio.sleep_forever()
+    async with open_node(nodes, "a") as a:
+        assert await a.shard_of("mail/ann").look(shows_play)
+
+
+def spoil_rows(database: Path, text: bytes) -> None:
+    """Rows with this text in their value come back with a bit that is another."""
+    with closing(sqlite3.connect(database)) as connection, connection:
+        rows = connection.execute("SELECT k, v FROM rows").fetchall()
+        spoilt = [(v.replace(text, bytes([text[0] ^ 1]) + text[1:]), k) for k, v in rows]
+        assert any(text in v for _, v in rows)
+        connection.executemany("UPDATE rows SET v = ? WHERE k = ?", spoilt)
+
+
+def shows_play(state: State) -> bool:
+    return state.find(Address("mail/ann", "Play")) is not None

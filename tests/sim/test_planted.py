@@ -48,11 +48,16 @@ KEPT: Mapping[str, int] = {
 }
 
 
-def striking(*names: str, errands: int | None = None, limits: Limits | None = None) -> Options:
+def striking(
+    *names: str,
+    errands: int | None = None,
+    nodes: int | None = None,
+    limits: Limits | None = None,
+) -> Options:
     """Worlds in which these faults alone strike."""
     faults = [fault for fault in FAULTS if fault.name in names]
     assert len(faults) == len(names)
-    return Options(oracle=view, faults=faults, errands=errands, limits=limits)
+    return Options(oracle=view, faults=faults, errands=errands, nodes=nodes, limits=limits)
 
 
 ANY = Options(oracle=view)
@@ -63,7 +68,13 @@ WORLDS: Mapping[str, Options] = {
     "forgets_that_a_blob_is_missing": striking("kill"),
     "reads_its_log_once_though_a_hole_was_filled": striking("bit flip", "kill"),
     "goes_on_though_own_records_wait": striking(
-        "bit flip", "stopped and started", "partition", errands=60, limits=SHORT_SEGMENTS
+        "bit flip",
+        "unreadable sector",
+        "misdirected write",
+        "stopped and started",
+        errands=150,
+        nodes=2,
+        limits=SHORT_SEGMENTS,
     ),
     "forgets_that_a_start_did_not_end": striking(
         "bit flip", "power cut", "power cut at an operation", errands=30
