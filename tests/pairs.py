@@ -6,16 +6,17 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
-from crdt import Operation, View
+from crdt import View
+from tests import oracle
+from tests.deeds import Deeds, Doing, Relation
 from tests.outline import outline
+from tests.site import all_of
 from tests.user import Refused, User, meet, users
 
 PAGE = Path(__file__).parents[1] / "docs" / "semantics-pairs.md"
-
-Doing = Callable[[User], object]
 
 ACTIONS: Mapping[str, Doing] = {
     "create N": lambda u: u.create("mail/N"),
@@ -81,10 +82,6 @@ def base() -> list[User]:
     return three
 
 
-Relation = frozenset[tuple[int, int]]
-"""Which action (by position) saw which: (before, after), transitive."""
-
-
 def relations(actions: int) -> list[Relation]:
     """Every partial order of so many actions, told apart by position: 1, 3, 19, …"""
     arrows = list(itertools.permutations(range(actions), 2))
@@ -100,47 +97,25 @@ def _is_order(relation: Relation) -> bool:
     return transitive and not any((after, before) in relation for before, after in relation)
 
 
-def happen(three: Sequence[User], doings: Sequence[Doing], relation: Relation) -> list[User]:
-    """Each doing at a user of its own who has seen just those before it; may raise Refused."""
-    acting = [user.fork() for user in three[: len(doings)]]
-    causes = [
-        [i for i in range(len(doings)) if (i, after) in relation] for after in range(len(doings))
-    ]
-    for position in sorted(range(len(doings)), key=lambda position: len(causes[position])):
-        acting[position].sees(*(acting[cause] for cause in causes[position]))
-        doings[position](acting[position])
-    return acting
-
-
-def delivery_orders(operations: Iterable[Operation]) -> Iterator[tuple[Operation, ...]]:
-    """Every order that causality allows among `operations`; what is before them is left out."""
-    left = list(operations)
-    if not left:
-        yield ()
-    for first in left:
-        if not any(first.saw(other.dot) for other in left):
-            rest = [operation for operation in left if operation is not first]
-            yield from ((first, *order) for order in delivery_orders(rest))
-
-
 # The page
 
 
 def page() -> str:
-    three = base()
-    lines = [HEAD, *(f"    {line}" for line in outline(three[0].view()).split("\n")), "", CELLS]
+    deeds = Deeds(base())
+    begun = outline(deeds.users[0].view()).split("\n")
+    lines = [HEAD, *(f"    {line}" for line in begun), "", CELLS]
     for first, second in itertools.combinations_with_replacement(ACTIONS, 2):
-        lines.append(f"- **{first} ‖ {second}**: {_outcome(three, first, second)}")
+        lines.append(f"- **{first} ‖ {second}**: {_outcome(deeds, first, second)}")
     return "\n".join(lines) + "\n"
 
 
-def _outcome(three: list[User], first: str, second: str) -> str:
+def _outcome(deeds: Deeds, first: str, second: str) -> str:
     both = [ACTIONS[first], ACTIONS[second]]
     together, otherwise = frozenset[tuple[int, int]](), frozenset({(0, 1)})
-    forwards = _found(three, both, together)
-    backwards = _found(three, both[::-1], together)
-    after = _found(three, both, otherwise)
-    before = _found(three, both[::-1], otherwise)
+    forwards = _found(deeds, both, together)
+    backwards = _found(deeds, both[::-1], together)
+    after = _found(deeds, both, otherwise)
+    before = _found(deeds, both[::-1], otherwise)
     found = forwards if forwards == backwards else f"{forwards} — or, by stamps — {backwards}"
     if forwards == backwards == after == before:
         return f"{found} (*as in both sequences*)"
@@ -155,13 +130,12 @@ def _outcome(three: list[User], first: str, second: str) -> str:
     return f"{found} (*the first, then the second: {after}; the other way: {before}*)"
 
 
-def _found(three: list[User], doings: list[Doing], relation: Relation) -> str:
+def _found(deeds: Deeds, doings: list[Doing], relation: Relation) -> str:
     try:
-        acting = happen(three, doings, relation)
+        acting = deeds.happen(doings, relation)
     except Refused:
         return "refused"
-    meet(acting)
-    return _difference(three[0].view(), acting[0].view())
+    return _difference(deeds.users[0].view(), oracle.view(all_of(acting)))
 
 
 def _difference(before: View, after: View) -> str:

@@ -2,11 +2,14 @@
 
 `python -m tests.soak --seconds 60`. On a disagreement: the seed, and the script made small, to be
 kept as a regression; on a broken promise: the seed, and how to see it again. Exit status 1.
+After each history comes one triple, from a place that the first seed chooses, until each of all
+actions has been tried once.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import sys
 import time
 import traceback
@@ -16,7 +19,8 @@ from typing_extensions import override
 
 from sim.account import HOUR_US, Sum, summary
 from sim.seed import Options, run_seed
-from tests.crdt.agreement import Tried, check_history
+from tests.crdt.agreement import check_history
+from tests.crdt.trying import Tried
 from tests.histories import World
 from tests.oracle import view
 from tests.pairs import ACTIONS, base
@@ -47,13 +51,41 @@ def show_failure(seed: int, script: Script) -> None:
         print(operation, file=sys.stderr)
 
 
+class Triples:
+    """Every three actions, each three once, beginning somewhere and going round."""
+
+    def __init__(self, first: int) -> None:
+        every = list(itertools.combinations_with_replacement(ACTIONS, 3))
+        start = first % len(every)
+        self._count = len(every)
+        self._left = iter(every[start:] + every[:start])
+        self._tried = Tried(base())
+        self._done = 0
+
+    def one(self) -> bool:
+        """False where it failed. Once all are done, nothing happens."""
+        for names in itertools.islice(self._left, 1):
+            try:
+                self._tried.every_relation([ACTIONS[name] for name in names])
+            except Exception:
+                traceback.print_exc()
+                print(f"together fail: {', '.join(names)}", file=sys.stderr)
+                return False
+            self._done += 1
+        return True
+
+    @override
+    def __str__(self) -> str:
+        return f"{self._done} of the {self._count} triples of {len(ACTIONS)} actions: {self._tried}"
+
+
 class Histories:
-    """Random histories against the oracle, and triples of actions among them."""
+    """Random histories against the oracle, and triples of actions between them."""
 
     def __init__(self, first_seed: int) -> None:
         self._seed = first_seed
         self._count = self._operations = 0
-        self._tried = Tried(base())
+        self._triples = Triples(first_seed)
 
     def one(self) -> bool:
         """False where it failed, and what failed is printed."""
@@ -67,14 +99,12 @@ class Histories:
             show_failure(seed, script)
             return False
         self._count += 1
-        if self._count % 20 == 0:
-            self._tried.every_relation([ACTIONS[random.choice(list(ACTIONS))] for _ in range(3)])
-        return True
+        return self._triples.one()
 
     @override
     def __str__(self) -> str:
         counts = f"{self._count} histories, {self._operations} operations compared"
-        return f"{counts}; triples: {self._tried}"
+        return f"{counts}; {self._triples}"
 
 
 class Worlds:

@@ -1,20 +1,15 @@
-"""The state against the oracle: after one history, and after a few actions on a known base."""
+"""The state against the oracle after one history."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from random import Random
 
-from typing_extensions import override
-
-from crdt import DELETED, MemoryRows, Operation, Rows, State, View
+from crdt import DELETED, Operation, Rows, State, View
 from tests import oracle
-from tests.crdt.implementations import ROWS, state_of
+from tests.crdt.implementations import ROWS
 from tests.histories import World, causal_order
-from tests.pairs import Doing, Relation, delivery_orders, happen, relations
 from tests.scripts import Script
-from tests.site import all_of
-from tests.user import Refused, User
 
 ORDERS = 2
 """Random orders of delivery per history, beside those in which its replicas saw it."""
@@ -63,7 +58,8 @@ def _agree(state: State, operations: Sequence[Operation], digests: dict[View, by
     expected = oracle.view(operations)
     assert state.view() == expected
     assert marked_agree(state, expected)
-    assert digests.setdefault(expected, state.digest()) == state.digest()
+    digest = state.digest()
+    assert digests.setdefault(expected, digest) == digest
 
 
 def marked_agree(state: State, view: View) -> bool:
@@ -76,44 +72,3 @@ def marked_agree(state: State, view: View) -> bool:
             if list(state.marked(node.ids)) != marked:
                 return False
     return True
-
-
-class Tried:
-    """Counts what was compared, over one state that goes back to the base after each order."""
-
-    def __init__(self, three: Sequence[User]) -> None:
-        self.three = three
-        base = all_of(three)
-        self.known = {operation.dot for operation in base}
-        self.rows = MemoryRows()
-        self.state = state_of(base, self.rows)
-        self.scenarios = self.refused = self.orders = self.operations = 0
-
-    def every_relation(self, doings: Sequence[Doing]) -> None:
-        self.each(doings, relations(len(doings)))
-
-    def each(self, doings: Sequence[Doing], chosen: Sequence[Relation]) -> None:
-        for relation in chosen:
-            try:
-                acting = happen(self.three, doings, relation)
-            except Refused:
-                self.refused += 1
-                continue
-            operations = all_of([*self.three, *acting])
-            expected = oracle.view(operations)
-            self.scenarios += 1
-            for order in delivery_orders(o for o in operations if o.dot not in self.known):
-                self.orders += 1
-                self.operations += len(order)
-                self.state.rows.begin()
-                for operation in order:
-                    self.state.apply(operation)
-                assert self.state.view() == expected, (relation, order)
-                self.state.rows.rollback()
-
-    @override
-    def __str__(self) -> str:
-        return (
-            f"{self.scenarios} scenarios ({self.refused} refused), {self.orders} orders of "
-            f"delivery, {self.operations} operations"
-        )

@@ -84,10 +84,12 @@ ALL: list[tuple[str, Notices, Mutant]] = [
 @pytest.mark.parametrize(
     ("where", "notices", "mutant"), ALL, ids=[f"{w}: {m.rule}: {m.mistake}" for w, _, m in ALL]
 )
-def test_a_planted_mistake_is_noticed(where: str, notices: Notices, mutant: Mutant) -> None:
+def test_a_planted_mistake_is_noticed(
+    where: str, notices: Notices, mutant: Mutant, tell: Callable[[str], None]
+) -> None:
     took = histories_until(notices, mutant)
     assert took is not None, f"not noticed in {HISTORIES_MAX} histories"
-    print(f"{where} {mutant.rule} {mutant.mistake}: noticed after {took} histories")
+    tell(f"mutant of the {where}, {mutant.rule}, {mutant.mistake}: after {took} histories")
 
 
 @pytest.mark.parametrize("mutants", [oracle_mutants.MUTANTS, state_mutants.MUTANTS])

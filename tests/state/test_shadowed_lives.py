@@ -205,14 +205,14 @@ BY_HAND = (
 
 
 @pytest.mark.parametrize("mistake", MISTAKES, ids=[mistake.mistake for mistake in MISTAKES])
-def test_a_planted_mistake_is_noticed(mistake: Mutant) -> None:
+def test_a_planted_mistake_is_noticed(mistake: Mutant, tell: Callable[[str], None]) -> None:
     tries: list[Callable[[], None]] = [
         *BY_HAND,
         *(partial(agrees, seed) for seed in range(HISTORIES)),
     ]
     with planted(mistake):
         took = next(tried for tried, test in enumerate(tries, 1) if not passes(test))
-    print(f"state {mistake.rule} {mistake.mistake}: noticed after {took} histories")
+    tell(f"mutant of the state, {mistake.rule}, {mistake.mistake}: after {took} histories")
 
 
 def agrees(seed: int) -> None:
