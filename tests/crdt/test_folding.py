@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from random import Random
 
@@ -27,7 +27,6 @@ from crdt.tables import (
     Kind,
     NodeRow,
 )
-from tests.crdt.agreement import Tried
 from tests.crdt.folded import (
     check_folding,
     deliver_folding,
@@ -37,6 +36,7 @@ from tests.crdt.folded import (
 )
 from tests.crdt.folding_mutants import MUTANTS
 from tests.crdt.implementations import ROWS
+from tests.crdt.trying import Tried
 from tests.mutants import Mutant, planted
 from tests.pairs import ACTIONS, base
 from tests.scripts import Script, scripts
@@ -61,15 +61,14 @@ def check(seed: int, rows: str) -> int:
 
 @pytest.mark.parametrize("rows", ROWS)
 def test_what_forgets_agrees_after_random_histories(rows: str) -> None:
-    compared = sum(check(seed, rows) for seed in range(QUICK_HISTORIES))
-    print(f"{QUICK_HISTORIES} histories, {compared} operations over {rows}")
+    assert sum(check(seed, rows) for seed in range(QUICK_HISTORIES)) > QUICK_HISTORIES
 
 
 @pytest.mark.slow
-def test_what_forgets_agrees_after_many_random_histories() -> None:
+def test_what_forgets_agrees_after_many_random_histories(tell: Callable[[str], None]) -> None:
     seeds = range(QUICK_HISTORIES, QUICK_HISTORIES + SLOW_HISTORIES)
     compared = sum(check(seed, "memory") for seed in seeds)
-    print(f"{SLOW_HISTORIES} histories, {compared} operations")
+    tell(f"histories that forget: {SLOW_HISTORIES}, {compared} operations compared")
 
 
 @settings(max_examples=20)
@@ -80,14 +79,14 @@ def test_what_forgets_agrees_after_any_script(script: Script) -> None:
 
 
 @pytest.mark.slow
-def test_every_two_actions_on_a_base_that_was_folded() -> None:
+def test_every_two_actions_on_a_base_that_was_folded(tell: Callable[[str], None]) -> None:
     tried = Tried(base())
     assert fold_all(tried.state, tried.state.clock()) > 0
     doings = list(ACTIONS.values())
     for index, doing in enumerate(doings):
         for other in doings[index:]:
             tried.every_relation((doing, other))
-    print(f"pairs of {len(ACTIONS)} actions on a folded base: {tried}")
+    tell(f"pairs of {len(ACTIONS)} actions on a folded base: {tried}")
 
 
 # What is left
@@ -144,7 +143,7 @@ def notices(seed: int) -> bool:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("mutant", MUTANTS, ids=[mutant.mistake for mutant in MUTANTS])
-def test_a_planted_mistake_is_noticed(mutant: Mutant) -> None:
+def test_a_planted_mistake_is_noticed(mutant: Mutant, tell: Callable[[str], None]) -> None:
     for start in range(0, MUTANT_HISTORIES_MAX, CHUNK):
         seeds = range(start, start + CHUNK)
         for seed in seeds:
@@ -152,6 +151,6 @@ def test_a_planted_mistake_is_noticed(mutant: Mutant) -> None:
         with planted(mutant):
             took = next((seed + 1 for seed in seeds if notices(seed)), None)
         if took is not None:
-            print(f"{mutant.mistake}: noticed after {took} histories")
+            tell(f"mutant of the state, {mutant.rule}, {mutant.mistake}: after {took} histories")
             return
     raise AssertionError(f"not noticed in {MUTANT_HISTORIES_MAX} histories")

@@ -56,7 +56,7 @@ class Tried:
         base = all_of(three)
         self._known = {operation.dot for operation in base}
         self._rows = SteppedRows()
-        state_of(base, self._rows)
+        self.state = state_of(base, self._rows)
         self.scenarios = self.refused = self.orders = self.operations = self.states = 0
 
     def every_relation(self, doings: Sequence[Doing]) -> None:
