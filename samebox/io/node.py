@@ -145,8 +145,6 @@ async def open_node(
             raise NodeStopped(
                 f"the disk failed: {_first(group)}; see it, and start again"
             ) from group
-        except* StateLost as group:
-            raise NodeStopped(f"{_first(group)}; start it again") from group
 
 
 async def _open_shard(
