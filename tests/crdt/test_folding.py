@@ -40,6 +40,7 @@ from tests.crdt.trying import Tried
 from tests.mutants import Mutant, planted
 from tests.pairs import ACTIONS, base
 from tests.scripts import Script, scripts
+from tests.user import User, meet
 
 QUICK_HISTORIES = 25
 SLOW_HISTORIES = 1000
@@ -80,13 +81,32 @@ def test_what_forgets_agrees_after_any_script(script: Script) -> None:
 
 @pytest.mark.slow
 def test_every_two_actions_on_a_base_that_was_folded(tell: Callable[[str], None]) -> None:
-    tried = Tried(base())
+    tried = Tried(weathered())
     assert fold_all(tried.state, tried.state.clock()) > 0
     doings = list(ACTIONS.values())
     for index, doing in enumerate(doings):
         for other in doings[index:]:
             tried.every_relation((doing, other))
     tell(f"pairs of {len(ACTIONS)} actions on a folded base: {tried}")
+
+
+def weathered() -> list[User]:
+    """The users of the base, after something was renamed, deleted, expunged and written over."""
+    three = base()
+    one = three[0]
+    one.create("mail/gone")
+    one.append("mail/gone", "gone")
+    one.rename("mail/gone", "mail/A/gone")
+    one.delete("mail/A/gone")
+    one.append("mail/C", "gone")
+    one.move("mail/C", "gone", "mail/A")
+    one.flag("mail/A", "gone", "\\Deleted")
+    one.unflag("mail/A", "gone", "\\Deleted")
+    one.expunge("mail/A", "gone")
+    one.write("mail/f", "gone")
+    one.write("mail/f", "old")
+    meet(three)
+    return three
 
 
 # What is left
