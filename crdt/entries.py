@@ -237,8 +237,6 @@ def has_survivor(rows: Rows, folders: Sequence[bytes], deletes: Sequence[Clock])
 
 
 def outlives(family: Sequence[EntryRow], deletes: Sequence[Clock]) -> bool:
-    if not deletes:
-        return True
     alive = lives(family)
     return all(any(not within(seen, id_in(life.stamp)) for life in alive) for seen in deletes)
 

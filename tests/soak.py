@@ -115,13 +115,22 @@ class Worlds:
         self.total = Sum()
 
     def one(self) -> bool:
-        account = run_seed(self._seed + self.total.seeds, Options(oracle=view))
+        seed = self._seed + self.total.seeds
+        try:
+            account = run_seed(seed, Options(oracle=view))
+        except Exception:
+            traceback.print_exc()
+            self._show(seed, "the simulator itself failed")
+            return False
         self.total.add(account)
         if account.violation is not None:
-            print(f"seed {account.seed}: {account.violation}", file=sys.stderr)
-            again = f"python -m sim --seed {account.seed} --view tests.oracle:view"
-            print(f"to see it again: {again}", file=sys.stderr)
+            self._show(seed, str(account.violation))
         return account.violation is None
+
+    @staticmethod
+    def _show(seed: int, what: str) -> None:
+        again = f"python -m sim --seed {seed} --view tests.oracle:view"
+        print(f"seed {seed}: {what}\nto see it again: {again}", file=sys.stderr)
 
     @override
     def __str__(self) -> str:
@@ -131,22 +140,25 @@ class Worlds:
         return f"{counts}, {total.operations} operations, {total.starts} starts, {struck} faults"
 
 
-def soak(seconds: float, first_seed: int) -> int:
-    """Half of the time for each of the two."""
+KINDS = {"histories": Histories, "worlds": Worlds}
+
+
+def soak(seconds: float, first_seed: int, only: str | None) -> int:
+    """Half of the time for each of the two, or all of it for one."""
     start = reported = time.monotonic()
-    histories, worlds = Histories(first_seed), Worlds(first_seed)
-    spent = {histories: 0.0, worlds: 0.0}
+    spent = {kind(first_seed): 0.0 for name, kind in KINDS.items() if only in (None, name)}
     print(f"seeds from {first_seed}", flush=True)
     while (began := time.monotonic()) - start < seconds:
-        kind = histories if spent[histories] <= spent[worlds] else worlds
-        if not kind.one():
+        least = min(spent, key=lambda kind: spent[kind])
+        if not least.one():
             return 1
         now = time.monotonic()
-        spent[kind] += now - began
+        spent[least] += now - began
         if now - reported > REPORT_SECONDS:
             reported = now
-            print(f"{histories}\n{worlds}", flush=True)
-    print(f"{histories}\n{summary(worlds.total, spent[worlds])}")
+            print(*spent, sep="\n", flush=True)
+    for kind, took in spent.items():
+        print(summary(kind.total, took) if isinstance(kind, Worlds) else kind)
     return 0
 
 
@@ -154,6 +166,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--seed", type=int, help="the first seed; without it, a fresh one")
+    parser.add_argument("--only", choices=list(KINDS))
     asked = parser.parse_args()
     first = SystemRandom().randrange(10**9) if asked.seed is None else asked.seed
-    sys.exit(soak(asked.seconds, first))
+    sys.exit(soak(asked.seconds, first, asked.only))

@@ -195,6 +195,46 @@ def an_inbox_is_deleted_renamed_and_moved() -> list[Operation]:
     return all_of([a, b])
 
 
+def a_write_that_is_repeated_keeps_a_file_that_was_deleted() -> list[Operation]:
+    """The delete has seen the write that acts, and not the repetition: that keeps the file, and not
+    an empty one."""
+    a, b, c = _in_one_box("abc")
+    a.create("mail/f.txt", "old")
+    meet([a, b, c])
+    a.issue = SAME
+    a.write("mail/f.txt", "new")
+    c.sees(a)
+    c.delete("mail/f.txt")
+    b.issue = SAME
+    b.write("mail/f.txt", "new")
+    return all_of([a, b, c])
+
+
+def two_folders_that_show_as_one_move_below_one_of_them() -> list[Operation]:
+    """The later move is ignored for both of them, though it closes a cycle for one alone."""
+    a, b = _in_one_box("ab")
+    a.create("mail/C")
+    b.create("mail/C")
+    meet([a, b])
+    a.create("mail/X")
+    b.sees(a)
+    a.rename("mail/X", "mail/C/X")
+    b.rename("mail/C", "mail/X/C")
+    return all_of([a, b])
+
+
+def a_removed_mark_of_a_repeated_append_is_no_opinion() -> list[Operation]:
+    """\\Deleted among the flags removed, and nothing undeleted: the message stays as it was."""
+    a, b, c = _in_one_box("abc")
+    a.issue = b.issue = SAME
+    a.append("mail/INBOX", "x")
+    b.append("mail/INBOX", "x")
+    c.sees(a, b)
+    box = c.look("mail/INBOX")
+    c.do(FlagsStored(box.ids[0], (box.entries[0].id,), (), ("\\Deleted",), False, ()))
+    return all_of([a, b, c])
+
+
 KEPT: Mapping[str, Callable[[], list[Operation]]] = {
     history.__name__: history
     for history in (
@@ -212,5 +252,8 @@ KEPT: Mapping[str, Callable[[], list[Operation]]] = {
         a_move_that_arrives_late_undoes_the_last_of_two,
         a_real_name_that_looks_like_a_suffix,
         an_inbox_is_deleted_renamed_and_moved,
+        a_write_that_is_repeated_keeps_a_file_that_was_deleted,
+        two_folders_that_show_as_one_move_below_one_of_them,
+        a_removed_mark_of_a_repeated_append_is_no_opinion,
     )
 }

@@ -115,6 +115,11 @@ MUTANTS = [
         "Place(undo.place, undo.placed)", "Place(existing(self._rows, undo.node).parent, b'')",
     ),
     Mutant(
+        "R7", "nodes that show as one are torn apart", moves,
+        "        if any(self._is_below(move.parent, id) for id in ids):\n            return\n",
+        "        ids = [id for id in ids if not self._is_below(move.parent, id)]\n",
+    ),
+    Mutant(
         "R7", "the name that arrives last wins", node_effects,
         "if stamp > row.labelled:", "if True:",
     ),
@@ -138,6 +143,10 @@ MUTANTS = [
     Mutant(
         "R10", "a repetition of a repetition stands for that", aliases,
         "least if meant[least] == ACTS else meant[least]", "least",
+    ),
+    Mutant(
+        "R10", "a repeated write adds no content", effects,
+        "self._nodes.write(operation, body)", "hidden or self._nodes.write(operation, body)",
     ),
     Mutant(
         "R10", "what acted goes on when an earlier one arrives", effects,

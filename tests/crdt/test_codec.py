@@ -39,6 +39,7 @@ from crdt import (
     read,
     write,
 )
+from crdt.codec import EXTENSIONS_MAX
 
 ACTORS = [bytes([n]) * 16 for n in range(1, 5)]
 OWN = ACTORS[0]
@@ -208,6 +209,62 @@ def test_what_no_origin_writes_is_refused_with_a_reason(
 ) -> None:
     with pytest.raises(Malformed, match=said):
         read(head_at(3, dict(CLOCK)), changed(index, value))
+
+
+OF = {type(body): body for body in BODIES}
+HASH = b"h" * 32
+
+
+@pytest.mark.parametrize(
+    ("kind", "wire", "said"),
+    [
+        (Born, ["", b"", None], "1 to 63 bytes"),
+        (Born, ["a" * 64, b"", None], "1 to 63 bytes"),
+        (Born, ["a", b"k" * 33, None], "at most 32 bytes"),
+        (Born, ["a", b"", [b"short", 1, b"chain"]], "previous actor of 16 bytes"),
+        (Born, ["a", b"", [OWN, -1, b"chain"]], "previous actor of 16 bytes"),
+        (FileMade, [[1, 5], "n", [b"short", 1, None]], "named by 32 bytes"),
+        (FileMade, [[1, 5], "n", [HASH, 1 << 21, b"short"]], "named by 32 bytes"),
+        (FileMade, [[1, 5], "n", [HASH, -1, None]], "names chunks iff"),
+        (FileMade, [[1, 5], "n", [HASH, 1, HASH]], "names chunks iff"),
+        (FileMade, [[1, 5], "n", [HASH, 1 << 21, None]], "names chunks iff"),
+        (FileMade, [[1, 5], "a/b", [HASH, 1, None]], "name"),
+        (EntryAppended, [[1, 5], [HASH, 1, None], [""], 0], "flag ''"),
+        (EntryAppended, [[1, 5], [HASH, 1, None], ["x"] * 1001, 0], "1001 flags"),
+        (EntryAppended, [[1, 5], [HASH, 1, None], [], "now"], "is not an operation"),
+        (NodesDeleted, [[[1, 5, 0]]], "parents first"),
+        (NodesDeleted, [[[1, 5, -2]]], "parents first"),
+        (NodesDeleted, [[[1, 5, -1], [1, 6, 2]]], "parents first"),
+        (EntriesExpunged, [[1, 5]], "runs"),
+        (EntriesExpunged, ["text"], "is not an operation"),
+    ],
+)
+def test_an_ill_formed_body_is_refused_with_a_reason(kind: type, wire: object, said: str) -> None:
+    head = head_at(3, dict(CLOCK))
+    _, record, _ = write(head, Draft(OF[kind], 17, CLOCK))
+    parts = msgspec.msgpack.decode(record.data)
+    parts[7] = wire
+    with pytest.raises(Malformed, match=said):
+        read(head, msgspec.msgpack.encode(parts))
+
+
+def test_as_many_extensions_as_are_allowed_are_read() -> None:
+    head = head_at(3, dict(CLOCK))
+    _, record, _ = write(head, Draft(BODIES[2], 17, CLOCK))
+    parts = msgspec.msgpack.decode(record.data)
+    for count, fits in ((EXTENSIONS_MAX, True), (EXTENSIONS_MAX + 1, False)):
+        data = msgspec.msgpack.encode([*parts, {2 * number: b"" for number in range(count)}])
+        if fits:
+            assert read(head, data)[0].body == BODIES[2]
+        else:
+            with pytest.raises(Malformed, match="extensions"):
+                read(head, data)
+
+
+def test_an_operation_that_is_too_long_is_not_written() -> None:
+    name = "x" * (1 << 20)
+    with pytest.raises(ValueError, match="an operation of 1048"):
+        write(head_at(3, dict(CLOCK)), Draft(FolderMade(A, name), 17, CLOCK))
 
 
 @pytest.mark.parametrize("runs", [[1, 1], [1, 1, 0], [1, 1, 100_001], [1, 900, 2]])

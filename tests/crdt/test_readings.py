@@ -8,10 +8,22 @@ from random import Random
 
 from msgspec.structs import replace
 
-from crdt import DELETED, Address, Dot, Located, MemoryRows, NodeView, State, View, digest_of
+from crdt import (
+    DELETED,
+    Address,
+    Dot,
+    Located,
+    MemoryRows,
+    NodeView,
+    State,
+    View,
+    digest_of,
+    watched,
+)
 from tests import oracle
 from tests.crdt.implementations import state_of
 from tests.histories import Shown, World, delete_of
+from tests.mutants import Mutant, planted
 from tests.oracle.history import History
 from tests.oracle.names import EMPTY
 from tests.scripts import random_script
@@ -91,6 +103,35 @@ def test_messages_of_a_mailbox_whole_in_pages_and_one_by_one() -> None:
                     shown.add(entry.id)
         assert not [dot for dot in sorted(dots - shown) if state.entry(dot) is not None]
         assert not [dot for dot in sorted(dots - shown) if state.locate(dot) is not None]
+
+
+def reads_as_it_shows(seed: int) -> bool:
+    """A state that is read again and again while operations arrive."""
+    operations = World(random_script(Random(seed), LENGTH)).operations()
+    state = State(MemoryRows())
+    for place, operation in enumerate(operations, 1):
+        state.rows.begin()
+        state.apply(operation)
+        state.rows.commit()
+        if place % 4 == 0:
+            for address, node in addressed(oracle.view(operations[:place])):
+                if state.find(address) != alone(node):
+                    return False
+                entries = node.entries if node.conflict is None else ()
+                if any(state.locate(entry.id) is None for entry in entries):
+                    return False
+    return True
+
+
+def test_what_was_read_is_forgotten_when_it_changes() -> None:
+    assert all(map(reads_as_it_shows, range(10)))
+
+
+def test_that_what_was_read_is_remembered_too_long_is_noticed() -> None:
+    old = "if table in TREE:\n            self._forget()\n        self._put"
+    mistake = Mutant("R8", "what a put changes is remembered as before", watched, old, "self._put")
+    with planted(mistake):
+        assert not all(map(reads_as_it_shows, range(10)))
 
 
 def test_the_digest_is_that_of_the_view() -> None:

@@ -29,6 +29,9 @@ FOUND = {
     "a_move_that_arrives_late_undoes_the_last_of_two": "X\n  N\n    Y",
     "a_real_name_that_looks_like_a_suffix": "N\nN~…\nN~… = text",
     "an_inbox_is_deleted_renamed_and_moved": "A\nINBOX: kept",
+    "a_write_that_is_repeated_keeps_a_file_that_was_deleted": "f.txt = new",
+    "two_folders_that_show_as_one_move_below_one_of_them": "C ×2\n  X",
+    "a_removed_mark_of_a_repeated_append_is_no_opinion": "INBOX: x",
 }
 
 
