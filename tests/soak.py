@@ -140,12 +140,13 @@ class Worlds:
         return f"{counts}, {total.operations} operations, {total.starts} starts, {struck} faults"
 
 
-KINDS = {"histories": Histories, "worlds": Worlds}
+KINDS: dict[str, type[Histories] | type[Worlds]] = {"histories": Histories, "worlds": Worlds}
 
 
 def soak(seconds: float, first_seed: int, only: str | None) -> int:
     """Half of the time for each of the two, or all of it for one."""
     start = reported = time.monotonic()
+    spent: dict[Histories | Worlds, float]
     spent = {kind(first_seed): 0.0 for name, kind in KINDS.items() if only in (None, name)}
     print(f"seeds from {first_seed}", flush=True)
     while (began := time.monotonic()) - start < seconds:
