@@ -54,6 +54,14 @@ class Shard(Struct, frozen=True):
     nodes: tuple[str, ...]
 
 
+class Limbo(Struct, frozen=True):
+    """At how much that is kept because it is not stable `status` raises an alarm. Whatever these
+    say, nothing is forgotten before it is stable."""
+
+    age_days: int = 7
+    size_mib: int = 1024
+
+
 class Paths(Struct, frozen=True):
     """One node's files and directories; relative only where the path of the node list was."""
 
@@ -77,6 +85,7 @@ class Config(Struct, frozen=True):
     data: str = "data/{node}"
     socket: str = "run/{node}.sock"
     copies: int = 1
+    limbo: Limbo = Limbo()
     lines: Mapping[str, int] = field(default_factory=dict)
 
     def paths_for(self, node: str) -> Paths:

@@ -92,11 +92,16 @@ class Missing:
     def blobs(self) -> list[Blob]:
         return list(self._blobs.values())
 
-    def next_blobs(self) -> list[Blob]:
-        """Up to FETCH_MAX, others at every call until all had their turn."""
-        turn = [self._blobs.pop(hash_) for hash_ in list(islice(self._blobs, FETCH_MAX))]
-        self._blobs.update((blob.hash, blob) for blob in turn)
-        return turn
+    def next_blobs(self, is_used: Callable[[bytes], bool]) -> list[Blob]:
+        """Up to FETCH_MAX, others at every call until all had their turn. One that nothing names
+        any more, because what did was forgotten, is missed no longer."""
+        turn = [self._blobs[hash_] for hash_ in islice(self._blobs, FETCH_MAX)]
+        for blob in turn:
+            if is_used(blob.hash):
+                self._blobs[blob.hash] = self._blobs.pop(blob.hash)
+            else:
+                self.stored(blob.hash)
+        return [blob for blob in turn if blob.hash in self._blobs]
 
     def listed(self) -> tuple[tuple[Dot, ...], bool]:
         """The operations whose blobs are missing, in the order in which they came. Too many for

@@ -10,14 +10,14 @@ from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 from typing import TypeVar
 
-from samebox.config import MAIN, Address, Config, Node, Shard, Tls
+from samebox.config import MAIN, Address, Config, Limbo, Node, Shard, Tls
 from samebox.fields import Document, Problem, Section, Text
 
 LABEL = "[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 """A name that is also one label of a host name (RFC 1123): at most 63 characters."""
 HOST_CHARACTERS_MAX = 253
 PORT_MAX = 65_535
-FIELDS = ("cluster", "nodes", "tls", "data", "socket", "shards", "copies")
+FIELDS = ("cluster", "nodes", "tls", "data", "socket", "shards", "copies", "limbo")
 
 Value = TypeVar("Value")
 
@@ -63,6 +63,7 @@ class Reader:
             data=self.value(top, "data", as_path, plain.data),
             socket=self.value(top, "socket", as_path, plain.socket),
             copies=self.copies(top, shards),
+            limbo=self.limbo(top),
             lines=self.document.lines,
         )
 
@@ -175,6 +176,16 @@ class Reader:
                 line = top.lines["copies"]
                 self.document.report(line, "copies", expected, str(copies), advice)
         return copies
+
+    def limbo(self, top: Section) -> Limbo:
+        section = self.document.section(top, "limbo", Limbo.__struct_fields__)
+        if section is None:
+            return Limbo()
+        plain = Limbo()
+        return Limbo(
+            age_days=self.value(section, "age_days", as_count, plain.age_days),
+            size_mib=self.value(section, "size_mib", as_count, plain.size_mib),
+        )
 
     def value(
         self, section: Section, key: str, convert: Callable[[str], Value], default: Value

@@ -6,8 +6,8 @@ clock D, and let S be inside D. What it has made since, it made on top of D. Wha
 is in D itself, so it has arrived here; and so has, for the same reason, whatever of others it
 passes on. So nothing is to come that has not seen all of S.
 
-While members write, there is always something on its way. So a *cut* is taken, what every member
-holds at one time, and kept until this node holds all that the cut names.
+While members write, there is always something on its way. So a *cut*, what every member holds at
+one time, is kept until this node holds all that it names.
 
 Of a member that was never heard of since this node started, nothing is known: it holds everything
 back, and so does one that works with another member list, or has another history of some actor.
@@ -62,11 +62,13 @@ class Stability:
             return
         if self._cut is not None and not _still_holds(self._cut, others):
             self._cut = None
-        if self._cut is None:
-            self._cut = _cut(durable, others)
-        if includes(durable, self._cut.named):
-            self.clock = self._cut.stable
-            self._cut = _cut(durable, others)
+        cut = _cut(durable, others)
+        if includes(durable, cut.named):
+            self.clock, self._cut = cut.stable, None
+        elif self._cut is None:
+            self._cut = cut
+        elif includes(durable, self._cut.named):
+            self.clock, self._cut = self._cut.stable, cut
 
 
 def reason_of(member: Holding, strangers: Collection[str]) -> str:

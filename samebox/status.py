@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 from crdt import Actor
+from samebox.stability import HeldBack
 
 
 class PeerStatus(Struct, frozen=True):
@@ -27,6 +28,25 @@ class PeerStatus(Struct, frozen=True):
     clock: Mapping[Actor, int]
 
 
+class LimboStatus(Struct, frozen=True):
+    """What is kept because it is not stable yet (samebox.stability).
+
+    `operations` of those held here are not in `stable`, with about so many `bytes`; the oldest of
+    them has waited at least `seconds`. `removals` are rows of notes about what can be forgotten
+    once it is stable. `members` says who does not hold how much; `blocked` why nothing is
+    forgotten though all of them hold it; `alarms` which bound is passed.
+    """
+
+    stable: Mapping[Actor, int] = {}
+    operations: int = 0
+    bytes: int = 0
+    seconds: float = 0.0
+    removals: int = 0
+    members: tuple[HeldBack, ...] = ()
+    blocked: str = ""
+    alarms: tuple[str, ...] = ()
+
+
 class ShardStatus(Struct, frozen=True):
     """`waiting` operations have arrived before what they depend on; `missing` blobs are named by
     operations held here, and their bytes are still to come; `stopped` gives for every actor whose
@@ -44,3 +64,4 @@ class ShardStatus(Struct, frozen=True):
     missing: int
     stopped: Mapping[Actor, str]
     peers: tuple[PeerStatus, ...]
+    limbo: LimboStatus = LimboStatus()

@@ -38,7 +38,8 @@ class LinkChecks(Book):
                 pass
 
     def _check_blobs(self, shell: Shell, ack: Ack) -> None:
-        """What is acknowledged has its blobs here, or is listed as lacking them."""
+        """What is acknowledged has its blobs here, or is listed as lacking them, but for what is
+        forgotten."""
         checked = self.lives[shell.name].blobs_checked
         if ack.more_missing or shell.name in self.suspect:
             return
@@ -49,7 +50,7 @@ class LinkChecks(Book):
                 blob = None if operation is None else blob_of(operation)
                 if blob is None or shell.store.packs.has(blob.hash):
                     continue
-                if dot not in ack.missing:
+                if dot not in ack.missing and shell.replica.state.uses(blob.hash):
                     raise self.broken("5", shell.name, f"{dot} is acknowledged without its blob")
             checked[actor] = max(seq, checked.get(actor, 0))
 

@@ -167,7 +167,7 @@ async def _open_shard(
         return found
 
     store = await disk.run(open_it)
-    shard = Shard(store, disk, log)
+    shard = Shard(store, disk, log, config.limbo)
     if store.birth is not None:  # before any request of those who get the node
         shard.tell(store.birth)
     return shard

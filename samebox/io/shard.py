@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from crdt import Blob, Clock, Request, RequestId, State, StateLost
 from samebox.changes import Change, describe
+from samebox.config import Limbo
 from samebox.events import (
     Abandoned,
     Asked,
@@ -40,6 +41,7 @@ from samebox.io.standing import Standings
 from samebox.io.store import Store
 from samebox.io.verifying import verified
 from samebox.io.wanted_blobs import WantedBlobs
+from samebox.limbo import Waited, limbo_status
 from samebox.status import ShardStatus
 from samebox.verifying import Findings
 from samebox.vetting import false_contents
@@ -68,7 +70,13 @@ class Look(Struct):
 class Shard:
     """Made by open_node. Every method belongs to the Trio task tree of the node."""
 
-    def __init__(self, store: Store, disk: DiskThread, log: Callable[[Notice], None]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        disk: DiskThread,
+        log: Callable[[Notice], None],
+        bounds: Limbo = Limbo(),  # noqa: B008 - it is frozen
+    ) -> None:
         self.name = store.place.shard
         self.members = store.place.members
         self.store = store
@@ -88,6 +96,8 @@ class Shard:
         self._token = self._number = 0
         self._lengths: list[int] = []
         self._sizes = store.sizes()
+        self._bounds = bounds
+        self._waited = Waited()
         self._broken: BaseException | None = None
         self._jobs = DiskJobs(
             disk, store, self.source.recent, tell=self._inbox.tell, broke=self._break
@@ -260,6 +270,7 @@ class Shard:
             await trio.sleep(TICK_S)
             self._inbox.tell(Tick())
             self.standings.note_lag(self.replica.peers, self.replica.clock)
+            self._waited_s()
             for hash_ in self.store.packs.damaged():
                 self.wanted_blobs.add(Blob(hash_, 0))
             self._sizes = await self.disk.run(self.store.sizes)
@@ -348,7 +359,13 @@ class Shard:
             len(self.replica.missing),
             self.replica.stopped(),
             self.standings.status(self.replica.peers, self.replica.clock, average),
+            limbo_status(self.replica, self._waited_s(), average, self._bounds),
         )
+
+    def _waited_s(self) -> float:
+        """How long the oldest of what is not stable has waited."""
+        stable = self.replica.forgetting.stability.clock
+        return self._waited.look(self.replica.clock, stable, trio.current_time())
 
 
 def _described(page: Sequence[Seen], state: State) -> list[Change]:

@@ -20,7 +20,8 @@ from samebox.history import History
 from samebox.io.control_server import serve_control
 from samebox.making import Place
 from samebox.replica import Replica
-from samebox.status import PeerStatus, ShardStatus
+from samebox.stability import HeldBack
+from samebox.status import LimboStatus, PeerStatus, ShardStatus
 from samebox.verifying import Findings
 from storage import Damage, Portion
 
@@ -135,7 +136,28 @@ class FakeShard:
             PeerStatus("c", False, "connection refused", 3.0, 2, 200, 3.0, {}),
         )
         return ShardStatus(
-            self.name, "a", ACTOR, self.clock, 1234, 1, 5678, 3, 0, 1, {bytes(16): "forked"}, peers
+            self.name,
+            "a",
+            ACTOR,
+            self.clock,
+            1234,
+            1,
+            5678,
+            3,
+            0,
+            1,
+            {bytes(16): "forked"},
+            peers,
+            LimboStatus(
+                {ACTOR: 2},
+                2,
+                200,
+                700_000.0,
+                1,
+                (HeldBack("c", 2, "not heard of"),),
+                "an operation of a later version is here",
+                ("operations have waited over 7 days to be stable",),
+            ),
         )
 
     async def _pass_gate(self) -> None:

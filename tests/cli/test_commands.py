@@ -210,6 +210,25 @@ def test_status_tells_lag_and_why_a_link_is_down(mail: User) -> None:
     assert isinstance(peers, list) and peers[1]["lag_operations"] == 2
 
 
+def test_status_tells_what_waits_for_whom_and_raises_an_alarm(mail: User) -> None:
+    said = mail.type("status").stdout
+    assert "2 operations not held by all members yet, about 200 B; for 8 d" in said
+    assert "    c lacks 2 operations: not heard of\n" in said
+    assert "nothing is forgotten: an operation of a later version is here" in said
+    assert "ALARM: operations have waited over 7 days to be stable" in said
+    (shape,) = mail.json("status")
+    assert shape["limbo"] == {
+        "stable": f"main@a1b2c3d4{'0' * 24}=2",
+        "operations": 2,
+        "bytes": 200,
+        "seconds": 700_000.0,
+        "removals": 1,
+        "held_back_by": [{"node": "c", "operations": 2, "reason": "not heard of"}],
+        "blocked": "an operation of a later version is here",
+        "alarms": ["operations have waited over 7 days to be stable"],
+    }
+
+
 def test_watch_shows_changes_and_goes_on_from_a_cursor(mail: User) -> None:
     changes = mail.json("watch", "--since", "main@", "--count", "4")
     assert [change["kind"] for change in changes] == ["birth", "create", "create", "append"]

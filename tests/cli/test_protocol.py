@@ -61,7 +61,8 @@ from samebox.control import (
     pieces_of,
 )
 from samebox.events import Receipt
-from samebox.status import PeerStatus, ShardStatus
+from samebox.stability import HeldBack
+from samebox.status import LimboStatus, PeerStatus, ShardStatus
 
 ACTOR = bytes(range(16))
 DOT = Dot(ACTOR, 7)
@@ -92,6 +93,7 @@ COMMANDS: list[Command] = [
     Recall("mail/alice", (RequestId(b"client..", 2**63 - 1),)),
 ]
 PEER = PeerStatus("b", False, "refused", 0.5, 1, 100, 0.25, {ACTOR: 3})
+LIMBO = LimboStatus({ACTOR: 1}, 2, 3, 0.5, 4, (HeldBack("b", 1, ""),), "why", ("alarm",))
 BODIES: list[Body] = [
     Problem("name-taken", "taken"),
     Answered(RECEIPT, (DOT,), ("a", "b"), late=True),
@@ -100,7 +102,10 @@ BODIES: list[Body] = [
     Opened(BLOB, ENTRY),
     Piece(b"\x00\xff", last=True),
     ShardShown(
-        ShardStatus("main", "a", None, {ACTOR: 1}, 1, 2, 3, 4, 5, 6, {ACTOR: "why"}, (PEER,)), b"d"
+        ShardStatus(
+            "main", "a", None, {ACTOR: 1}, 1, 2, 3, 4, 5, 6, {ACTOR: "why"}, (PEER,), LIMBO
+        ),
+        b"d",
     ),
     Watched("main", Change({ACTOR: 7}, DOT, "append", None, None, (DOT,), (), "", 5, "alice")),
     Known((RequestId(b"client..", 1),)),

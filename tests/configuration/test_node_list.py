@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from certs import is_cluster_name, is_node_name
-from samebox.config import Address, Config, Node, Paths, Shard
+from samebox.config import Address, Config, Limbo, Node, Paths, Shard
 from samebox.fields import Problem
 from samebox.node_list import Unfit, as_address, as_cluster_name, as_name, parse_config
 
@@ -30,6 +30,7 @@ shards:
   main: {nodes: [a, b, c]}
   archive: {nodes: [b, c]}
 copies: 2
+limbo: {age_days: 30, size_mib: 5}
 """
 
 
@@ -49,6 +50,7 @@ def test_everything_but_cluster_and_nodes_has_a_default() -> None:
     config = parsed(SMALLEST)
     assert config.shards == {"main": Shard(("a", "b"))}
     assert config.copies == 1
+    assert config.limbo == Limbo(age_days=7, size_mib=1024)
     assert config.paths_for("a") == Paths(
         ca=Path("/etc/samebox/certs/ca.pem"),
         certificate=Path("/etc/samebox/certs/a.pem"),
@@ -67,6 +69,7 @@ def test_every_field_is_taken_from_the_file() -> None:
         "c": Node(Address("192.0.2.7", 7788)),
     }
     assert config.shards == {"main": Shard(("a", "b", "c")), "archive": Shard(("b", "c"))}
+    assert config.limbo == Limbo(age_days=30, size_mib=5)
     assert config.copies == 2
     assert config.paths_for("c") == Paths(
         ca=Path("/etc/samebox/pki/ca.pem"),
@@ -138,12 +141,13 @@ PROBLEMS = [
     ),
     (
         SMALLEST + "tsl: {}\n",
-        "5: tsl: expected one of cluster, nodes, tls, data, socket, shards, copies, found tsl; did "
-        "you mean tls?",
+        "5: tsl: expected one of cluster, nodes, tls, data, socket, shards, copies, limbo, found "
+        "tsl; did you mean tls?",
     ),
     (
         SMALLEST + "xyzzy: {}\n",
-        "5: xyzzy: expected one of cluster, nodes, tls, data, socket, shards, copies, found xyzzy; "
+        "5: xyzzy: expected one of cluster, nodes, tls, data, socket, shards, copies, limbo, found "
+        "xyzzy; "
         "remove it",
     ),
     (
@@ -297,3 +301,8 @@ def takes(convert: object, text: str) -> bool:
         return bool(convert(text) == text)
     except Unfit:
         return False
+
+
+def test_bounds_of_limbo_are_whole_numbers() -> None:
+    (line,) = problems(SMALLEST + "limbo: {age_days: 0.5}\n")
+    assert "limbo.age_days" in line and "a whole number from 1" in line

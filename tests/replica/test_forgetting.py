@@ -7,9 +7,11 @@ from hashlib import sha256
 
 import pytest
 
-from crdt import Address, Append, Blob, Create, Dot, Expunge
+from crdt import Address, Append, Blob, Create, Dot, Expunge, Operation, Unknown
+from samebox.config import Limbo
 from samebox.events import LinkDown, LinkUp, Tick
 from samebox.forgetting import ForgotTooMuch
+from samebox.limbo import FOLDED_FURTHER, LATER_VERSION, Waited, limbo_status
 from sim import SimCluster
 from storage import MemoryDisk
 
@@ -121,3 +123,49 @@ def test_the_birth_of_a_new_member_needs_nothing() -> None:
     cluster.heal()
     cluster.check_agreement()
     assert cluster.nodes["a"].replica.state.folded
+
+
+def test_a_blob_that_nothing_names_any_more_is_missed_no_longer() -> None:
+    cluster = with_expunged(["a"])
+    missing = cluster.nodes["a"].replica.missing
+    state = cluster.nodes["a"].replica.state
+    state.rows.begin()
+    missing.add(HELLO, Dot(b"a" * 16, 3))
+    state.rows.commit()
+    assert remembers(cluster, "a") and missing.next_blobs(state.uses) == [HELLO]
+    cluster.tick("a")
+    assert not remembers(cluster, "a")
+    assert missing.next_blobs(state.uses) == [] and missing.listed() == ((), False)
+
+
+def test_status_says_what_waits_because_of_whom_and_since_when() -> None:
+    cluster = with_expunged(["a", "b", "c"])
+    replica = cluster.nodes["a"].replica
+    waited = Waited()
+    stability = replica.forgetting.stability
+    assert waited.look(replica.clock, stability.clock, 100.0) == 0.0
+    assert waited.look(replica.clock, stability.clock, 107.0) == 7.0
+    status = limbo_status(replica, 7.0, 2 << 20, Limbo(age_days=1, size_mib=1))
+    assert status.operations == sum(replica.clock.values()) - sum(status.stable.values()) > 0
+    assert {one.node: one.operations for one in status.members} == {"b": 1, "c": 1}
+    assert status.alarms == ("over 1 MiB of operations wait to be stable",)
+    late = limbo_status(replica, 90_000.0, 1, Limbo(age_days=1, size_mib=1))
+    assert late.alarms == ("operations have waited over 1 days to be stable",)
+    assert status.removals > 0 and status.blocked == ""
+    cluster.heal()
+    assert waited.look(replica.clock, stability.clock, 109.0) == 0.0
+    done_with = limbo_status(replica, 0.0, 1, Limbo())
+    assert (done_with.operations, done_with.members, done_with.alarms) == (0, (), ())
+
+
+def test_status_says_why_nothing_is_forgotten_though_all_members_hold_it() -> None:
+    cluster = with_expunged(["a"])
+    replica = cluster.nodes["a"].replica
+    cluster.tick("a")
+    replica.forgetting.stability.clock = {}
+    assert limbo_status(replica, 0.0, 1, Limbo()).blocked == FOLDED_FURTHER
+    state = replica.state
+    state.rows.begin()
+    state.apply(Operation(Dot(b"z" * 16, 1), 1, {}, Unknown(99)))
+    state.rows.commit()
+    assert limbo_status(replica, 0.0, 1, Limbo()).blocked == LATER_VERSION

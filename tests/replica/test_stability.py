@@ -176,12 +176,13 @@ def heal(world: World) -> None:
 
 MUTANTS = [
     Mutant("R9", "what members name is not waited for", stability_module,
-           "if includes(durable, self._cut.named):", "if True:"),
+           "elif includes(durable, self._cut.named):", "else:"),
     Mutant("R9", "one member is enough", stability_module,
            "named = merge(named, member.clock)\n        stable = {",
            "named = merge(named, member.clock)\n        stable = stable if member.node else {"),
     Mutant("R9", "the cut is taken anew when it comes true", stability_module,
-           "self.clock = self._cut.stable", "self.clock = _cut(durable, others).stable"),
+           "self.clock, self._cut = self._cut.stable, cut",
+           "self.clock, self._cut = cut.stable, cut"),
 ]  # fmt: skip
 
 

@@ -7,7 +7,7 @@ wrong. None of them needs a hook in the product.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -22,12 +22,14 @@ import storage.tail
 from comm import CHAIN_PREFIX_BYTES, Ack, Delivery, Progress, Records
 from crdt import Actor, Clock, Dot, Malformed, Operation, Record, State, Unknown, read
 from samebox.events import Batch, LinkUp
+from samebox.forgetting import Forgetting
 from samebox.history import History, Item
 from samebox.holding import Holding
 from samebox.making import Making
 from samebox.missing import Missing
 from samebox.peers import Peers
 from samebox.replica import Replica
+from samebox.stability import Stability
 from samebox.store import Store
 from samebox.succession import Succession
 from sim.shell import Shell
@@ -269,6 +271,50 @@ def takes_any_lamport_time(patch: Patch) -> None:
     patch.setattr(History, "_admit", _admitted_unjudged)
 
 
+def counts_as_stable_what_one_member_has_not(patch: Patch) -> None:
+    original = Stability.look
+
+    def generous(
+        self: Stability, durable: Clock, others: Sequence[Holding], strangers: Collection[str]
+    ) -> None:
+        original(self, durable, others[1:], strangers)
+
+    patch.setattr(Stability, "look", generous)
+
+
+def counts_what_is_on_its_way_as_stable(patch: Patch) -> None:
+    """What members name is not waited for."""
+    original = Stability.look
+
+    def hasty(
+        self: Stability, durable: Clock, others: Sequence[Holding], strangers: Collection[str]
+    ) -> None:
+        original(self, durable, others, strangers)
+        if all(member.clock for member in others):
+            clock = dict(durable)
+            for member in others:
+                clock = {
+                    actor: min(seq, member.clock.get(actor, 0)) for actor, seq in clock.items()
+                }
+            self.clock = clock
+
+    patch.setattr(Stability, "look", hasty)
+
+
+def takes_an_operation_that_needs_what_is_forgotten(patch: Patch) -> None:
+    patch.setattr(State, "lacks", lambda self, operation: False)
+
+
+def forgets_what_is_not_stable(patch: Patch) -> None:
+    original = Forgetting._fold
+
+    def early(self: Forgetting, things: int) -> None:
+        self.stability.clock = self._state.clock()
+        original(self, things)
+
+    patch.setattr(Forgetting, "_fold", early)
+
+
 PLANTED: tuple[Callable[[Patch], None], ...] = (
     acknowledges_before_the_sync,
     sends_its_operations_before_the_sync,
@@ -296,4 +342,8 @@ PLANTED: tuple[Callable[[Patch], None], ...] = (
     forgets_that_a_start_did_not_end,
     stops_at_what_it_does_not_understand,
     takes_any_lamport_time,
+    counts_as_stable_what_one_member_has_not,
+    counts_what_is_on_its_way_as_stable,
+    takes_an_operation_that_needs_what_is_forgotten,
+    forgets_what_is_not_stable,
 )

@@ -45,6 +45,10 @@ KEPT: Mapping[str, int] = {
     "forgets_that_a_start_did_not_end": 0,
     "stops_at_what_it_does_not_understand": 0,
     "takes_any_lamport_time": 0,
+    "counts_as_stable_what_one_member_has_not": 7,
+    "counts_what_is_on_its_way_as_stable": 7,
+    "takes_an_operation_that_needs_what_is_forgotten": 0,
+    "forgets_what_is_not_stable": 0,
 }
 
 

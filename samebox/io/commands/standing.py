@@ -19,7 +19,7 @@ from samebox.io.commands.options import (
     with_copies,
 )
 from samebox.io.commands.showing import age_words, plural, say, say_json, size_words, table
-from samebox.status import PeerStatus, ShardStatus
+from samebox.status import LimboStatus, PeerStatus, ShardStatus
 
 
 @click.command()
@@ -59,7 +59,24 @@ def shape(shown: ShardShown, cluster: str) -> dict[str, object]:
         "waiting": found.waiting,
         "missing_blobs": found.missing,
         "stopped": {actor.hex(): reason for actor, reason in found.stopped.items()},
+        "limbo": limbo_shape(found.shard, found.limbo),
         "peers": [peer_shape(found.shard, peer) for peer in found.peers],
+    }
+
+
+def limbo_shape(shard: str, limbo: LimboStatus) -> dict[str, object]:
+    return {
+        "stable": spelling.shown_shard_clock(shard, limbo.stable),
+        "operations": limbo.operations,
+        "bytes": limbo.bytes,
+        "seconds": round(limbo.seconds, 3),
+        "removals": limbo.removals,
+        "held_back_by": [
+            {"node": one.node, "operations": one.operations, "reason": one.reason or None}
+            for one in limbo.members
+        ],
+        "blocked": limbo.blocked or None,
+        "alarms": list(limbo.alarms),
     }
 
 
@@ -91,10 +108,27 @@ def show(shown: ShardShown, cluster: str) -> None:
         say(f"  {plural(found.waiting, 'operation')} wait for others that they depend on")
     if found.missing:
         say(f"  {plural(found.missing, 'blob')} still to come from peers")
+    show_limbo(found.limbo)
     for actor_bytes, reason in found.stopped.items():
         say(f"  STOPPED: actor {actor_bytes.hex()[:8]}: {reason}")
     if found.peers:
         table([PEER_COLUMNS, *map(peer_row, found.peers)])
+
+
+def show_limbo(limbo: LimboStatus) -> None:
+    """What is kept because some member does not hold it yet, and because of whom."""
+    if limbo.operations:
+        say(
+            f"  {plural(limbo.operations, 'operation')} not held by all members yet, about "
+            f"{size_words(limbo.bytes)}; for {age_words(limbo.seconds)}"
+        )
+    for one in limbo.members:
+        why = f": {one.reason}" if one.reason else ""
+        say(f"    {one.node} lacks {plural(one.operations, 'operation')}{why}")
+    if limbo.blocked:
+        say(f"  nothing is forgotten: {limbo.blocked}")
+    for alarm in limbo.alarms:
+        say(f"  ALARM: {alarm}; bring back the members named, or take them off the node list")
 
 
 PEER_COLUMNS = ("  peer", "link", "lag", "bytes", "oldest", "")
