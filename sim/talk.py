@@ -229,6 +229,7 @@ class Talk:
             return
         self._link = links.up(self)
         self._is_meeting = True
+        mine = self._local("operations")
         log, needed = self.shell.store.log, chains_needed(mine, theirs)
         self._submit(
             lambda: {dot: log.chain_at(*dot) for dot in needed},

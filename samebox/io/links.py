@@ -37,6 +37,10 @@ from samebox.io.puller import Puller
 from samebox.io.sending import Part
 from samebox.io.shard import Shard
 from samebox.meeting import births_of, greeting_of, judge_histories, link_up
+from storage import Log
+
+CHAINS_AT_ONCE = 32
+"""Looked up by one job of the disk thread: a few milliseconds where the log is cold."""
 
 
 class Links:
@@ -110,15 +114,20 @@ class Links:
                 self._say(peer, f"disconnected: {end}")
 
     async def _link_up(self, link: int, connection: Connection) -> LinkUp:
-        """Compare the histories of both, as told in the handshake."""
-        mine, theirs = connection.mine, connection.theirs
+        """Compare the histories of both: the peer's as it told in the handshake, this node's as it
+        is now. What it has written since it greeted may have reached the peer by another way."""
+        mine, theirs = self.local("operations").greeting, connection.theirs
         chains = await self._chains(chains_needed(mine, theirs))
         met = judge_histories(mine, theirs, chains.get, births_of(self.shard.replica))
         return link_up(link, theirs, met, same_members=connection.accepted.same_members)
 
     async def _chains(self, dots: Sequence[Dot]) -> dict[Dot, bytes | None]:
-        log = self.shard.store.log
-        return await self.shard.disk.run(lambda: {dot: log.chain_at(*dot) for dot in dots})
+        """A few at a time: a peer may ask for thousands, and batches wait for the disk as well."""
+        log, chains = self.shard.store.log, dict[Dot, bytes | None]()
+        for start in range(0, len(dots), CHAINS_AT_ONCE):
+            some = dots[start : start + CHAINS_AT_ONCE]
+            chains |= await self.shard.disk.run(partial(_chains_of, log, some))
+        return chains
 
     # --- Blobs ----------------------------------------------------------------------------------
 
@@ -218,3 +227,7 @@ class LinkPort:
             return [message]
         self._range = None
         return []
+
+
+def _chains_of(log: Log, dots: Sequence[Dot]) -> dict[Dot, bytes | None]:
+    return {dot: log.chain_at(*dot) for dot in dots}
