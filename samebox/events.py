@@ -257,7 +257,9 @@ class Ready(Struct):
        operations of others are asked for again.
     12. Per batch, blobs are written and synced before the log. `send` holds small messages, and
        ranges that the shell reads from the log.
-    13. A state that cannot be read raises StateLost; nothing else of the world crosses `step`.
+    13. A state that cannot be read raises StateLost; nothing else of the world crosses `step`. The
+       shell then waits for the disk, makes history and state again from the log, and hands them to
+       `restored`, whose Ready goes on where that of the step ended.
     """
 
     append: Batch | None = None

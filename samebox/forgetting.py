@@ -22,7 +22,7 @@ class Forgetting:
     def __init__(self, state: State, kept_requests: int) -> None:
         self.stability = Stability()
         self._state = state
-        self._kept_requests = kept_requests
+        self.kept_requests = kept_requests
 
     def go_on(self, durable: Clock, peers: Peers, *, is_idle: bool) -> None:
         """From time to time; `durable` is what is synced here. While a batch is under way its
@@ -40,7 +40,7 @@ class Forgetting:
     def _fold(self, things: int) -> None:
         stable = self.stability.clock
         if stable:
-            self._state.fold(stable, things, kept_requests=self._kept_requests)
+            self._state.fold(stable, things, kept_requests=self.kept_requests)
 
 
 class Lacking(Exception):

@@ -175,6 +175,13 @@ class History:
         for actor in self._dropped:
             self._receive_again(actor)
 
+    def succeed(self, other: History) -> None:
+        """Stop the actors that `other` had stopped, and ask for all that it had received."""
+        for actor, reason in other.stopped.items():
+            self.stop(actor, reason)
+        for actor, head in other._received.items():
+            self._delivery.heard_of(actor, head.seq)
+
     def stop(self, actor: Actor, reason: str) -> None:
         """Take no more of `actor`; operations that depend on what is missing wait, visibly."""
         self.stopped[actor] = reason

@@ -30,11 +30,12 @@ from crdt import (
     StateLost,
     plan,
 )
-from samebox.confirmations import Waiting
+from samebox.confirmations import FULL, Waiting
 from samebox.events import (
     Asked,
     Batch,
     Carried,
+    Failure,
     Notice,
     Outcome,
     Reborn,
@@ -43,7 +44,7 @@ from samebox.events import (
 )
 from samebox.forgetting import Lacking
 from samebox.history import History, Item, Poison
-from samebox.vetting import Unfit, blob_of_request, not_here
+from samebox.vetting import Unfit, blob_of_request, not_here, vetted
 
 DIGEST_BYTES = 4
 """Enough to notice that another request was made under a used id."""
@@ -97,6 +98,11 @@ class Making:
         heads = {actor: self._history.heads[actor].encode() for actor in actors}
         return Batch(number, [item.record for item in self.items], heads, self.blobs)
 
+    def refusals(self) -> list[tuple[int, Outcome]]:
+        """To callers whose request was refused before it was looked at."""
+        tokens = {one.token for one in self.asked}
+        return [reply for reply in self.replies if reply[0] not in tokens]
+
     def receive(self, item: Item) -> None:
         """An operation that causal delivery lets through. Raises Lacking."""
         if self._state.lacks(item.operation):
@@ -115,6 +121,16 @@ class Making:
         self._make(Born(self.place.node, event.key, previous), time_ms=event.time_ms)
         text = f"{self.place.node} writes as actor {event.actor.hex()[:8]}: {event.reason}"
         self.notices.append(Notice(text))
+
+    def take(self, asked: Asked, *, is_full: bool) -> None:
+        """`is_full`: no more callers may wait for copies. Raises Unfit."""
+        refusal = vetted(asked, len(self.place.members))
+        if refusal is not None:
+            self.replies.append((asked.token, refusal))
+        elif asked.copies > 1 and is_full:
+            self.replies.append((asked.token, Failure(FULL)))
+        else:
+            self.ask(asked)
 
     def ask(self, asked: Asked) -> None:
         """A request of a local program ends the node in no way, whatever it says. Raises Unfit."""

@@ -6,7 +6,7 @@ row may outlive what it says: it goes with the next transaction after its blob h
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 
 import msgspec
@@ -46,15 +46,27 @@ class Missing:
         self._rows.put(MISSING, _key(blob.hash, user), _encode(blob))
         self._note(blob, user)
 
-    def load(self) -> list[tuple[Blob, Dot]]:
-        """What the last life has kept."""
-        kept: list[tuple[Blob, Dot]] = []
+    def begin(self, holds: Callable[[Blob], bool], unsure: Iterable[tuple[Blob, Dot]]) -> None:
+        """What the last life has kept and what of `unsure` is missing now, as `holds` says."""
+        self._rows.begin()
         for key, value in self._rows.scan(MISSING, FIRST, LAST):
             seq = int.from_bytes(key[HASH_BYTES + ACTOR_BYTES :], "big")
             user = Dot(key[HASH_BYTES : HASH_BYTES + ACTOR_BYTES], seq)
-            kept.append((_decode(value), user))
-            self._note(*kept[-1])
-        return kept
+            blob = _decode(value)
+            if holds(blob):
+                self._gone.append(key)
+            else:
+                self._note(blob, user)
+        for blob, user in unsure:
+            if not holds(blob):
+                self.add(blob, user)
+        self.keep()
+        self._rows.commit()
+
+    def users(self) -> Iterator[tuple[Blob, Dot]]:
+        """Each with the operations that name it."""
+        for blob in self._blobs.values():
+            yield from ((blob, user) for user in self._dots[blob.hash])
 
     def keep(self) -> None:
         """Inside a transaction: take the rows away whose blobs have come."""
@@ -67,20 +79,6 @@ class Missing:
         self._dots.setdefault(blob.hash, []).append(user)
         self._users[user] = blob.hash
         self._listed = None
-
-    def look_again(
-        self, unsure: Iterable[tuple[Blob, Dot]], holds_blob: Callable[[Blob], bool]
-    ) -> None:
-        """What is missing at a start: of those of which the rows say so, and of `unsure`."""
-        self._rows.begin()
-        for blob, _ in self.load():
-            if holds_blob(blob):
-                self.stored(blob.hash)
-        for blob, user in unsure:
-            if not holds_blob(blob):
-                self.add(blob, user)
-        self.keep()
-        self._rows.commit()
 
     def stored(self, hash_: bytes) -> None:
         self._blobs.pop(hash_, None)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from comm import WINDOW_RECORDS, Records
+from comm import WINDOW_RECORDS
 from crdt import KEPT_REQUESTS, Actor, Blob, Dot, Head, Operation, State
 from samebox.confirmations import FULL, Confirmations, Waiting
 from samebox.events import (
@@ -41,14 +41,14 @@ from samebox.events import (
 from samebox.forgetting import Forgetting, Lacking, unfold
 from samebox.history import History, Poison
 from samebox.holding import Holding
+from samebox.leftover import Leftover
 from samebox.making import Making, Place, blob_of
 from samebox.missing import Missing
 from samebox.peers import Peers
+from samebox.receiving import fork_notices, receive, stopped_by
+from samebox.starting import Restored
 from samebox.succession import Succession
-from samebox.vetting import Unfit, too_many, vetted
-
-NAMES_MAX = 8
-"""Of actors in one line of the log."""
+from samebox.vetting import Unfit, too_many
 
 
 class Replica:
@@ -91,7 +91,8 @@ class Replica:
         self._out = Ready()
         self._is_news = False
         self.forgetting = Forgetting(state, kept_requests)
-        self.missing.look_again(unsure, holds_blob)
+        self.missing.begin(holds_blob, unsure)
+        self._left = Leftover()
 
     @property
     def clock(self) -> Mapping[Actor, int]:
@@ -119,21 +120,39 @@ class Replica:
 
     def step(self, events: Sequence[Event]) -> Ready:
         """Take what happened, in order; see samebox.events.Ready for what is promised."""
-        self._out = Ready()
-        self._is_news = False
-        work: list[WorkEvent] = []
-        for event in events:
-            match event:
-                case Asked() | Arrived():
-                    work.append(event)
-                case _:
-                    self._control(event)
+        self._left.take(events)
+        return self._work_through()
+
+    def restored(self, made: Restored) -> Ready:
+        """Go on after StateLost, when the batch under way has ended, in the log or not. What the
+        failed step had left is done, and the requests of the batch are made again."""
+        making, self._making = self._making, None
+        self._left.drop(self._number, making)
+        made.history.succeed(self.history)
+        self.history, self.state = made.history, made.state
+        self.forgetting = Forgetting(made.state, self.forgetting.kept_requests)
+        users, self.missing = list(self.missing.users()), Missing(made.state.rows)
+        self.missing.begin(self._holds_blob, [*users, *made.blobs])
+        self._out.fetch += [blob for blob, _ in made.blobs if not self._holds_blob(blob)]
+        for actor, head in made.reached.items():
+            self._reach(head, Dot(actor, head.seq))
+        self.peers.learned(made.last_records())
+        if making is not None:
+            self._settle(making)
+        self._out.delivered += made.beyond
+        self._is_news = True
+        return self._work_through()
+
+    def _work_through(self) -> Ready:
+        while self._left.control:
+            self._control(self._left.control.popleft())
         takes, actor = self.succession.takes, self.actor
-        self._take_up([event for event in work if takes(event, actor, self.clock)])
+        self._take_up([event for event in self._left.work if takes(event, actor, self.clock)])
         self._spread()
         self._out.mint = self.succession.mint()
         self._out.notices += self.succession.notices()
-        return self._out
+        out, self._out = self._out, Ready()
+        return out
 
     def _take_up(self, work: list[WorkEvent]) -> None:
         """What comes in one step with the reason for a new actor waits for that one."""
@@ -142,11 +161,14 @@ class Replica:
         if self.takes_work and (self._held or self._birth_is_due):
             work, self._held = self._held, []
             self._make(work)
+        self._left.work = []
 
     # --- What makes no operation --------------------------------------------------------------
 
     def _control(self, event: Event) -> None:
         match event:
+            case Synced(number) | AppendFailed(number) if number == self._left.dropped:
+                pass
             case Synced(number):
                 self._commit(number)
             case AppendFailed():
@@ -192,17 +214,10 @@ class Replica:
         self._is_news = True
 
     def _note_forks(self, event: LinkUp) -> None:
-        """The node that an actor was born at is believed about it; what another one has is not
-        taken from there, and that is all."""
         self.succession.greeted(event, self.actor)
-        for actor, seq in event.forked:
-            is_known = actor in self.history.stopped or actor == self.actor
-            if not is_known and self.history.was_born_at(event.peer, actor):
-                self._stop(actor, f"{event.peer} has another history of it, at {seq}")
-        if event.forked:
-            names = ", ".join(map(str, event.forked[:NAMES_MAX]))
-            text = f"{event.peer} has other histories than this node of {len(event.forked)} actors"
-            self._out.notices.append(Notice(f"{text}: {names}", alarm=True))
+        for actor, seq in stopped_by(event, self.history, self.actor):
+            self._stop(actor, f"{event.peer} has another history of it, at {seq}")
+        self._out.notices += fork_notices(event)
 
     def _spread(self) -> None:
         """What peers have said in this step is acted on once, however many messages it was."""
@@ -244,6 +259,7 @@ class Replica:
         self._birth_is_due = False
         birth = self.succession.birth
         while work or birth is not None:
+            self._left.work = work
             making = Making(self.place, self.history, self.state, self.actor, self._has_blob)
             if birth is not None:
                 making.be_born(birth)
@@ -270,34 +286,9 @@ class Replica:
     def _take(self, making: Making, event: WorkEvent) -> None:
         match event:
             case Asked():
-                self._ask(making, event)
+                making.take(event, is_full=self._confirmations.is_full(len(making.waits)))
             case Arrived(link, records):
-                self._receive(making, link, records)
-
-    def _receive(self, making: Making, link: int, records: Records) -> None:
-        actor, history, holding = records.actor, self.history, self.peers.holding(link)
-        making.arrived.setdefault(actor, []).append(link)
-        expected = history.expected(actor)
-        from_origin = holding is not None and history.was_born_at(holding.node, actor)
-        for item in history.receive(records, from_origin=from_origin):
-            making.receive(item)
-        if history.expected(actor) > expected:
-            self.peers.joined(link, actor)
-        for unfit in history.unfit():
-            if unfit.is_fork and holding is not None:
-                holding.fork(unfit.dot.actor)
-            if self.peers.unfit(link, unfit.dot.actor, f"{unfit.dot}: {unfit.reason}"):
-                text = f"operation {unfit.dot} is not taken: {unfit.reason}"
-                self._out.notices.append(Notice(text, alarm=True))
-
-    def _ask(self, making: Making, event: Asked) -> None:
-        refusal = vetted(event, len(self.place.members))
-        if refusal is not None:
-            making.replies.append((event.token, refusal))
-        elif event.copies > 1 and self._confirmations.is_full(len(making.waits)):
-            making.replies.append((event.token, Failure(FULL)))
-        else:
-            making.ask(event)
+                self._out.notices += receive(making, self.history, self.peers, link, records)
 
     def _leave_out(
         self, work: list[WorkEvent], event: WorkEvent, poison: Poison
@@ -320,16 +311,16 @@ class Replica:
             self._commit(self._number)
 
     def _commit(self, number: int) -> None:
-        making = self._end(number)
+        making = self._under_way(number)
         carried = {blob.hash for blob in making.blobs}
         for item in making.items:
             self._note_blob(item.operation, carried)
         self.missing.keep()
         self.forgetting.with_batch(len(making.items))
         self.history.commit()
+        self._making = None
         for item in making.items:
-            self._heads[item.dot.actor] = item.head
-            self._own.reached(*item.dot)
+            self._reach(item.head, item.dot)
         self.peers.learned(item.record for item in making.items)
         if making.actor is not None and making.actor != making.actor_before:
             self.succession.is_durable()
@@ -343,7 +334,7 @@ class Replica:
         self._after()
 
     def _fail(self, event: AppendFailed) -> None:
-        making = self._end(event.number)
+        making, self._making = self._under_way(event.number), None
         making.undo()
         self.actor = making.actor_before
         text = f"nothing was written: {event.reason}"
@@ -363,11 +354,23 @@ class Replica:
         self.history.drop(actor)
         self._held += making.asked
 
-    def _end(self, number: int) -> Making:
+    def _under_way(self, number: int) -> Making:
         making = self._making
         assert making is not None and number == self._number, f"batch {number} is not under way"
-        self._making = None
         return making
+
+    def _reach(self, head: Head, dot: Dot) -> None:
+        self._heads[dot.actor] = head
+        self._own.reached(*dot)
+
+    def _settle(self, making: Making) -> None:
+        """Of a batch that ended without a word: who was refused, and whether an actor was born."""
+        self._out.replies += making.refusals()
+        if making.actor is not None and self.history.head(making.actor).seq == 0:
+            self.actor, self._birth_is_due = making.actor_before, True
+        elif making.actor is not None and making.actor != making.actor_before:
+            self.succession.is_durable()
+            self.peers.own(making.actor)
 
     def _after(self) -> None:
         """Those who went away while the batch was under way are told what holds now."""

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from msgspec import Struct
 
-from crdt import Actor, Blob, Dot, Operation, Rows, State, StateLost
+from crdt import Actor, Blob, Clock, Dot, Head, Operation, Record, Rows, State, StateLost, covers
 from samebox.events import Notice
 from samebox.history import History
 from samebox.keeping import Keeper
@@ -64,12 +64,38 @@ class Recovered(Struct, frozen=True):
     snapshots: FoundSnapshots
 
 
+class Restored(Struct, frozen=True):
+    """A state that was lost while the node ran, made again. `beyond`: what the log holds beyond
+    what was committed then, at most one batch."""
+
+    history: History
+    state: State
+    beyond: list[Operation]
+
+    @property
+    def reached(self) -> dict[Actor, Head]:
+        actors = dict.fromkeys(operation.dot.actor for operation in self.beyond)
+        return {actor: self.history.heads[actor] for actor in actors}
+
+    def last_records(self) -> list[Record]:
+        """Of each actor that went on, its last one, without the bytes."""
+        return [Record(actor, one.seq, one.chain, b"") for actor, one in self.reached.items()]
+
+    @property
+    def blobs(self) -> list[tuple[Blob, Dot]]:
+        named = [(blob_of(operation), operation.dot) for operation in self.beyond]
+        return [(blob, user) for blob, user in named if blob is not None]
+
+
 class Recovering:
-    """One start: `store` is the id of the data directory."""
+    """One start: `store` is the id of the data directory. `beyond` are the operations that are
+    replayed and not `known`, where that is set."""
 
     def __init__(
         self, disk: Disk, around: Surroundings, *, cluster: str, shard: str, store: bytes
     ) -> None:
+        self.known: Clock | None = None
+        self.beyond: list[Operation] = []
         self._disk = disk
         self._around = around
         self._cluster = cluster
@@ -166,6 +192,15 @@ class Recovering:
         self._unsure = None
         return rows
 
+    def restored(self, log: Log, snapshots: FoundSnapshots, known: Clock, why: str) -> Restored:
+        """From a snapshot and the log, while the node runs. Raises LogDamaged, DiskWriteFailed."""
+        self.known, self._snapshots = known, snapshots
+        try:
+            history, state = self.anew(log, why)
+        except StateLost as error:
+            raise DiskWriteFailed(f"no state can be made: {error}") from error
+        return Restored(history, state, self.beyond)
+
     def _gone_on(self, log: Log) -> tuple[History, State]:
         rows = self._around.keeper.open()
         why = foreign(rows, self._store)
@@ -182,7 +217,9 @@ class Recovering:
             self._around.tell(Notice(f"the state is {missing:,} operations behind the log"))
         return self._replayed(log, history, state)
 
-    def _note_blob(self, operation: Operation) -> None:
+    def _note(self, operation: Operation) -> None:
+        if self.known is not None and not covers(self.known, operation.dot):
+            self.beyond.append(operation)
         blob = blob_of(operation)
         if blob is not None and self._unsure is not None:
             self._unsure.append((blob, operation.dot))
@@ -203,6 +240,6 @@ class Recovering:
             replay = rebuild(history, state, lambda: log.replay(after), committed=keeper.wait)
             for operation in replay:
                 progress.operation()
-                self._note_blob(operation)
+                self._note(operation)
             keeper.write_soon()
         return history, state

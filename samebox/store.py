@@ -11,14 +11,15 @@ from dataclasses import replace
 
 from msgspec import Struct
 
-from crdt import ACTOR_BYTES, Actor, Blob, Dot, StateLost
+from crdt import ACTOR_BYTES, Actor, Blob, Clock, Dot, StateLost
 from samebox.events import Batch, Notice, Reborn
+from samebox.forgetting import ForgotTooMuch
 from samebox.held import Held
 from samebox.history import History
 from samebox.keeping import Keeper
 from samebox.making import Place
 from samebox.replica import Replica
-from samebox.starting import Recovered, Recovering
+from samebox.starting import Recovered, Recovering, Restored
 from samebox.starting import Surroundings as Surroundings
 from storage import (
     Continue,
@@ -42,6 +43,7 @@ from storage import (
 
 STORE_ID_BYTES = 16
 LIFE_BYTES = 16
+NO_SNAPSHOTS = FoundSnapshots(snapshots=[], last_number=0, problems=[])
 
 
 class Disks(Struct, frozen=True):
@@ -101,6 +103,20 @@ class Store(Struct):
         self.identity = replace(self.identity, actor=actor)
         save_identity(self.disks.root, self.identity)
         return Reborn(actor, self.key, self.surroundings.now_ms(), reason)
+
+    def restored(self, known: Clock, lost: StateLost) -> Restored:
+        """History and state made again, when the log has ended what it was given. `known` is the
+        clock of what the core has committed. Raises StorageError."""
+        has_forgotten = isinstance(lost, ForgotTooMuch)  # as snapshots may have
+        snapshots = NO_SNAPSHOTS if has_forgotten else self.snapshots
+        recovering = Recovering(
+            self.disks.log,
+            self.surroundings,
+            cluster=self.cluster,
+            shard=self.place.shard,
+            store=self.identity.store,
+        )
+        return recovering.restored(self.log, snapshots, known, str(lost))
 
     def sizes(self) -> tuple[LogSize, PacksSize]:
         return self.log.size(), self.packs.size()

@@ -43,6 +43,7 @@ class Life(Struct):
     delivered: dict[Actor, int]
     asked: dict[int, Waiting] = {}
     batch: int | None = None
+    dropped: list[int] = []
     blobs_checked: dict[Actor, int] = {}
 
 

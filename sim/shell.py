@@ -32,6 +32,7 @@ from samebox.events import (
 )
 from samebox.incoming import Incoming
 from samebox.replica import Replica
+from samebox.starting import Restored
 from samebox.store import Store
 from samebox.supply import RecentRecords
 from sim.disk import PowerCut
@@ -77,6 +78,7 @@ class Shell:
         self._jobs: deque[tuple[Job, Ended]] = deque()
         self._answers: dict[int, Answer] = {}
         self._token = 0
+        self._is_lost = False
 
     def begin(self) -> None:
         self.store.keeper.wake = self.stir
@@ -134,6 +136,8 @@ class Shell:
 
     def _turn(self) -> None:
         self._stirred = False
+        if self._is_lost:
+            return
         try:
             busy = self._is_held
             events = self.incoming.take(busy=busy)
@@ -148,7 +152,26 @@ class Shell:
             if self.incoming.has_work and not self._is_held:
                 self.stir()
         except StateLost as error:
-            self.host.stop(f"{type(error).__name__}: {error}")
+            self._restore(error)
+
+    def _restore(self, lost: StateLost) -> None:
+        """The disk ends the batch under way; then the state is made again from the log."""
+        self.world.say(self.name, f"the state is lost: {lost}")
+
+        def ended(result: object) -> None:
+            match result:
+                case StorageError():
+                    self.fail(result)
+                case Restored():
+                    self._is_lost = False
+                    self._do(self.watch.restored(self, result))
+                    self.stir()
+                case _:
+                    raise AssertionError(f"a state is made, or not: {result!r}")
+
+        self._is_lost = True
+        known = dict(self.replica.clock)
+        self.submit(lambda: self.store.restored(known, lost), ended)
 
     @property
     def _is_held(self) -> bool:
@@ -289,11 +312,13 @@ class Shell:
         self._give_up_later(token, within_us)
 
     def look(self, question: Callable[[State], T]) -> T | None:
-        """What a reader is shown; None where nothing can be."""
+        """What a reader is shown; None where nothing can be, until the state is made again."""
+        if self._is_lost:
+            return None
         try:
             return question(self.replica.state)
         except StateLost as error:
-            self.host.stop(f"{type(error).__name__}: {error}")
+            self._restore(error)
             return None
 
     def wait(self, clock: Clock, answer: Answer, *, copies: int, within_us: int | None) -> None:

@@ -203,4 +203,5 @@ class Verdict:
             digest = None if host.shell is None else host.shell.look(State.digest)
             if digest is not None:
                 return digest
+            host.stop(f"{ASKED} to: its state was spoilt")
         return None

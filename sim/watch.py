@@ -21,6 +21,7 @@ from comm import WAITING_MAX
 from crdt import Dot, Operation, State, StateLost
 from samebox.events import AppendFailed, Event, Ready, Synced
 from samebox.forgetting import ForgotTooMuch
+from samebox.starting import Restored
 from sim.book import Life
 from sim.caller_checks import CallerChecks
 from sim.disk_checks import DiskChecks
@@ -87,11 +88,30 @@ class Watch(DiskChecks, LinkChecks, CallerChecks):
         self._check_bounds(shell)
         return ready
 
+    def restored(self, shell: Shell, made: Restored) -> Ready:
+        """The batch that was under way has ended without a word."""
+        life = self.lives[shell.name]
+        if life.batch is not None:
+            life.dropped.append(life.batch)
+        life.batch = None
+        ready = shell.replica.restored(made)
+        if ready.append is not None:
+            life.batch = ready.append.number
+        for operation in ready.delivered:
+            self._check_delivered(shell, life, operation)
+        for token, outcome in ready.replies:
+            self.replied(shell, life, token, outcome)
+        if not shell.replica.is_busy:
+            self._check_state(shell)
+        return ready
+
     def _check_batches(
         self, shell: Shell, life: Life, events: Sequence[Event], ready: Ready
     ) -> None:
         for event in events:
             match event:
+                case Synced(number) | AppendFailed(number, _) if number in life.dropped:
+                    life.dropped.remove(number)
                 case Synced(number) | AppendFailed(number, _):
                     if number != life.batch:
                         raise self.broken("2", shell.name, f"batch {number} was not under way")

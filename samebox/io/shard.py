@@ -8,9 +8,7 @@ from contextlib import aclosing
 from functools import partial
 from typing import TypeVar
 
-import outcome
 import trio
-from msgspec import Struct
 
 from crdt import Blob, Clock, Request, RequestId, State, StateLost
 from samebox.changes import Change, describe
@@ -35,6 +33,7 @@ from samebox.io.disk_jobs import DiskJobs
 from samebox.io.disk_thread import DiskThread
 from samebox.io.feed import Feed, Seen
 from samebox.io.inbox import Inbox
+from samebox.io.looks import Looks
 from samebox.io.outbox import Outboxes
 from samebox.io.sending import Source
 from samebox.io.standing import Standings
@@ -57,14 +56,6 @@ TICK_S = 0.25
 """How long the direct path has, before operations are forwarded and wants are repeated."""
 
 TOO_LATE = Failure("the deadline passed before this node took the request")
-
-
-class Look(Struct):
-    """A question to the committed state, for the moment when no batch is under way."""
-
-    question: Callable[[State], object]
-    answered: trio.Event
-    answer: outcome.Outcome[object] | None = None
 
 
 class Shard:
@@ -91,7 +82,8 @@ class Shard:
         self._feed = Feed(disk, store.log, store.cluster, store.place.shard)
         self._inbox = Inbox()
         self._replies: dict[int, Reply] = {}
-        self._looks: list[Look] = []
+        self._looks = Looks()
+        self._lost: StateLost | None = None
         self._client = store.entropy(CLIENT_BYTES)
         self._token = self._number = 0
         self._lengths: list[int] = []
@@ -148,14 +140,12 @@ class Shard:
         It keeps the loop while it runs: ask for a page at a time.
         """
         await trio.lowlevel.checkpoint()
-        if not self.replica.is_busy:
-            return self._asked(question).unwrap()
-        look = Look(question, trio.Event())
-        self._looks.append(look)
-        await look.answered.wait()
-        assert look.answer is not None
-        answer: T = look.answer.unwrap()  # type: ignore[assignment]
-        return answer
+        if not self.replica.is_busy and self._lost is None:
+            try:
+                return question(self.replica.state)
+            except StateLost as error:
+                self.lost(error)
+        return await self._looks.wait(question)
 
     async def put(self, pieces: AsyncIterator[bytes]) -> tuple[Blob, tuple[Carried, ...]]:
         """Take contents in, piece by piece; hand what comes back to `ask`. Raises ContentsTooLong
@@ -281,8 +271,9 @@ class Shard:
             if self._broken is not None:
                 raise self._broken
             was_open = self.replica.takes_work
-            is_held = not was_open or bool(self._looks) or self.store.keeper.is_full
-            ready = self.replica.step(self._inbox.take(busy=is_held))
+            ready = self._step(is_open=was_open)
+            if ready is None:
+                ready = await self._restored()
             self._do(ready)
             if not was_open and self.replica.takes_work:
                 self._inbox.free()
@@ -292,20 +283,40 @@ class Shard:
                 for _ in range(SEND_TURNS):
                     await trio.lowlevel.checkpoint()
 
-    def _answer_looks(self) -> None:
-        looks, self._looks = self._looks, []
-        for look in looks:
-            look.answer = self._asked(look.question)
-            look.answered.set()
+    def _step(self, *, is_open: bool) -> Ready | None:
+        """None where the state is lost."""
+        if self._lost is not None:
+            return None
+        try:
+            is_held = not is_open or bool(self._looks) or self.store.keeper.is_full
+            return self.replica.step(self._inbox.take(busy=is_held))
+        except StateLost as error:
+            self.lost(error)
+            return None
+
+    def lost(self, error: StateLost) -> None:
+        """The loop makes the state again; until then nobody looks at it."""
+        self._lost = self._lost or error
         self._inbox.stir()
 
-    def _asked(self, question: Callable[[State], T]) -> outcome.Outcome[T]:
-        """A state that cannot be read ends the shard, whoever reads it."""
-        answer = outcome.capture(question, self.replica.state)
-        if isinstance(answer, outcome.Error) and isinstance(answer.error, StateLost):
-            self._broken = answer.error
-            self._inbox.stir()
-        return answer
+    async def _restored(self) -> Ready:
+        """The disk first ends the batch under way."""
+        lost, known = self._lost, dict(self.replica.clock)
+        assert lost is not None
+        self.log(Notice(f"the state is lost, and is made again: {lost}", alarm=True))
+        made = await self.disk.run(lambda: self.store.restored(known, lost))
+        self._lost = None
+        ready = self.replica.restored(made)
+        self._lengths = [0] * len(ready.delivered)  # of one batch, once: they need not count
+        self.log(Notice("the state is whole again"))
+        return ready
+
+    def _answer_looks(self) -> None:
+        try:
+            self._looks.answer(self.replica.state)
+        except StateLost as error:
+            self.lost(error)
+        self._inbox.stir()
 
     def _do(self, ready: Ready) -> None:
         if ready.delivered:  # of the batch before the one that follows

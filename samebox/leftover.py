@@ -1,0 +1,34 @@
+"""What of a step is still to be done, for the case that the state is lost on the way."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+
+from samebox.events import Arrived, Asked, Event, WorkEvent
+from samebox.making import Making
+
+
+class Leftover:
+    """`dropped` is the number of a batch of which no end is awaited any more."""
+
+    def __init__(self) -> None:
+        self.control: deque[Event] = deque()
+        self.work: list[WorkEvent] = []
+        self.dropped = 0
+
+    def take(self, events: Sequence[Event]) -> None:
+        self.work = []
+        for event in events:
+            match event:
+                case Asked() | Arrived():
+                    self.work.append(event)
+                case _:
+                    self.control.append(event)
+
+    def drop(self, number: int, making: Making | None) -> None:
+        """The requests of the batch that was under way are made again: what the log has of them
+        answers them."""
+        self.dropped = number
+        if making is not None:
+            self.work = [*making.asked, *self.work]

@@ -1,0 +1,54 @@
+"""What peers send and claim, judged before it becomes part of a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from comm import Records
+from crdt import Actor, Dot
+from samebox.events import LinkUp, Notice
+from samebox.history import History
+from samebox.making import Making
+from samebox.peers import Peers
+
+NAMES_MAX = 8
+"""Of actors in one line of the log."""
+
+
+def receive(
+    making: Making, history: History, peers: Peers, link: int, records: Records
+) -> Iterator[Notice]:
+    """Take a run that came over `link` into the batch; says what of it is not taken."""
+    actor, holding = records.actor, peers.holding(link)
+    making.arrived.setdefault(actor, []).append(link)
+    expected = history.expected(actor)
+    from_origin = holding is not None and history.was_born_at(holding.node, actor)
+    for item in history.receive(records, from_origin=from_origin):
+        making.receive(item)
+    if history.expected(actor) > expected:
+        peers.joined(link, actor)
+    for unfit in history.unfit():
+        if unfit.is_fork and holding is not None:
+            holding.fork(unfit.dot.actor)
+        if peers.unfit(link, unfit.dot.actor, f"{unfit.dot}: {unfit.reason}"):
+            text = f"operation {unfit.dot} is not taken: {unfit.reason}"
+            yield Notice(text, alarm=True)
+
+
+def stopped_by(event: LinkUp, history: History, own: Actor | None) -> list[Dot]:
+    """The node that an actor was born at is believed about it; what another one has is not taken
+    from there, and that is all."""
+    return [
+        dot
+        for dot in event.forked
+        if dot.actor not in history.stopped
+        and dot.actor != own
+        and history.was_born_at(event.peer, dot.actor)
+    ]
+
+
+def fork_notices(event: LinkUp) -> Iterator[Notice]:
+    if event.forked:
+        names = ", ".join(map(str, event.forked[:NAMES_MAX]))
+        text = f"{event.peer} has other histories than this node of {len(event.forked)} actors"
+        yield Notice(f"{text}: {names}", alarm=True)

@@ -1,0 +1,192 @@
+"""The state is lost at every moment of a life: it is made again, and every caller has an answer."""
+
+from __future__ import annotations
+
+from collections import Counter
+from hashlib import sha256
+from itertools import count
+
+import pytest
+from msgspec.structs import replace
+
+from comm import packed
+from crdt import (
+    Address,
+    Append,
+    Blob,
+    Create,
+    Delete,
+    Dot,
+    Expunge,
+    Record,
+    Request,
+    RequestId,
+    StateLost,
+    Store,
+)
+from samebox.events import (
+    AppendFailed,
+    Arrived,
+    Asked,
+    Carried,
+    Done,
+    Event,
+    Outcome,
+    Ready,
+    Synced,
+)
+from samebox.keeping import Unkept
+from samebox.making import Place
+from samebox.store import Surroundings, open_store
+from sim.losable_rows import LosableRows
+from sim.machine import Machine
+
+CLUSTER = "example.org"
+INBOX = Address("alice", "INBOX")
+HELD = b"contents that came before their message"
+_numbers = count(1)
+
+
+def entropy(length: int) -> bytes:
+    return sha256(b"%d" % next(_numbers)).digest()[:length]
+
+
+class Node:
+    """What a shell does, the state restored where it is lost."""
+
+    def __init__(self, name: str) -> None:
+        self.rows: list[LosableRows] = []
+        around = Surroundings(entropy, lambda: 0, Unkept(self._make_rows))
+        place = Place("main", name, ("a", "b"))
+        disks = Machine(name).disks()
+        self.store = open_store(disks, around, cluster=CLUSTER, place=place, key=b"")
+        self.replica = self.store.replica
+        self.replies: list[tuple[int, Outcome]] = []
+        self.delivered: list[Dot] = []
+        self.lost = 0
+        assert self.store.birth is not None
+        self.do(self.store.birth)
+
+    def _make_rows(self) -> LosableRows:
+        self.rows.append(LosableRows())
+        return self.rows[-1]
+
+    def do(self, *events: Event) -> None:
+        """A step, and all that its disk has to do after it."""
+        ready = self.step(*events)
+        while ready.append is not None:
+            self.store.append(ready.append)
+            ready = self.step(Synced(ready.append.number))
+
+    def step(self, *events: Event) -> Ready:
+        try:
+            return self.note(self.replica.step(events))
+        except StateLost as error:
+            return self.restore(error)
+
+    def restore(self, error: StateLost) -> Ready:
+        self.lost += 1
+        made = self.store.restored(dict(self.replica.clock), error)
+        return self.note(self.replica.restored(made))
+
+    def note(self, ready: Ready) -> Ready:
+        self.replies += ready.replies
+        self.delivered += [operation.dot for operation in ready.delivered]
+        return ready
+
+    def check(self, tokens: int) -> None:
+        """Every caller was answered once, every operation told of once, and nothing shows that the
+        log does not say."""
+        assert sorted(token for token, _ in self.replies) == list(range(1, tokens + 1))
+        counted = Counter(dot.actor for dot in self.delivered)
+        assert counted == self.replica.clock and len(set(self.delivered)) == len(self.delivered)
+        made = self.store.restored({}, StateLost("to compare"))
+        assert self.replica.state.digest() == made.state.digest()
+        assert self.replica.clock == made.history.clock == self.replica.state.clock()
+
+
+def asked(token: int, request: Request, client: bytes = b"a client") -> Asked:
+    return Asked(token, request, RequestId(client, token))
+
+
+def theirs() -> list[Record]:
+    """Operations of node b: a birth, a box, a mailbox."""
+    other = Node("b")
+    work = Create(Address("bob", "Work"))
+    other.do(asked(1, Create(Address("bob")), b"of bob's"), asked(2, work, b"of bob's"))
+    assert other.replica.actor is not None
+    return other.store.log.read(other.replica.actor, 1, 9, max_bytes=1 << 20)
+
+
+def live(node: Node, records: list[Record]) -> int:
+    """Some batches, of which each makes rows of its own kind; how many calls there were."""
+    blob = Blob(sha256(HELD).digest(), len(HELD))
+    node.do(asked(1, Create(Address("alice"))), asked(2, Create(Address("alice", "Work"))))
+    node.do(*[Arrived(1, message) for message in packed((record, ()) for record in records)])
+    contents = Carried(blob.hash, HELD)
+    node.do(
+        replace(asked(3, Append(INBOX, blob)), carried=(contents,)),
+        replace(asked(4, Create(Address("alice", "Far"))), copies=9),
+        asked(5, Create(Address("bob", "Play"))),
+    )
+    node.do(asked(6, Store(INBOX, None, ("\\Seen",))), asked(7, Create(Address("nobody", "x"))))
+    node.do(asked(8, Delete(Address("alice", "Work"))), asked(9, Expunge(INBOX, ())))
+    return 9
+
+
+def test_the_state_is_lost_at_every_write_of_a_life() -> None:
+    records = theirs()
+    undisturbed = Node("a")
+    tokens = live(undisturbed, records)
+    undisturbed.check(tokens)
+    outcomes = {token: type(outcome) for token, outcome in undisturbed.replies}
+    for place in count():
+        node = Node("a")
+        node.rows[-1].fails_in = place
+        live(node, records)
+        assert {token: type(outcome) for token, outcome in node.replies} == outcomes
+        node.check(tokens)
+        if not node.lost:
+            break
+    assert place > 50
+
+
+@pytest.mark.parametrize("is_written", [True, False])
+def test_the_state_is_lost_while_a_batch_is_under_way(is_written: bool) -> None:
+    node = Node("a")
+    node.do(asked(1, Create(Address("alice"))))
+    blob = Blob(sha256(HELD).digest(), len(HELD))
+    append = replace(asked(2, Append(INBOX, blob)), carried=(Carried(blob.hash, HELD),))
+    ready = node.step(append)
+    batch = ready.append
+    assert batch is not None
+    if is_written:
+        node.store.append(batch)
+    ready = node.restore(StateLost("somebody looked"))
+    late = Synced(batch.number) if is_written else AppendFailed(batch.number, "the disk is full")
+    assert node.step(late).append is None
+    while ready.append is not None:
+        node.store.append(ready.append)
+        ready = node.step(Synced(ready.append.number))
+    assert [type(outcome) for _, outcome in node.replies] == [Done, Done]
+    node.check(2)
+    found = node.replica.state.find(INBOX)
+    assert found is not None and node.replica.state.count(found.ids) == 1
+    assert len(node.replica.missing) == 0
+
+
+@pytest.mark.parametrize("is_written", [True, False])
+def test_the_state_is_lost_while_an_actor_is_born(is_written: bool) -> None:
+    node = Node("a")
+    birth = node.store.mint("a new one")
+    batch = node.step(birth).append
+    assert batch is not None
+    if is_written:
+        node.store.append(batch)
+    ready = node.restore(StateLost("somebody looked"))
+    while ready.append is not None:
+        node.store.append(ready.append)
+        ready = node.step(Synced(ready.append.number))
+    assert node.replica.actor == birth.actor
+    assert node.replica.clock[birth.actor] == 1
+    node.check(0)
