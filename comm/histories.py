@@ -73,7 +73,9 @@ def compare_histories(
 
 
 def _pairs(mine: Greeting, theirs: Greeting) -> Iterator[tuple[Actor, int, bytes, int, bytes]]:
+    """Each actor once, however often a peer names it: every pair may cost a look into the log."""
     held = {actor: (seq, chain) for actor, seq, chain in mine.histories}
-    for actor, their_seq, their_chain in theirs.histories:
+    told = {actor: (seq, chain) for actor, seq, chain in theirs.histories}
+    for actor, (their_seq, their_chain) in told.items():
         my_seq, my_chain = held.get(actor, (0, b""))
         yield actor, my_seq, my_chain, their_seq, their_chain

@@ -36,6 +36,12 @@ SILENCE_S = 20.0
 STALL_S = 60.0
 """For a peer to take WRITE_BYTES: longer than any sync that it may be waiting for itself."""
 BYE_S = 1.0
+CONTROL_EVERY_S = 0.25e-3
+"""Between two messages other than records: several times what a peer says at full speed."""
+CONTROL_BYTE_S = 0.3e-6
+"""And for each byte of them: the longest, of 100,000 entries, takes some 30 ms of this node."""
+CONTROL_BURST_S = 0.1
+"""Saved up by a peer that says little."""
 
 
 class LinkTimes(Struct, frozen=True):
@@ -113,14 +119,29 @@ class _Link:
         self._outbox = outbox
         self._times = times
         self._pings = 0
+        self._control_until = 0.0
         self._pinged_at = 0.0
         self._to_answer: int | None = None
         self._asked = trio.Event()
 
     async def receive(self) -> None:
+        """One message a turn of the scheduler, however many came at once; and of other messages
+        than records no more than a pace, so that no peer keeps this node busy with them."""
         while True:
             payload = await self._frames.receive_frame(within_s=self._times.silence_s)
-            await self._take(decode(payload))
+            message = decode(payload)
+            await self._take(message)
+            if isinstance(message, Records):
+                await trio.lowlevel.checkpoint()
+            else:
+                await self._pace(len(payload))
+
+    async def _pace(self, length: int) -> None:
+        """Wait where the peer has said more than it may: by count and by bytes."""
+        cost_s = max(CONTROL_EVERY_S, length * CONTROL_BYTE_S)
+        now = trio.current_time()
+        self._control_until = max(self._control_until, now - CONTROL_BURST_S) + cost_s
+        await trio.sleep_until(self._control_until)
 
     async def _take(self, message: Message | Unknown) -> None:
         match message:

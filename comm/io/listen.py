@@ -59,30 +59,31 @@ class Acceptor:
 
     async def handle(self, stream: Stream) -> None:
         """Handshake, then `converse`. Raises nothing but cancellation; `stream` is closed."""
+        where = origin(stream)
         try:
-            connection = await self._admitted(stream)
+            connection = await self._admitted(stream, where)
             if connection is not None:
-                tell = partial(self._tell, stream, "conversation")
+                tell = partial(self._tell, where, "conversation")
                 await converse_safely(connection, self._converse, tell)
         finally:
             await trio.aclose_forcefully(stream)
 
-    async def _admitted(self, stream: Stream) -> Connection | None:
-        number, displaced = self._admission.enter(host(stream))
+    async def _admitted(self, stream: Stream, where: str) -> Connection | None:
+        number, displaced = self._admission.enter(host(where))
         if displaced is not None:
             self.turned_away += 1
             self._scopes.pop(displaced).cancel()
         try:
             with trio.CancelScope() as self._scopes[number]:
-                return await self._greet(stream)
+                return await self._greet(stream, where)
             count = self._unfinished_max
-            self._tell(stream, "displaced", f"closed, {count} later handshakes are under way")
+            self._tell(where, "displaced", f"closed, {count} later handshakes are under way")
         finally:
             self._admission.leave(number)
             self._scopes.pop(number, None)
         return None
 
-    async def _greet(self, stream: Stream) -> Connection | None:
+    async def _greet(self, stream: Stream, where: str) -> Connection | None:
         try:
             within_s = self._handshake_s
             secure = await accepted(stream, self._contexts(), within_s=within_s)
@@ -92,14 +93,14 @@ class Acceptor:
             )
         except CommError as error:
             kind = error.code if isinstance(error, Refused) else type(error).__name__
-            self._tell(stream, kind, str(error))
+            self._tell(where, kind, str(error))
         except Exception as error:
-            self._tell(stream, "failed", f"the handshake failed: {error!r}")
+            self._tell(where, "failed", f"the handshake failed: {error!r}")
         return None
 
-    def _tell(self, stream: Stream, kind: str, text: str) -> None:
+    def _tell(self, where: str, kind: str, text: str) -> None:
         now = trio.current_time()
-        line = self._reports.passed(f"{host(stream)} {kind}", f"{origin(stream)}: {text}", now)
+        line = self._reports.passed(f"{host(where)} {kind}", f"{where}: {text}", now)
         if line is not None:
             line = self._all_reports.passed(ALL, line, now)
         if line is not None:
@@ -122,6 +123,6 @@ def origin(stream: Stream) -> str:
     return "a connection"
 
 
-def host(stream: Stream) -> str:
-    """The address without the port."""
-    return origin(stream).rpartition(":")[0]
+def host(where: str) -> str:
+    """An origin without its port."""
+    return where.rpartition(":")[0]

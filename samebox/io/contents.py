@@ -139,7 +139,7 @@ class Contents:
         if not self._packs.has(hash_):
             return None
         try:
-            return await self._disk.run(lambda: self._packs.get(hash_))
+            return await self._disk.look(lambda: self._packs.get(hash_))
         except (BlobMissing, BlobDamaged, DiskReadFailed):
             return None  # from now on it is not held, and is pulled from a peer
 

@@ -67,6 +67,21 @@ class DiskThread:
         result: T = await trio.lowlevel.wait_task_rescheduled(abort)
         return result
 
+    async def look(self, job: Callable[[], T]) -> T:
+        """As `run`, for a job that changes nothing: it is left out where nobody waits for it any
+        more at its turn. So who asks and goes, and asks again, keeps nobody waiting."""
+        is_awaited = True
+
+        def unless_left() -> T:
+            if is_awaited:
+                return job()
+            raise trio.BusyResourceError("nobody waits for this job any more")
+
+        try:
+            return await self.run(unless_left)
+        finally:
+            is_awaited = False
+
     def soon(self, act: Callable[[], None]) -> None:
         """In the loop, from any thread; where the loop has ended, nobody waits for it."""
         assert self._token is not None

@@ -126,7 +126,7 @@ class Links:
         log, chains = self.shard.store.log, dict[Dot, bytes | None]()
         for start in range(0, len(dots), CHAINS_AT_ONCE):
             some = dots[start : start + CHAINS_AT_ONCE]
-            chains |= await self.shard.disk.run(partial(_chains_of, log, some))
+            chains |= await self.shard.disk.look(partial(_chains_of, log, some))
         return chains
 
     # --- Blobs ----------------------------------------------------------------------------------

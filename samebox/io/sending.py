@@ -55,7 +55,7 @@ class Source:
         recent = self.recent.read(actor, first, last)
         if recent:
             return recent
-        return await self._disk.run(
+        return await self._disk.look(
             lambda: self._log.read(actor, first, last, max_bytes=READ_BYTES_MAX)
         )
 

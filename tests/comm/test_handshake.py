@@ -273,3 +273,9 @@ def test_a_connection_on_which_no_ping_came_makes_way() -> None:
     assert not taken(Established("a", b"1", QUIET_S - 0.1), "b")
     assert taken(Established("a", b"1", QUIET_S), "b")
     assert QUIET_S > PING_EVERY_S
+
+
+def test_an_actor_that_is_named_often_costs_one_look() -> None:
+    mine = hello("a", histories=[(B, 100, chain("b100"))])
+    theirs = welcome("b", histories=[(B, seq, chain(f"b{seq}")) for seq in range(1, 90)])
+    assert chains_needed(mine, theirs) == [Dot(B, 89)]
