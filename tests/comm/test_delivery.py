@@ -143,7 +143,7 @@ def test_strangers_do_not_keep_it_from_remembering_what_is_missing_of_others() -
     for number in range(HEARD_MAX):
         delivery.heard_of(actor(f"stranger {number}"), 2)
     delivery.heard_of(A, 5)
-    assert Want(A, 4, 5) in delivery.wanted()
+    assert Want(A, 4, 5) in [*delivery.wanted(), *delivery.wanted()]
 
 
 def test_an_iteration_given_up_is_taken_up_by_the_next() -> None:
