@@ -93,19 +93,28 @@ class Pulling:
             self._give_up_if_absent(wanted.blob, now)
 
     def next(self, peer: str, now: float) -> Blob | None:
-        """What to ask `peer` for; it holds that from now on. None where there is nothing for it.
+        """What to ask `peer` for; it holds that from now on. None where there is nothing for it."""
+        wanted = self._first(peer, now)
+        if wanted is None:
+            return None
+        self._queues[peer].move_to_end(wanted.blob.hash)
+        wanted.holder, wanted.heard = peer, now
+        self._again.pop(wanted.blob.hash, None)
+        return wanted.blob
 
-        Passes over what is held: few, for everyone holds a group of blobs at most.
-        """
+    def has_for(self, peer: str, now: float) -> bool:
+        """Whether `next` would give anything: a peer that is not reached yet holds nothing."""
+        return self._first(peer, now) is not None
+
+    def _first(self, peer: str, now: float) -> Wanted | None:
+        """Passes over what is held: few, for everyone holds a group of blobs at most."""
         queue = self._queues[peer]
         for _ in range(len(queue)):
             hash_ = next(iter(queue))
-            queue.move_to_end(hash_)
             wanted = self._wanted[hash_]
             if wanted.holder is None or (wanted.holder != peer and _is_stalled(wanted, now)):
-                wanted.holder, wanted.heard = peer, now
-                self._again.pop(hash_, None)
-                return wanted.blob
+                return wanted
+            queue.move_to_end(hash_)
         return None
 
     def progressed(self, peer: str, blob: Blob, now: float) -> bool:

@@ -85,11 +85,11 @@ class Puller:
         """A failure of this peer, or of what is told of it, ends nothing but its connection."""
         try:
             with trio.move_on_after(IDLE_S) as idle:
-                blob = await self._wanted.next(self._peer)
+                await self._wanted.wait_for(self._peer)
             if idle.cancelled_caught:
                 await self._hang_up()
             else:
-                await self._pull_group(blob)
+                await self._pull_group()
         except (DiskFull, DiskReadOnly) as error:
             self._report(f"a blob could not be kept: {error}")
             await trio.sleep(NO_ROOM_S)
@@ -107,17 +107,18 @@ class Puller:
             await self._frames.close()
             self._frames = None
 
-    async def _pull_group(self, blob: Blob | None) -> None:
-        """`blob` and what comes behind it, with one sync for all that are short. What was pulled
-        when something fails is not lost."""
+    async def _pull_group(self) -> None:
+        """What there is to ask for, with one sync for all that are short. What was pulled when
+        something fails is not lost. A peer that cannot be reached holds up nothing."""
+        if self._frames is None:
+            self._frames = await self._dial()
         whole: list[Blob] = []
         try:
-            while blob is not None:
+            while (blob := self._wanted.next_nowait(self._peer)) is not None:
                 if await self._pull(blob):
                     whole.append(blob)
                     if self._wanted.is_urgent(blob) or self._unsynced >= GROUP_MAX:
                         break
-                blob = self._wanted.next_nowait(self._peer)
         finally:
             try:
                 if whole:
@@ -177,9 +178,8 @@ class Puller:
         def progressed() -> None:
             self._wanted.progressed(self._peer, blob)
 
+        assert self._frames is not None, "a group begins with a connection"
         try:
-            if self._frames is None:
-                self._frames = await self._dial()
             return await fetch_blob(self._frames, hash_, progressed=progressed)
         except BaseException:
             self._frames = None

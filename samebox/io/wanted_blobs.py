@@ -66,13 +66,12 @@ class WantedBlobs:
         self._pulling.down(peer, trio.current_time())
         self._tell()
 
-    async def next(self, peer: str) -> Blob:
-        """What to ask `peer` for; waits until there is any."""
+    async def wait_for(self, peer: str) -> None:
+        """Until there is anything to ask `peer` for."""
         await trio.lowlevel.checkpoint()
-        while (blob := self.next_nowait(peer)) is None:
+        while not self._pulling.has_for(peer, trio.current_time()):
             with trio.move_on_after(STALL_S if self._pulling else inf):
                 await self._news.wait()
-        return blob
 
     async def next_long(self) -> Blob:
         """One of several pieces that was not looked for here yet."""

@@ -70,6 +70,9 @@ class Holder:
         self.asked: list[bytes] = []
         self.connections = 0
 
+    async def answer_the_call(self) -> None:
+        await trio.lowlevel.checkpoint()
+
     async def read_blob(self, hash: bytes) -> bytes | None:
         self.asked.append(hash)
         await trio.lowlevel.checkpoint()
@@ -154,6 +157,7 @@ class Site:
         async def dial() -> FrameStream:
             here, there = map(FrameStream, memory_stream_pair())
             here.reader.limit = there.reader.limit = FRAME_BYTES_MAX
+            await holder.answer_the_call()
             holder.connections += 1
             nursery.start_soon(holder.serve, there)
             return here
@@ -216,6 +220,22 @@ async def test_a_hostile_peer_delays_no_blob_that_another_peer_has(
         await site.has(*short(*SHORT), within_s=STALL_S * 2 + SOON_S)
         assert bad.asked, "it was asked, too"
         assert set(site.pieces.held) == set(map(named, SHORT))
+
+
+async def test_a_peer_that_cannot_be_reached_delays_nothing_at_all(
+    autojump_clock: MockClock,
+) -> None:
+    class Unreachable(Holder):
+        @override
+        async def answer_the_call(self) -> None:
+            await trio.sleep_forever()
+
+    site, away, good = Site(), Unreachable(*SHORT), Holder(*SHORT)
+    async with site.pulling_from(away, good):
+        for blob in short(*SHORT):
+            site.wanted.add(blob)
+        await site.has(*short(*SHORT), within_s=SOON_S)
+    assert SOON_S < STALL_S
 
 
 async def test_a_peer_that_lets_bytes_trickle_is_given_up_and_asked_again_later(

@@ -36,7 +36,9 @@ def looking(*peers: str, wanted: tuple[Blob, ...] = ()) -> Pulling:
 
 def test_a_blob_is_asked_of_one_peer_at_a_time() -> None:
     found = looking("b", "c", wanted=(ONE, TWO))
+    assert found.has_for("b", 0)
     assert [found.next("b", 0), found.next("c", 0)] == [ONE, TWO]
+    assert not found.has_for("b", 1)
     assert [found.next("b", 1), found.next("c", 1)] == [None, None]
     found.stored(ONE)
     found.stored(TWO)

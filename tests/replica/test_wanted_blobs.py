@@ -56,7 +56,8 @@ async def test_who_waits_for_what_no_peer_has_has_it_looked_for_again_and_again(
     async with trio.open_nursery() as nursery:
         nursery.start_soon(wanted.wait, blob(1))
         for _ in range(3):
-            assert await wanted.next("b") == blob(1)
+            await wanted.wait_for("b")
+            assert wanted.next_nowait("b") == blob(1)
             wanted.lacks("b", blob(1))
             assert len(wanted) == 0
         wanted.stored(blob(1))
@@ -68,10 +69,11 @@ async def test_who_asks_a_peer_is_woken_by_what_is_new_what_is_free_and_what_sta
     wanted = WantedBlobs()
     wanted.up("b")
     wanted.up("c")
-    got: list[Blob] = []
+    got: list[Blob | None] = []
 
     async def ask() -> None:
-        got.append(await wanted.next("c"))
+        await wanted.wait_for("c")
+        got.append(wanted.next_nowait("c"))
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(ask)
