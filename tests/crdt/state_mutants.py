@@ -73,7 +73,7 @@ MUTANTS = [
     ),
     Mutant(
         "R3", "a touch of a deleted folder goes unnoticed", entry_effects,
-        "if row.deletes or row.twins:", "if False:",
+        "if row.deletes or row.twins or row.covered:", "if False:",
     ),
     Mutant(
         "R4", "+\\Deleted removes keeps that it has not seen", entry_effects,

@@ -19,7 +19,7 @@ from tests.scripts import Script, random_script, scripts
 from tests.site import all_of, blob_of
 from tests.user import users
 
-QUICK_HISTORIES = 20
+QUICK_HISTORIES = 10
 SLOW_HISTORIES = 2000
 PARTS = 10
 LENGTH = 50

@@ -42,7 +42,7 @@ from tests.pairs import ACTIONS, base
 from tests.scripts import Script, scripts
 from tests.user import User, meet
 
-QUICK_HISTORIES = 25
+QUICK_HISTORIES = 6
 SLOW_HISTORIES = 1000
 LENGTH = 60
 MUTANT_HISTORIES_MAX = 300
@@ -72,7 +72,7 @@ def test_what_forgets_agrees_after_many_random_histories(tell: Callable[[str], N
     tell(f"histories that forget: {SLOW_HISTORIES}, {compared} operations compared")
 
 
-@settings(max_examples=20)
+@settings(max_examples=10)
 @given(scripts(honest=True))
 def test_what_forgets_agrees_after_any_script(script: Script) -> None:
     for order in orders_of(script, Random(0)):
@@ -119,7 +119,7 @@ def nodes_of(nodes: Sequence[NodeView]) -> Iterator[NodeView]:
 
 
 def test_when_all_is_stable_nothing_is_left_but_what_shows() -> None:
-    for seed in range(40):
+    for seed in range(15):
         script = focused_script(Random(seed), LENGTH)
         order = orders_of(script, Random(seed))[0]
         rows = MemoryRows()

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from random import Random
 
-from hypothesis import given
+from hypothesis import given, settings
 
 from tests.histories import World, causal_order
 from tests.scripts import Act, Script, Start, Step, random_script, scripts, shrink, spelled
 from tests.site import Site, actor_named
 
 
+@settings(max_examples=25)
 @given(scripts())
 def test_a_script_means_one_history(script: Script) -> None:
     assert World(script).operations() == World(script).operations()

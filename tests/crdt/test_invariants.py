@@ -10,7 +10,8 @@ from functools import partial
 from itertools import pairwise
 from random import Random
 
-from hypothesis import given
+import pytest
+from hypothesis import given, settings
 
 from crdt import (
     BoxMade,
@@ -39,12 +40,15 @@ from tests.oracle.history import History, concurrent
 from tests.oracle.names import key_of
 from tests.scripts import Script, random_script, scripts
 
-HISTORIES = 40
+FEW, MANY = range(12), range(12, 100)
+SEEDS = pytest.mark.parametrize(
+    "seeds", [pytest.param(FEW, id="few"), pytest.param(MANY, id="many", marks=pytest.mark.slow)]
+)
 LENGTH = 40
 
 
-def worlds() -> Iterator[World]:
-    for seed in range(HISTORIES):
+def worlds(seeds: range) -> Iterator[World]:
+    for seed in seeds:
         yield World(random_script(Random(seed), LENGTH, honest=True))
 
 
@@ -107,9 +111,10 @@ def removed_by(history: History, target: Dot) -> list[Operation]:
     return found
 
 
-def test_whatever_is_not_shown_was_removed_by_who_had_seen_all_of_it() -> None:
+@SEEDS
+def test_whatever_is_not_shown_was_removed_by_who_had_seen_all_of_it(seeds: range) -> None:
     explained = 0
-    for world in worlds():
+    for world in worlds(seeds):
         history = History.of(world.operations())
         shown = ids_in(oracle.view(history.operations))
         for target, interest in interest_in(history).items():
@@ -120,7 +125,7 @@ def test_whatever_is_not_shown_was_removed_by_who_had_seen_all_of_it() -> None:
                 if isinstance(history.by_dot[target].body, (EntryAppended, EntryCopied)):
                     assert any(all(r.saw(o.dot) for o in interest) for r in removers)
                 explained += 1
-    assert explained > HISTORIES
+    assert explained > len(seeds)
 
 
 # A local operation
@@ -145,14 +150,15 @@ def node_groups(things: dict[object, object]) -> list[frozenset[Dot]]:
     return [thing[0] for thing in things if isinstance(thing, tuple) and not isinstance(thing, Dot)]
 
 
-def test_a_local_operation_changes_only_what_it_names() -> None:
+@SEEDS
+def test_a_local_operation_changes_only_what_it_names(seeds: range) -> None:
     """But for names: what leaves or takes a name may take a suffix off its siblings, or give one.
 
     A container goes with the last of what is below it. A file that gets the content of its
     namesake is one with it.
     """
     changes = 0
-    for world in worlds():
+    for world in worlds(seeds):
         for site in world.sites:
             for count in range(1, len(site.delivered)):
                 operation = site.delivered[count]
@@ -171,7 +177,7 @@ def test_a_local_operation_changes_only_what_it_names() -> None:
                         gone = before.get(thing) if thing not in after else None
                         allowed = _is_named(thing, named) or _goes_along(gone, operation, named)
                         assert allowed, (operation, thing, before.get(thing), after.get(thing))
-    assert changes > HISTORIES
+    assert changes > len(seeds)
 
 
 def _is_named(thing: object, named: set[Dot]) -> bool:
@@ -195,10 +201,11 @@ def _goes_along(gone: object, operation: Operation, named: set[Dot]) -> bool:
 # What was removed
 
 
-def test_nothing_that_was_removed_returns_without_a_concurrent_keep() -> None:
+@SEEDS
+def test_nothing_that_was_removed_returns_without_a_concurrent_keep(seeds: range) -> None:
     """At each replica, step by step: only an operation that did not know of a removal undoes it."""
     returned = 0
-    for world in worlds():
+    for world in worlds(seeds):
         for site in world.sites:
             seen: set[Dot] = set()
             for before, after in pairwise(range(1, len(site.delivered) + 1)):
@@ -217,8 +224,9 @@ def test_nothing_that_was_removed_returns_without_a_concurrent_keep() -> None:
 # The tree as it is shown
 
 
-def test_each_id_is_shown_once_and_siblings_have_names_of_their_own() -> None:
-    for world in worlds():
+@SEEDS
+def test_each_id_is_shown_once_and_siblings_have_names_of_their_own(seeds: range) -> None:
+    for world in worlds(seeds):
         operations = world.operations()
         folds = {o.dot: o.body.fold for o in operations if isinstance(o.body, BoxMade)}
         view = oracle.view(operations)
@@ -235,8 +243,9 @@ def test_each_id_is_shown_once_and_siblings_have_names_of_their_own() -> None:
         assert len(set(names)) == len(names)
 
 
-def test_messages_stand_in_the_order_of_their_stamps() -> None:
-    for world in worlds():
+@SEEDS
+def test_messages_stand_in_the_order_of_their_stamps(seeds: range) -> None:
+    for world in worlds(seeds):
         operations = world.operations()
         stamps = {operation.dot: operation.stamp for operation in operations}
         for node, _ in nodes_of(oracle.view(operations)):
@@ -244,6 +253,7 @@ def test_messages_stand_in_the_order_of_their_stamps() -> None:
             assert order == sorted(order)
 
 
+@settings(max_examples=25)
 @given(scripts(honest=True))
 def test_a_copy_never_shows_more_than_what_was_written(script: Script) -> None:
     """Every blob shown was put there by some operation: nothing is made up, nothing is mixed."""

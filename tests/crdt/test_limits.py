@@ -133,6 +133,7 @@ def test_a_rename_is_small_in_the_largest_cluster_with_the_longest_name() -> Non
 # Ids
 
 
+@pytest.mark.slow
 def test_ten_thousand_ids_in_one_expunge() -> None:
     count = 10_000
     rows = CountedRows()
@@ -198,6 +199,7 @@ def test_as_many_ids_as_are_allowed_are_read() -> None:
         read(after(MILLION), crafted([[0, 1, 100_001]], EntriesExpunged))
 
 
+@pytest.mark.slow
 def test_a_delete_lists_no_more_nodes_than_an_operation_may() -> None:
     nodes = [[0, 1 + n, -1] for n in range(100_001)]
     operation, _, _ = read(after(MILLION), crafted([nodes[:-1]], NodesDeleted))
@@ -249,6 +251,7 @@ def test_one_flag_too_many_is_refused_at_the_origin_and_at_decode() -> None:
         read(box.node.head, record.data)
 
 
+@pytest.mark.slow
 def test_two_nodes_give_an_entry_more_flags_than_either_may_and_both_show_them_all() -> None:
     box = Box(FEW)
     other = Replica("b")

@@ -28,7 +28,7 @@ from tests.oracle.history import History
 from tests.oracle.names import EMPTY
 from tests.scripts import random_script
 
-HISTORIES = 25
+HISTORIES = 10
 LENGTH = 60
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from crdt.ids import Dot
 from crdt.operations import (
     DELETED,
@@ -53,6 +55,7 @@ def test_an_inbox_is_emptied_in_portions() -> None:
     ]
 
 
+@pytest.mark.slow
 def test_a_request_of_too_many_entries_is_refused() -> None:
     reading = shown(crowd(100_001, DELETED))
     assert refusal(Expunge(at("a:Full")), reading)[0] == Code.TOO_LARGE
@@ -63,6 +66,7 @@ def test_a_request_of_too_many_entries_is_refused() -> None:
     assert refusal(Rename(at("a:INBOX"), at("a:Old")), full)[0] == Code.TOO_LARGE
 
 
+@pytest.mark.slow
 def test_a_request_of_as_many_entries_as_allowed_is_planned() -> None:
     assert len(bodies(Expunge(at("a:Full")), shown(crowd(100_000, DELETED)))) == 5
 

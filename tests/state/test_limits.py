@@ -94,6 +94,7 @@ def test_an_operation_costs_what_it_lists(sizes: tuple[Box, Box], name: str) -> 
     assert many.cost(BODIES[name](many)) <= few.cost(BODIES[name](few)) + 2
 
 
+@pytest.mark.slow
 def test_an_operation_on_ten_thousand_costs_as_many_times_what_one_costs() -> None:
     box = Box(MANY)
     assert box.cost(EntriesExpunged(tuple(box.entries))) <= 12 * MANY

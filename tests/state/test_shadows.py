@@ -157,8 +157,9 @@ def differs(seed: int) -> bool:
     return any(state_of(order, MemoryRows()).view() != expected for order in orders)
 
 
-def test_stores_and_their_repetitions_show_as_if_no_dot_was_away() -> None:
-    assert not [seed for seed in range(400) if differs(seed)]
+@pytest.mark.parametrize("seeds", [range(60), pytest.param(range(60, 400), marks=pytest.mark.slow)])
+def test_stores_and_their_repetitions_show_as_if_no_dot_was_away(seeds: range) -> None:
+    assert not [seed for seed in seeds if differs(seed)]
 
 
 MISTAKES = [
@@ -193,6 +194,7 @@ MISTAKES = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mistake", MISTAKES, ids=[mistake.mistake for mistake in MISTAKES])
 def test_a_planted_mistake_is_noticed(mistake: Mutant) -> None:
     with planted(mistake):
