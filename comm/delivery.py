@@ -174,9 +174,9 @@ class Delivery(Generic[T]):
             if known is not None or actor in self._clock or len(self._heard) < HEARD_MAX:
                 self._heard[actor] = max(seq, known or 0)
 
-    def wanted(self, most: int = HEARD_MAX) -> list[Want]:
-        """What was heard of and never kept, as one range per actor, of up to `most` actors; others
-        have their turn at the next call.
+    def wanted(self, most: int | None = None) -> list[Want]:
+        """What was heard of and never kept, as one range per actor; of up to `most` actors, if
+        given: then others have their turn at the next call.
 
         Without room, only what might be delivered at once: what follows waiting items cannot.
         """
@@ -213,6 +213,12 @@ class Delivery(Generic[T]):
         """Take nothing more of `actor` and drop what waits of it, also across `restore`."""
         self._frozen[actor] = None
         self._drop(actor)
+
+    def thaw(self, actor: Actor) -> None:
+        """Take operations of `actor` again, from the first that was not delivered."""
+        del self._frozen[actor]
+        if self._marked is not None:
+            self._dropped[actor] = None
 
     def snapshot(self) -> Snapshot:
         """Mark the present value, to return to. Only the latest snapshot can be restored; what

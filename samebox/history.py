@@ -7,7 +7,7 @@ read waits in causal delivery until all of its context is here.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
 
 from msgspec import Struct
@@ -118,6 +118,7 @@ class History:
         self.stopped: dict[Actor, str] = {}
         self.lamport = max((head.lamport for head in self._heads.values()), default=0)
         self._dropped: dict[Actor, None] = {}
+        self._forks: dict[Actor, str] = {}
         self._unfit: list[Unfit] = []
         self._sound: dict[Actor, int] = {}
 
@@ -186,6 +187,18 @@ class History:
         """Take no more of `actor`; operations that depend on what is missing wait, visibly."""
         self.stopped[actor] = reason
         self._delivery.freeze(actor)
+
+    def fork(self, actor: Actor, node: str, reason: str) -> None:
+        """The node that the actor was born at has another history of it."""
+        self.stop(actor, reason)
+        self._forks[actor] = node
+
+    def end_forks(self, node: str, still: Sequence[Actor]) -> None:
+        """All that `node` has shown are over but those of `still`."""
+        for actor in [one for one, who in self._forks.items() if who == node and one not in still]:
+            del self._forks[actor], self.stopped[actor]
+            self._delivery.thaw(actor)
+            self._receive_again(actor)
 
     def context(self, actor: Actor) -> dict[Actor, int]:
         """What the next operation of `actor` has seen of the others: at least what is new since

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from comm import Records
-from crdt import Actor, Dot
+from crdt import Actor
 from samebox.events import LinkUp, Notice
 from samebox.history import History
 from samebox.making import Making
@@ -35,19 +35,14 @@ def receive(
             yield Notice(text, alarm=True)
 
 
-def stopped_by(event: LinkUp, history: History, own: Actor | None) -> list[Dot]:
+def note_forks(event: LinkUp, history: History, own: Actor | None) -> Iterator[Notice]:
     """The node that an actor was born at is believed about it; what another one has is not taken
     from there, and that is all."""
-    return [
-        dot
-        for dot in event.forked
-        if dot.actor not in history.stopped
-        and dot.actor != own
-        and history.was_born_at(event.peer, dot.actor)
-    ]
-
-
-def fork_notices(event: LinkUp) -> Iterator[Notice]:
+    history.end_forks(event.peer, [dot.actor for dot in event.forked])
+    for actor, seq in event.forked:
+        is_known = actor in history.stopped or actor == own
+        if not is_known and history.was_born_at(event.peer, actor):
+            history.fork(actor, event.peer, f"{event.peer} has another history of it, at {seq}")
     if event.forked:
         names = ", ".join(map(str, event.forked[:NAMES_MAX]))
         text = f"{event.peer} has other histories than this node of {len(event.forked)} actors"

@@ -45,7 +45,7 @@ from samebox.leftover import Leftover
 from samebox.making import Making, Place, blob_of
 from samebox.missing import Missing
 from samebox.peers import Peers
-from samebox.receiving import fork_notices, receive, stopped_by
+from samebox.receiving import note_forks, receive
 from samebox.starting import Restored
 from samebox.succession import Succession
 from samebox.vetting import Unfit, too_many
@@ -207,17 +207,12 @@ class Replica:
 
     def _link_up(self, event: LinkUp) -> None:
         self.peers.up(event, self.actor, self.clock)
-        self._note_forks(event)
+        self.succession.greeted(event, self.actor)
+        self._out.notices += note_forks(event, self.history, self.actor)
         if not event.same_members:
             text = f"{event.peer} works with another member list: compare the node lists"
             self._out.notices.append(Notice(text, alarm=True))
         self._is_news = True
-
-    def _note_forks(self, event: LinkUp) -> None:
-        self.succession.greeted(event, self.actor)
-        for actor, seq in stopped_by(event, self.history, self.actor):
-            self._stop(actor, f"{event.peer} has another history of it, at {seq}")
-        self._out.notices += fork_notices(event)
 
     def _spread(self) -> None:
         """What peers have said in this step is acted on once, however many messages it was."""

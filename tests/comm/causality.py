@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from typing_extensions import override
 
+from comm import Delivery, Offered
 from crdt import Actor, Dot
 from tests.comm.phrases import actor
 
@@ -65,3 +66,17 @@ class Naive:
     def _is_due(self, op: Op) -> bool:
         follows = op.dot.seq == self.clock.get(op.dot.actor, 0) + 1
         return follows and all(self.clock.get(a, 0) >= s for a, s in op.context.items())
+
+
+def op(who: Actor, seq: int, *dependencies: tuple[Actor, int]) -> Op:
+    return Op(Dot(who, seq), dict(dependencies), dependencies)
+
+
+def offer(delivery: Delivery[Op], *ops: Op) -> list[Dot]:
+    """Offer in order; what is delivered, in order."""
+    delivered: list[Dot] = []
+    for one in ops:
+        if delivery.offer(one, 1) is Offered.DELIVER:
+            delivered.append(one.dot)
+        delivered += [released.dot for released in delivery.ready()]
+    return delivered

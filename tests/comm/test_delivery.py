@@ -10,24 +10,10 @@ from typing_extensions import override
 from comm import Delivery, Offered, Want
 from comm.delivery import HEARD_MAX
 from crdt import Actor, Dot
-from tests.comm.causality import Naive, Op, random_history
+from tests.comm.causality import Naive, Op, offer, op, random_history
 from tests.comm.phrases import A, B, C, actor
 
 Make: TypeAlias = Callable[..., Delivery[Op]]
-
-
-def op(who: Actor, seq: int, *dependencies: tuple[Actor, int]) -> Op:
-    return Op(Dot(who, seq), dict(dependencies), dependencies)
-
-
-def offer(delivery: Delivery[Op], *ops: Op) -> list[Dot]:
-    """Offer in order; what is delivered, in order."""
-    delivered: list[Dot] = []
-    for one in ops:
-        if delivery.offer(one, 1) is Offered.DELIVER:
-            delivered.append(one.dot)
-        delivered += [released.dot for released in delivery.ready()]
-    return delivered
 
 
 # --- One situation each -----------------------------------------------------------------------
@@ -136,6 +122,15 @@ def test_strangers_cannot_make_it_remember_without_bound() -> None:
     assert len(delivery.wanted()) == HEARD_MAX
     delivery.heard_of(actor("stranger 0"), 9)
     assert delivery.wanted()[0].last == 9
+
+
+def test_of_many_actors_some_are_asked_for_at_a_time_and_all_in_turn() -> None:
+    delivery: Delivery[Op] = Delivery({})
+    for number in range(5):
+        delivery.heard_of(actor(f"stranger {number}"), 2)
+    turns = [[want.actor for want in delivery.wanted(2)] for _ in range(3)]
+    assert [len(turn) for turn in turns] == [2, 2, 2]
+    assert len({one for turn in turns for one in turn}) == 5
 
 
 def test_strangers_do_not_keep_it_from_remembering_what_is_missing_of_others() -> None:

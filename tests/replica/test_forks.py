@@ -1,0 +1,129 @@
+"""Two histories of one actor: what the nodes make of it, and how an operator ends it.
+
+Node a is set back and writes alone as the actor that it was; b holds what a has lost.
+"""
+
+from __future__ import annotations
+
+from copy import deepcopy
+
+from comm import Greeting, chains_needed
+from crdt import Actor, Address, Create
+from samebox.events import Done, LinkDown
+from samebox.meeting import births_of, greeting_of, judge_histories, link_up
+from sim import SimCluster, SimNode
+from sim.cluster import CLUSTER
+from storage import MemoryDisk
+from tests.replica.lies import own, writes
+
+LINK = 7
+
+
+def greeting(node: SimNode) -> Greeting:
+    return greeting_of(node.replica, CLUSTER, "operations", b"life")
+
+
+def meet(cluster: SimCluster, one: str, other: str) -> None:
+    """Both greet, and judge what the other one said."""
+    said = {name: greeting(cluster.nodes[name]) for name in (one, other)}
+    for mine, theirs in ((one, other), (other, one)):
+        node = cluster.nodes[mine]
+        needed = chains_needed(said[mine], said[theirs])
+        chains = {dot: node.log.chain_at(*dot) for dot in needed}
+        births = births_of(node.replica)
+        met = judge_histories(said[mine], said[theirs], chains.get, births)
+        node.tell(link_up(LINK, said[theirs], met, same_members=True))
+    for name in (one, other):
+        cluster.settle(name)
+
+
+def part(cluster: SimCluster, *names: str) -> None:
+    for name in names:
+        cluster.nodes[name].tell(LinkDown(LINK))
+        cluster.nodes[name].outbox.clear()
+
+
+def boxes(node: SimNode, *names: str) -> list[bool]:
+    return [node.replica.state.find(Address(f"mail/{name}")) is not None for name in names]
+
+
+def forked() -> tuple[SimCluster, Actor]:
+    """The actor has 2 operations that both know, and a third and fourth of each kind."""
+    cluster = SimCluster(["a", "b"])
+    a = cluster.nodes["a"]
+    cluster.settle("a")
+    cluster.settle("b")
+    assert writes(cluster, a, "both")
+    earlier, actor = deepcopy(a.disk), own(a)
+    assert writes(cluster, a, "of b 1")
+    assert writes(cluster, a, "of b 2")
+    cluster.heal()
+    cluster.cut("a", "b")
+    a.disk = earlier
+    a.start()
+    assert writes(cluster, a, "of a 1")
+    assert writes(cluster, a, "of a 2")
+    return cluster, actor
+
+
+def test_both_see_the_fork_and_say_so_and_a_writes_as_another() -> None:
+    cluster, actor = forked()
+    a, b = cluster.nodes["a"], cluster.nodes["b"]
+    meet(cluster, "a", "b")
+    assert own(a) != actor
+    for node in (a, b):
+        assert "another history" in node.replica.stopped()[actor]
+        assert any(notice.alarm and "histories" in notice.text for notice in node.notices)
+    for node in (a, b):
+        assert writes(cluster, node, f"still at {node.name}")
+
+
+def test_the_bytes_of_both_histories_are_kept() -> None:
+    cluster, actor = forked()
+    meet(cluster, "a", "b")
+    for name in ("a", "b"):
+        node = cluster.nodes[name]
+        assert boxes(node, "both", f"of {name} 1", f"of {name} 2") == [True] * 3
+        node.start()
+        assert boxes(node, "both", f"of {name} 1", f"of {name} 2") == [True] * 3
+        assert node.replica.clock[actor] == 4
+
+
+def test_no_copy_of_one_history_counts_for_the_other() -> None:
+    cluster, _ = forked()
+    a = cluster.nodes["a"]
+    token = cluster.ask("a", Create(Address("mail/of a 3")), copies=2)
+    cluster.settle("a")
+    meet(cluster, "a", "b")
+    part(cluster, "a", "b")
+    meet(cluster, "a", "b")
+    assert not isinstance(a.outcomes.get(token), Done)
+
+
+def test_it_is_over_once_the_forked_node_has_begun_anew() -> None:
+    """Its data directory is taken away; all that the others hold comes back."""
+    cluster, actor = forked()
+    a, b = cluster.nodes["a"], cluster.nodes["b"]
+    meet(cluster, "a", "b")
+    assert writes(cluster, b, "later")
+    part(cluster, "a", "b")
+    a.disk = MemoryDisk()
+    a.start()
+    cluster.settle("a")
+    meet(cluster, "a", "b")
+    assert b.replica.stopped() == {} == a.replica.stopped()
+    part(cluster, "a", "b")
+    cluster.heal()
+    cluster.check_agreement()
+    assert boxes(a, "both", "of b 1", "of b 2", "of a 1", "later") == [
+        True,
+        True,
+        True,
+        False,
+        True,
+    ]
+    assert writes(cluster, a, "of a 1")
+    cluster.heal()
+    cluster.check_agreement()
+    assert a.replica.clock == b.replica.clock
+    assert a.replica.clock[actor] == 4
