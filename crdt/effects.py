@@ -19,7 +19,7 @@ from crdt.aliases import (
 )
 from crdt.deletes import delete_nodes
 from crdt.entry_effects import EntryEffects
-from crdt.keys import id_in, id_key
+from crdt.keys import id_in
 from crdt.moves import Moves
 from crdt.node_effects import NodeEffects
 from crdt.node_twins import NodeTwins
@@ -41,7 +41,7 @@ from crdt.operations import (
     Operation,
     Unknown,
 )
-from crdt.tables import ISSUED, ISSUES, TWINNED, UNKNOWN, Issued
+from crdt.tables import ISSUED, ISSUES, Issued
 from crdt.watched import WatchedRows
 
 
@@ -75,11 +75,15 @@ class Effects:
         own = issued(operation, issue, issues)
         issues.append(own)
         if own.unseen:
-            self._join(operation, key, own, related(issues))
+            self._join(operation, own, related(issues))
         else:
             own.targets = self._add(operation, hidden=False)
         self._rows.put(ISSUES, key, ISSUED.encode(issues))
-        self._notes.issued(key)
+        if len(issues) > 1:
+            is_of_nodes = any(one.kind in NODE_KINDS for one in issues)
+            self._notes.join(key, nodes=is_of_nodes and own.unseen != [])
+        if own.kind not in ENTRY_KINDS:  # it is remembered as long as its entry is there
+            self._notes.issued(key)
 
     def _add(self, operation: Operation, *, hidden: bool) -> list[bytes]:
         """The effect of one operation by itself: returns where its dot was added."""
@@ -107,14 +111,12 @@ class Effects:
                 self._notes.note(notes.DELETED, [])
                 self._notes.takes_away()
             case Unknown():
-                self._rows.put(UNKNOWN, id_key(operation.dot), b"")
+                self._notes.unknown()
             case Born():
                 pass
         return []
 
-    def _join(
-        self, operation: Operation, key: bytes, own: Issued, issues: Sequence[Issued]
-    ) -> None:
+    def _join(self, operation: Operation, own: Issued, issues: Sequence[Issued]) -> None:
         """There are others with this issue: which of them act may be another question now."""
         *earlier, _ = issues
         self._notes.takes_away()
@@ -124,8 +126,6 @@ class Effects:
             if (was == ACTS) != (now == ACTS):
                 self._hide(one, hidden=now != ACTS)
         for kind in dict.fromkeys(one.kind for one in issues):
-            if kind in NODE_KINDS:
-                self._rows.put(TWINNED, key, b"")
             if kind in NODE_KINDS and families(earlier, kind) != families(issues, kind):
                 self._twins.twin(_ids(issues, kind))
             if kind in ENTRY_KINDS:

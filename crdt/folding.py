@@ -18,15 +18,8 @@ from crdt.folded_nodes import FoldedNodes
 from crdt.ids import Clock, includes
 from crdt.keys import id_in, within
 from crdt.limbo import Budget, is_settled
-from crdt.notes import NOTES, Note
-from crdt.tables import (
-    FOLDABLE,
-    ISSUED,
-    ISSUES,
-    TWINNED,
-    UNKNOWN,
-    seq_of,
-)
+from crdt.notes import NOTES, REQUESTS, Issues, Note
+from crdt.tables import ISSUED, ISSUES, Issued
 from crdt.watched import WatchedRows
 
 KEPT_REQUESTS = 100_000
@@ -40,7 +33,7 @@ class Folding:
 
     @property
     def has_unknown(self) -> bool:
-        return next(self._rows.scan(UNKNOWN, b"", b"\xff" * 32), None) is not None
+        return self._rows.notes.has_unknown
 
     def fold(self, stable: Clock, things: int, *, kept_requests: int = KEPT_REQUESTS) -> int:
         """Inside a transaction: forget what may be forgotten, looking at `things` or few more;
@@ -69,23 +62,25 @@ class Folding:
 
     def _is_ripe(self, queue: bytes, stable: Clock, kept_requests: int) -> bool:
         """Whether the first in a queue may be looked at."""
-        for _, value in self._rows.notes.queue(queue):
-            if queue == notes.ISSUES_QUEUE:
-                return _is_due(value, stable, kept_requests)
-            if not within(stable, NOTES.decode(value)[0].by):
-                return False
-            return queue != notes.NODES_QUEUE or self._is_calm(stable)
-        return False
+        value = self._rows.notes.head(queue)
+        if value is None:
+            return False
+        if queue == notes.ISSUES_QUEUE:
+            return _is_due(REQUESTS.decode(value), stable, kept_requests)
+        if not within(stable, NOTES.decode(value)[0].by):
+            return False
+        return queue != notes.NODES_QUEUE or self._is_calm(stable)
 
     def _is_calm(self, stable: Clock) -> bool:
         """Whether all that took something away is stable, and all nodes that have twins are: then
         what does not show here shows nowhere, and never will again."""
-        if not self._rows.notes.taken_within(stable):
+        of = self._rows.notes
+        if not of.taken_within(stable):
             return False
-        for key, _ in list(self._rows.scan(TWINNED, b"", b"\xff" * 32)):
+        for key in of.unsettled():
             if not is_settled(self._rows, stable, key):
                 return False
-            self._rows.remove(TWINNED, key)
+            of.settle(key)
         return True
 
     # What was removed
@@ -103,17 +98,11 @@ class Folding:
                 if not _fold(note, nodes, entries):
                     break
                 done += 1
-            self._leave(key, value, waiting[done:])
+            after = NOTES.encode(waiting[done:])
+            if after != value:
+                self._rows.notes.leave(key, after if waiting[done:] else None)
             if done < len(waiting):
                 return
-
-    def _leave(self, key: bytes, before: bytes, waiting: list[Note]) -> None:
-        if not waiting:
-            self._rows.remove(FOLDABLE, key)
-            return
-        after = NOTES.encode(waiting)
-        if after != before:
-            self._rows.put(FOLDABLE, key, after)
 
     # Requests (R10)
 
@@ -121,38 +110,44 @@ class Folding:
         """A repetition that is still to come has seen all operations of a request that is stable:
         it is concurrent with none of them."""
         for key, value in self._rows.notes.queue(notes.ISSUES_QUEUE):
-            if not _is_due(value, stable, kept_requests):
+            issues = REQUESTS.decode(value)
+            if not _is_due(issues, stable, kept_requests):
                 return
-            at = notes.NUMBER_BYTES
-            while at < len(value) and not budget.is_spent:
-                if not self._fold_issue(value[at : at + notes.KEY_BYTES], stable):
+            at = 0
+            while at < len(issues.keys) and not budget.is_spent:
+                if not self._fold_issue(issues.keys[at : at + notes.KEY_BYTES], stable):
                     break
                 budget.spend()
                 at += notes.KEY_BYTES
-            if at < len(value):
-                self._rows.put(FOLDABLE, key, value[: notes.NUMBER_BYTES] + value[at:])
+            issues.keys = issues.keys[at:]
+            self._rows.notes.leave(key, REQUESTS.encode(issues) if issues.keys else None)
+            if issues.keys:
                 return
-            self._rows.remove(FOLDABLE, key)
 
     def _fold_issue(self, key: bytes, stable: Clock) -> bool:
-        """False where it has to wait. What made an entry is remembered as long as that exists."""
-        if not is_settled(self._rows, stable, key):
-            return False
-        value = self._rows.get(ISSUES, key)
-        if value is not None and not any(
-            one.kind in ENTRY_KINDS and entry_row(self._rows, id_in(one.stamp)) is not None
-            for one in ISSUED.decode(value)
-        ):
-            self._rows.remove(ISSUES, key)
-            self._rows.remove(TWINNED, key)
+        """False where it has to wait. Of most issues there is one operation, which is stable: they
+        need not be read. What made an entry is remembered as long as that exists."""
+        if self._rows.notes.is_joined(key):
+            if not is_settled(self._rows, stable, key):
+                return False
+            value = self._rows.get(ISSUES, key)
+            if value is not None and self._is_of_entry(ISSUED.decode(value)):
+                return True
+            self._rows.notes.part(key)
+        self._rows.remove(ISSUES, key)
         return True
+
+    def _is_of_entry(self, issues: list[Issued]) -> bool:
+        makings = (id_in(one.stamp) for one in issues if one.kind in ENTRY_KINDS)
+        return any(entry_row(self._rows, id) is not None for id in makings)
 
 
 _QUEUES = (notes.ENTRIES_QUEUE, notes.NODES_QUEUE, notes.ISSUES_QUEUE)
 
 
-def _is_due(value: bytes, stable: Clock, kept_requests: int) -> bool:
-    return sum(stable.values()) >= seq_of(value[: notes.NUMBER_BYTES]) + kept_requests
+def _is_due(issues: Issues, stable: Clock, kept_requests: int) -> bool:
+    is_old = sum(stable.values()) >= issues.applied + kept_requests
+    return is_old and includes(stable, issues.clock)
 
 
 def _fold(note: Note, nodes: FoldedNodes, entries: FoldedEntries) -> bool:

@@ -15,9 +15,10 @@ from crdt.ids import ACTOR_BYTES, Actor, Clock, includes
 from crdt.keys import id_key
 from crdt.operations import Operation
 from crdt.rows import Rows
-from crdt.tables import CLOCK, FOLDABLE, TAKERS, Kind, seq_of, seq_value
+from crdt.tables import CLOCK, FOLDABLE, JOINED, TAKERS, UNKNOWN, Kind, seq_of, seq_value
 
-NODES_QUEUE, ENTRIES_QUEUE, ISSUES_QUEUE = b"n", b"e", b"i"
+NODES_QUEUE, ENTRIES_QUEUE, ISSUES_QUEUE = QUEUES = b"n", b"e", b"i"
+LAST = b"\xff" * 64
 NUMBER_BYTES = 8
 NOTES_PER_ROW = 64
 KEY_BYTES = 24
@@ -50,26 +51,49 @@ class Note(Struct, array_like=True, gc=False):
         return Note(self.blocker, self.of, self.kind, self.later) if self.later else None
 
 
+class Issues(Struct, array_like=True, gc=False):
+    """Requests that may be forgotten: `applied` is how many operations had been when they came,
+    `clock` holds all that came for them, `keys` are the rows in ISSUES, one behind the other."""
+
+    applied: int
+    clock: dict[Actor, int]
+    keys: bytes
+
+
 NOTES: Kind[list[Note]] = Kind(list[Note])
+REQUESTS: Kind[Issues] = Kind(Issues)
 
 
 class Notes:
     """Of one transaction, until it is committed. `takers` is by actor the last operation that may
-    have taken something from where it was: moved, removed, undeleted, or became an alias."""
+    have taken something from where it was: moved, removed, undeleted, or became an alias. `joined`
+    are the issues of several operations; true where these made nodes, and may get another meaning.
+    What is asked with every batch is kept in memory."""
 
     def __init__(self, rows: Rows) -> None:
         self._rows = rows
         self._noted: list[Note] = []
         self._issues: list[bytes] = []
+        self._issued_by: dict[Actor, int] = {}
         self._operation: Operation | None = None
         self._taken: dict[Actor, int] = {}
         self._applied = 0
-        last = b"\xff" * ACTOR_BYTES
+        self._joined: dict[bytes, bool] = {}
+        self._is_unknown = False
+        self.takers: dict[Actor, int] = {}
+        self.joined: dict[bytes, bool] = {}
+        self.reread()
+
+    def reread(self) -> None:
+        """The transaction came to nothing, or there is none yet."""
+        self._drop()
+        rows, last = self._rows, b"\xff" * ACTOR_BYTES
         self.takers = {actor: seq_of(seq) for actor, seq in rows.scan(TAKERS, b"", last)}
         self.applied = sum(seq_of(seq) for _, seq in rows.scan(CLOCK, b"", last))
-        self._next = {
-            queue: self._after_last(queue) for queue in (NODES_QUEUE, ENTRIES_QUEUE, ISSUES_QUEUE)
-        }
+        self.has_unknown = next(rows.scan(UNKNOWN, b"", LAST), None) is not None
+        self.joined = {key: value != b"" for key, value in rows.scan(JOINED, b"", LAST)}
+        self._next = {queue: self._after_last(queue) for queue in QUEUES}
+        self._heads: dict[bytes, bytes | None] = {}
 
     def _after_last(self, queue: bytes) -> int:
         for key, _ in self._rows.scan(FOLDABLE, queue, _end(queue), reverse=True):
@@ -98,7 +122,39 @@ class Notes:
         self._taken[actor] = seq
 
     def issued(self, key: bytes) -> None:
+        """The operation came for this issue; or what it had made is forgotten."""
         self._issues.append(key)
+        if self._operation is not None:
+            actor, seq = self._operation.dot
+            self._issued_by[actor] = seq
+
+    def join(self, key: bytes, *, nodes: bool) -> None:
+        """There are several operations of this issue."""
+        is_open = nodes or self._joined.get(key, self.joined.get(key, False))
+        self._joined[key] = is_open
+        self._rows.put(JOINED, key, b"n" if is_open else b"")
+
+    def settle(self, key: bytes) -> None:
+        """None of the nodes that were made for it gets another meaning."""
+        self.joined[key] = False
+        self._rows.put(JOINED, key, b"")
+
+    def is_joined(self, key: bytes) -> bool:
+        return key in self.joined or key in self._joined
+
+    def unsettled(self) -> list[bytes]:
+        """The issues of nodes that may get another meaning."""
+        return [key for key, is_open in (self.joined | self._joined).items() if is_open]
+
+    def part(self, key: bytes) -> None:
+        """The issue is forgotten."""
+        if self.joined.pop(key, None) is not None:
+            self._rows.remove(JOINED, key)
+
+    def unknown(self) -> None:
+        assert self._operation is not None, "effects are those of an operation"
+        self._is_unknown = True
+        self._rows.put(UNKNOWN, id_key(self._operation.dot), b"")
 
     # With the transaction
 
@@ -107,6 +163,8 @@ class Notes:
         for actor, seq in self._taken.items():
             self._rows.put(TAKERS, actor, seq_value(seq))
         self.takers |= self._taken
+        self.joined |= self._joined
+        self.has_unknown = self.has_unknown or self._is_unknown
         of_nodes = [note for note in self._noted if note.kind in OF_NODES]
         others = [note for note in self._noted if note.kind not in OF_NODES]
         for queue, notes in ((NODES_QUEUE, of_nodes), (ENTRIES_QUEUE, others)):
@@ -114,19 +172,24 @@ class Notes:
                 self._put(queue, NOTES.encode(notes[first : first + NOTES_PER_ROW]))
         for first in range(0, len(self._issues), KEYS_PER_ROW):
             keys = self._issues[first : first + KEYS_PER_ROW]
-            self._put(ISSUES_QUEUE, seq_value(self.applied) + b"".join(keys))
-        self.drop()
+            issues = Issues(self.applied, self._issued_by, b"".join(keys))
+            self._put(ISSUES_QUEUE, REQUESTS.encode(issues))
+        self._drop()
 
     def _put(self, queue: bytes, value: bytes) -> None:
         number = self._next[queue]
         self._next[queue] = number + 1
         self._rows.put(FOLDABLE, queue + number.to_bytes(NUMBER_BYTES, "big"), value)
+        if self._heads.get(queue, b"") is None:
+            self._heads[queue] = value
 
-    def drop(self) -> None:
-        """The transaction came to nothing."""
+    def _drop(self) -> None:
         self._noted.clear()
         self._issues.clear()
+        self._issued_by = {}
         self._taken.clear()
+        self._joined.clear()
+        self._is_unknown = False
         self._applied = 0
 
     # Reading
@@ -135,8 +198,22 @@ class Notes:
         """Whether all that may have taken something away is inside `clock`."""
         return includes(clock, self.takers) and includes(clock, self._taken)
 
+    def head(self, queue: bytes) -> bytes | None:
+        """The first row of a queue."""
+        if queue not in self._heads:
+            self._heads[queue] = next((value for _, value in self.queue(queue)), None)
+        return self._heads[queue]
+
     def queue(self, queue: bytes) -> Iterator[tuple[bytes, bytes]]:
         return self._rows.scan(FOLDABLE, queue, _end(queue))
+
+    def leave(self, key: bytes, value: bytes | None) -> None:
+        """What stays of a row that was looked at."""
+        self._heads.pop(key[:1], None)
+        if value is None:
+            self._rows.remove(FOLDABLE, key)
+        else:
+            self._rows.put(FOLDABLE, key, value)
 
     def rows_waiting(self) -> int:
         """Of both queues of what was removed: each up to NOTES_PER_ROW notes."""

@@ -44,7 +44,7 @@ UNUSED = "unused"  # hash of a blob that none names any more
 FOLDED = "folded"  # actor -> seq: whatever is still to come has seen all of these
 FOLDABLE = "foldable"  # queue, number -> notes of what may be forgotten: see crdt.notes
 TAKERS = "takers"  # actor -> its last operation that may have taken something away
-TWINNED = "twinned"  # client, number, part: nodes were made for it by more than one operation
+JOINED = "joined"  # client, number, part: see crdt.notes.Notes.join
 UNKNOWN = "unknown"  # operation of a later version
 
 BOX, FOLDER, FILE = 0, 1, 2

@@ -75,8 +75,8 @@ class WatchedRows:
     def rollback(self) -> None:
         self._forget()
         self.advanced.clear()
-        self.notes.drop()
         self._rows.rollback()
+        self.notes.reread()
         self.folded = self._read_folded()
 
     def remember_node(self, address: Address, node: NodeView) -> None:

@@ -13,12 +13,13 @@ MUTANTS = [
     ),
     Mutant(
         "R9", "nodes are forgotten while removals are on their way", folding,
-        "if not self._rows.notes.taken_within(stable):", "if False:",
+        "if not of.taken_within(stable):", "if False:",
     ),
     Mutant(
         "R9", "a request is forgotten before it is stable", folding,
-        "if not is_settled(self._rows, stable, key):\n            return False",
-        "if False:\n            return False",
+        "if not is_settled(self._rows, stable, key):\n                return False\n"
+        "            value",
+        "if False:\n                return False\n            value",
     ),
     Mutant(
         "R9", "a keep that the expunge had not seen is ignored", folded_entries,

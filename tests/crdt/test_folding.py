@@ -22,7 +22,6 @@ from crdt.tables import (
     OVERWRITTEN,
     SHADOWED,
     SHADOWED_LIVES,
-    TWINNED,
     EntryRow,
     Kind,
     NodeRow,
@@ -48,7 +47,7 @@ LENGTH = 60
 MUTANT_HISTORIES_MAX = 300
 CHUNK = 25
 LAST = b"\xff" * 64
-GONE = (CONTEXTS, LISTED, MOVES, OVERWRITTEN, SHADOWED, SHADOWED_LIVES, TWINNED)
+GONE = (CONTEXTS, LISTED, MOVES, OVERWRITTEN, SHADOWED, SHADOWED_LIVES)
 """Tables of what is only remembered until it is stable."""
 
 

@@ -47,7 +47,7 @@ KEPT: Mapping[str, int] = {
     "takes_any_lamport_time": 0,
     "counts_as_stable_what_one_member_has_not": 7,
     "counts_what_is_on_its_way_as_stable": 7,
-    "takes_an_operation_that_needs_what_is_forgotten": 0,
+    "takes_an_operation_that_needs_what_is_forgotten": 17,
     "forgets_what_is_not_stable": 0,
     "compacts_away_some_blobs_that_are_used": 0,
     "keeps_a_state_that_could_not_be_read": 12,
@@ -90,6 +90,9 @@ WORLDS: Mapping[str, Options] = {
     "keeps_a_state_that_could_not_be_read": striking("kill", "state spoilt"),
     "does_not_listen_when_its_later_records_are_shown": striking(
         "rolled back", "clogged", "partial cut", errands=80, limits=SHORT_SEGMENTS
+    ),
+    "takes_an_operation_that_needs_what_is_forgotten": striking(
+        "restored from a backup", "stopped and started"
     ),
 }
 """For what few of all worlds would show; the others are looked for in any world."""
