@@ -69,6 +69,8 @@ class Document:
         except yaml.reader.ReaderError as error:
             line = text.count("\n", 0, error.position) + 1
             found = f"the character #x{error.character:04x}"
+        except RecursionError:
+            line, found = 1, "hundreds of brackets or mappings inside each other"
         self.report(line, "document", "YAML", found, "correct the line")
         return None
 

@@ -45,7 +45,6 @@ class Habits(Struct, frozen=True):
     buffer_bytes: int
     job_us: int
     turn_us: int
-    compacts_us: int
     bounds: Bounds | None
 
 

@@ -1,4 +1,4 @@
-"""Random histories, triples of actions and simulated worlds with fresh seeds, as long as you like.
+"""Random histories, simulated worlds, real processes, odd inputs: fresh seeds, as long as you like.
 
 `python -m tests.soak --seconds 60`. On a disagreement: the seed, and the script made small, to be
 kept as a regression; on a broken promise: the seed, and how to see it again. Exit status 1.
@@ -11,23 +11,34 @@ from __future__ import annotations
 import argparse
 import itertools
 import sys
+import tempfile
 import time
 import traceback
+from collections.abc import Callable
+from itertools import cycle
+from pathlib import Path
 from random import Random, SystemRandom
+from typing import TypeAlias
 
 from typing_extensions import override
 
+from samebox.testing import LocalCluster
 from sim.account import HOUR_US, Sum, summary
 from sim.seed import Options, run_seed
 from tests.crdt.agreement import check_history
 from tests.crdt.trying import Tried
+from tests.fuzz.mutations import fuzz
+from tests.fuzz.parsers import PARSERS
 from tests.histories import World
 from tests.oracle import view
 from tests.pairs import ACTIONS, base
+from tests.processes.nemesis import FAULTS, survive
 from tests.scripts import Script, random_script, shrink, spelled
 
 LENGTHS = (10, 20, 30, 30, 50, 50, 50, 80, 80, 120, 300)
 REPORT_SECONDS = 30
+INPUTS = 300
+"""For one parser at a time."""
 
 
 def fails(script: Script) -> bool:
@@ -140,13 +151,72 @@ class Worlds:
         return f"{counts}, {total.operations} operations, {total.starts} starts, {struck} faults"
 
 
-KINDS: dict[str, type[Histories] | type[Worlds]] = {"histories": Histories, "worlds": Worlds}
+class Processes:
+    """Real nodes under load, and one fault after another."""
+
+    def __init__(self, first_seed: int) -> None:
+        self._seed = first_seed
+        self._runs = self._steps = 0
+
+    def one(self) -> bool:
+        seed = self._seed + self._runs
+        random = Random(seed)
+        names = random.choice(("abc", "abcde"))
+        faults = random.sample(sorted(FAULTS), 6)
+        with tempfile.TemporaryDirectory(prefix="samebox-") as folder:
+            cluster = LocalCluster(Path(folder), list(names))
+            try:
+                with cluster:
+                    history = survive(cluster, faults, each=2, seed=seed)
+            except Exception:
+                traceback.print_exc()
+                print(f"seed {seed}, {names}, {faults}\n{cluster.logs()}", file=sys.stderr)
+                return False
+        self._runs += 1
+        self._steps += len(history.steps)
+        return True
+
+    @override
+    def __str__(self) -> str:
+        return f"{self._runs} runs of real processes, {self._steps} steps of their users judged"
+
+
+class Inputs:
+    """Bytes that are almost right, for one parser after another."""
+
+    def __init__(self, first_seed: int) -> None:
+        self._parsers = cycle(PARSERS.items())
+        self._count = 0
+
+    def one(self) -> bool:
+        name, parser = next(self._parsers)
+        try:
+            fuzz(parser, INPUTS)
+        except Exception:
+            traceback.print_exc()
+            print(f"parser {name}: keep the input in tests/fuzz/corpus/{name}/", file=sys.stderr)
+            return False
+        self._count += INPUTS
+        return True
+
+    @override
+    def __str__(self) -> str:
+        return f"{self._count} inputs for {len(PARSERS)} parsers"
+
+
+Kind: TypeAlias = Histories | Worlds | Processes | Inputs
+KINDS: dict[str, Callable[[int], Kind]] = {
+    "histories": Histories,
+    "worlds": Worlds,
+    "processes": Processes,
+    "inputs": Inputs,
+}
 
 
 def soak(seconds: float, first_seed: int, only: str | None) -> int:
-    """Half of the time for each of the two, or all of it for one."""
+    """An equal part of the time for each kind, or all of it for one."""
     start = reported = time.monotonic()
-    spent: dict[Histories | Worlds, float]
+    spent: dict[Kind, float]
     spent = {kind(first_seed): 0.0 for name, kind in KINDS.items() if only in (None, name)}
     print(f"seeds from {first_seed}", flush=True)
     while (began := time.monotonic()) - start < seconds:

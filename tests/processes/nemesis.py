@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import resource
 import signal
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -13,8 +14,8 @@ from typing import TypeAlias
 
 import pytest
 
-from samebox.testing import LocalCluster, Weather
-from tests.processes.recorder import History
+from samebox.testing import LocalCluster, Weather, find_violations
+from tests.processes.recorder import History, sessions, settle
 
 YEARS_10_S = 10 * 365 * 86_400
 HOUR_S = 3_600
@@ -165,3 +166,21 @@ FAULTS: dict[str, Fault] = {
     "ten years ahead": wrong_clock(YEARS_10_S),
     "an hour behind": wrong_clock(-HOUR_S),
 }
+
+
+def survive(cluster: LocalCluster, faults: list[str], *, each: int, seed: int) -> History:
+    """One fault after another, then peace: judged by what the sessions saw, and by what is there
+    in the end, and after all nodes were killed once more."""
+    with sessions(cluster, each=each, seed=seed) as history:
+        nemesis = Nemesis(cluster, history, seed)
+        for name in faults:
+            nemesis.strike(name)
+    settle(cluster, history)
+    cluster.kill(*cluster.names)
+    cluster.start(*cluster.names)
+    settle(cluster, history)
+    violations = find_violations(history.steps)
+    assert not violations, f"{nemesis.befell}: {violations[:10]}"
+    kinds = Counter(type(step.event).__name__ for step in history.steps)
+    assert kinds["Appended"] > MORE * len(faults) and kinds["Shown"] and kinds["Removed"]
+    return history

@@ -7,7 +7,6 @@ is on all nodes in the end, once; and again when all of them were killed and sta
 from __future__ import annotations
 
 import shutil
-from collections import Counter
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
@@ -17,26 +16,10 @@ import pytest
 from certs import Credential, credential, make_authority, make_node_certificate
 from samebox.io.local_cluster import CLUSTER
 from samebox.testing import ClusterFailed, LocalCluster, find_violations
-from tests.processes.nemesis import FAULTS, MORE, Nemesis
-from tests.processes.recorder import History, sessions, settle
+from tests.processes.nemesis import FAULTS, MORE, survive
+from tests.processes.recorder import sessions, settle
 
 pytestmark = pytest.mark.slow
-
-
-def survive(cluster: LocalCluster, faults: list[str], *, each: int, seed: int) -> History:
-    with sessions(cluster, each=each, seed=seed) as history:
-        nemesis = Nemesis(cluster, history, seed)
-        for name in faults:
-            nemesis.strike(name)
-    settle(cluster, history)
-    cluster.kill(*cluster.names)
-    cluster.start(*cluster.names)
-    settle(cluster, history)
-    violations = find_violations(history.steps)
-    assert not violations, f"{nemesis.befell}: {violations[:10]}"
-    kinds = Counter(type(step.event).__name__ for step in history.steps)
-    assert kinds["Appended"] > MORE * len(faults) and kinds["Shown"] and kinds["Removed"]
-    return history
 
 
 def test_three_nodes_survive_every_fault_once(cluster: LocalCluster) -> None:

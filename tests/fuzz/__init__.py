@@ -1,0 +1,1 @@
+"""Everything that reads bytes from outside, fed with what is almost right."""
