@@ -55,6 +55,7 @@ class CountedRows:
         self._rows = rows
         self.count = 0
         self.begin = rows.begin
+        self.fetch = rows.fetch
         self.commit = rows.commit
         self.rollback = rows.rollback
 

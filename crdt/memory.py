@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import TypeAlias
 
@@ -124,6 +124,9 @@ class MemoryRows:
             else:
                 start = keys[-1] + b"\0"
             count = min(count * 8, CHUNK_MAX)
+
+    def fetch(self, table: str, keys: Sequence[bytes]) -> None:
+        pass
 
     def begin(self) -> None:
         assert self._undo is None, "one transaction at a time: commit() or rollback() first"

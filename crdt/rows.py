@@ -5,7 +5,7 @@ The in-memory implementation is crdt.memory; any other has to pass the same prop
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 
@@ -28,6 +28,10 @@ class Rows(Protocol):
         self, table: str, start: bytes, stop: bytes, *, reverse: bool = False
     ) -> Iterator[tuple[bytes, bytes]]:
         """Rows with start <= key < stop, in key order; rows may change behind the iterator."""
+        ...
+
+    def fetch(self, table: str, keys: Sequence[bytes]) -> None:
+        """These rows are going to be read one by one: have them at hand. It changes nothing."""
         ...
 
     def begin(self) -> None: ...

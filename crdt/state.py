@@ -60,6 +60,10 @@ FIRST, LAST = b"", b"\xff" * (ACTOR_BYTES * 4)
 """Around every key of a table whose keys begin with an actor, or with an id."""
 
 
+FETCH_FIRST, FETCH_MAX = 8, 250
+"""Rows of entries that are asked for together: few at first, for many want only one or two."""
+
+
 class IssuedPart(NamedTuple):
     """What was made of one part of a request; `dot` is that of the operation that acts."""
 
@@ -213,8 +217,10 @@ class State:
         first = self._behind(after)
         streams = [self._stamps(folder, first) for folder in self._folders(ids)]
         stamps = streams[0] if len(streams) == 1 else merge(*streams)
-        for stamp in islice(stamps, limit):
-            yield _entry_view(stamp, family_of(self.rows, stamp))
+        for some in _some_at_a_time(islice(stamps, limit)):
+            self.rows.fetch(ENTRIES, [id_in(stamp) for stamp in some])
+            for stamp in some:
+                yield _entry_view(stamp, family_of(self.rows, stamp))
 
     def marked(self, ids: Sequence[Dot]) -> Iterator[Dot]:
         """Those of them that show as \\Deleted, in the same order; the others are not read."""
@@ -321,6 +327,13 @@ class State:
             dot = dot_of(id_in(least.stamp))
             parts.append(IssuedPart(len(parts), least.digest, dot, stamp_of(least.stamp)))
         return parts
+
+
+def _some_at_a_time(stamps: Iterator[bytes]) -> Iterator[list[bytes]]:
+    size = FETCH_FIRST
+    while some := list(islice(stamps, size)):
+        yield some
+        size = FETCH_MAX
 
 
 def _entry_view(stamp: bytes, family: Sequence[EntryRow]) -> EntryView:

@@ -40,6 +40,7 @@ class WatchedRows:
         self.get = rows.get
         self.scan = rows.scan
         self.begin = rows.begin
+        self.fetch = rows.fetch
         self.notes = Notes(rows)
         self.folded = self._read_folded()
         self.caught_up: dict[Actor, None] = {}

@@ -6,7 +6,7 @@ A key of an image is the number of a table, one byte, and the key of a row in it
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 from typing import Protocol, TypeAlias
 
@@ -34,6 +34,10 @@ class Image(Protocol):
         self, start: bytes, stop: bytes, count: int, *, reverse: bool = False
     ) -> list[tuple[bytes, bytes]]:
         """The first `count` rows with start <= key < stop, in key order; reversed, the last."""
+        ...
+
+    def find(self, keys: Sequence[bytes]) -> list[tuple[bytes, bytes]]:
+        """Those of these rows that are there, in any order."""
         ...
 
     def write(self, changes: Iterable[Change]) -> None:
@@ -85,6 +89,9 @@ class MemoryImage:
     ) -> list[tuple[bytes, bytes]]:
         keys = self._rows.irange(start, stop, (True, False), reverse=reverse)
         return [(key, self._rows[key]) for key in islice(keys, count)]
+
+    def find(self, keys: Sequence[bytes]) -> list[tuple[bytes, bytes]]:
+        return [(key, self._rows[key]) for key in keys if key in self._rows]
 
     def write(self, changes: Iterable[Change]) -> None:
         for key, value in changes:

@@ -54,6 +54,12 @@ class Table:
         self._order_in_writing: SortedList[bytes] | None = None
         self._fresh: list[bytes] = []
 
+    def knows(self, key: bytes) -> bool:
+        """Whether a layer that the image does not have says what the row is."""
+        return (
+            key in self.unwritten or key in self.in_writing or key in self.young or key in self.old
+        )
+
     def appears(self, key: bytes) -> None:
         """`key` is new among the unwritten ones."""
         if self._order is not None:

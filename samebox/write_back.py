@@ -17,7 +17,7 @@ this page goes; of two values of one key, that of the source that stands higher.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from msgspec import Struct
 
@@ -48,10 +48,10 @@ class Bounds(Struct, frozen=True):
 
     write_rows: int = 20_000
     write_bytes: int = 8 << 20
-    unwritten_rows: int = 80_000
-    unwritten_bytes: int = 32 << 20
-    clean_rows: int = 40_000
-    clean_bytes: int = 12 << 20
+    unwritten_rows: int = 60_000
+    unwritten_bytes: int = 24 << 20
+    clean_rows: int = 15_000
+    clean_bytes: int = 6 << 20
 
 
 class _Tables(dict[str, Table]):
@@ -117,6 +117,15 @@ class WriteBackRows:
                 return
             start, stop = (start, last) if reverse else (last + b"\0", stop)
             count = min(count * 8, PAGE_MAX)
+
+    def fetch(self, table: str, keys: Sequence[bytes]) -> None:
+        found = self._tables[table]
+        unknown = [found.number + key for key in keys if not found.knows(key)]
+        if len(unknown) < 2:
+            return
+        rows = self._unsealed(lambda: self._image.find(unknown))
+        self._age(len(rows), sum(ROW_BYTES + len(value) for _, value in rows))
+        found.young.update((key[1:], value) for key, value in rows)
 
     def begin(self) -> None:
         assert self._undo is None, "one transaction at a time: commit() or rollback() first"
@@ -296,9 +305,11 @@ class WriteBackRows:
     def _unsealed_page(
         self, first: bytes, end: bytes, count: int, *, reverse: bool = False
     ) -> list[tuple[bytes, bytes]]:
+        return self._unsealed(lambda: self._image.page(first, end, count, reverse=reverse))
+
+    def _unsealed(self, read: Callable[[], list[tuple[bytes, bytes]]]) -> list[tuple[bytes, bytes]]:
         try:
-            page = self._image.page(first, end, count, reverse=reverse)
-            return [(key, unsealed(key, value)) for key, value in page]
+            return [(key, unsealed(key, value)) for key, value in read()]
         except StateLost:
             self.is_lost = True
             raise

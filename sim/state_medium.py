@@ -8,7 +8,7 @@ now and then it leaves none, or a damaged one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TypeAlias
 
 from crdt import StateLost
@@ -118,6 +118,10 @@ class KeptImage:
     ) -> list[tuple[bytes, bytes]]:
         self._fail_if_due()
         return self._table.page(start, stop, count, reverse=reverse)
+
+    def find(self, keys: Sequence[bytes]) -> list[tuple[bytes, bytes]]:
+        self._fail_if_due()
+        return self._table.find(keys)
 
     def write(self, changes: Iterable[Change]) -> None:
         assert self._changes is None, "one write at a time"

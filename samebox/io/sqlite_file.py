@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -55,6 +55,16 @@ class SqliteFile:
             return self._connection.execute(statement, (start, stop, count)).fetchall()
         except sqlite3.Error as error:
             raise self._lost(error) from error
+
+    def find(self, keys: Sequence[bytes]) -> list[tuple[bytes, bytes]]:
+        found: list[tuple[bytes, bytes]] = []
+        try:
+            for first in range(0, len(keys), CHUNK_ROWS):
+                some = keys[first : first + CHUNK_ROWS]
+                found += self._connection.execute(_find(len(some)), some)
+        except sqlite3.Error as error:
+            raise self._lost(error) from error
+        return found
 
     def write(self, changes: Iterable[Change]) -> None:
         """Raises StateLost, DiskIsFull."""
@@ -125,6 +135,11 @@ class SqliteFile:
 @cache
 def _insert(rows: int) -> str:
     return f"INSERT OR REPLACE INTO rows VALUES {', '.join(['(?, ?)'] * rows)}"
+
+
+@cache
+def _find(rows: int) -> str:
+    return f"SELECT k, v FROM rows WHERE k IN ({', '.join(['?'] * rows)})"
 
 
 @cache

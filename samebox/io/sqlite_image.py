@@ -35,6 +35,7 @@ class SqliteImage:
         self._thread = threading.Thread(target=self._work, name="state", daemon=True)
         self._thread.start()
         self.page = self._reader.page
+        self.find = self._reader.find
 
     def write(self, changes: Iterable[Change]) -> None:
         assert self._idle.is_set(), "one write at a time"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from crdt import Body, Dot, Issue, MemoryRows, Operation, Rows, State
 from tests.crdt.implementations import state_of
@@ -71,6 +71,10 @@ class CountedRows:
         for row in self._rows.scan(table, start, stop, reverse=reverse):
             self.count += 1
             yield row
+
+    def fetch(self, table: str, keys: Sequence[bytes]) -> None:
+        """Counted when they are read."""
+        self._rows.fetch(table, keys)
 
     def begin(self) -> None:
         self._rows.begin()

@@ -325,3 +325,21 @@ def test_a_write_that_fails_is_a_lost_state_at_the_next_commit(tmp_path: Path) -
     with pytest.raises(StateLost, match="no such table"):
         put_all(rows, [b"5"])
     rows.close()
+
+
+def test_rows_that_were_fetched_read_as_they_are_now(make: Make) -> None:
+    """Whatever layer has the row, and whatever has happened to it since."""
+    rows = make()
+    keys = [number.to_bytes(2, "big") for number in range(40)]
+    put_all(rows, keys)
+    rows.begin()
+    rows.put("t", keys[0], b"new")
+    rows.remove("t", keys[1])
+    rows.fetch("t", [*keys, b"nowhere"])
+    rows.put("t", keys[2], b"newer")
+    expected = {key: b"value of " + key for key in keys}
+    expected |= {keys[0]: b"new", keys[2]: b"newer"}
+    del expected[keys[1]]
+    assert {key: rows.get("t", key) for key in keys if key != keys[1]} == expected
+    assert rows.get("t", keys[1]) is rows.get("t", b"nowhere") is None
+    rows.rollback()
