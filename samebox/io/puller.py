@@ -16,6 +16,8 @@ from storage import DiskFull, DiskReadOnly, StorageError
 
 GROUP_MAX = 32
 """Pieces that share one sync."""
+TURN_MAX = 8
+"""Chunks of a long blob, of 1 MiB each, before other blobs have their turn."""
 IDLE_S = 60.0
 """A connection on which nothing was asked for so long is closed; well before the peer does so."""
 NO_ROOM_S = 5.0
@@ -43,7 +45,7 @@ class Lacking(Exception):
 
 
 class Left(Exception):
-    """Another peer is asked for the blob by now."""
+    """Another peer is asked for the blob by now, or it is the turn of others."""
 
 
 class Puller:
@@ -70,6 +72,7 @@ class Puller:
         self._backoff = backoff
         self._frames: FrameStream | None = None
         self._unsynced = 0
+        self._whole: list[Blob] = []
 
     async def run(self) -> None:
         """For as long as the peer can be asked: until cancelled."""
@@ -112,32 +115,43 @@ class Puller:
         something fails is not lost. A peer that cannot be reached holds up nothing."""
         if self._frames is None:
             self._frames = await self._dial()
-        whole: list[Blob] = []
         try:
             while (blob := self._wanted.next_nowait(self._peer)) is not None:
+                is_long = blob.chunks is not None
+                if is_long:
+                    await self._tell_whole()
                 if await self._pull(blob):
-                    whole.append(blob)
-                    if self._wanted.is_urgent(blob) or self._unsynced >= GROUP_MAX:
-                        break
+                    self._whole.append(blob)
+                if is_long or self._unsynced >= GROUP_MAX or self._wanted.is_urgent(blob):
+                    await self._tell_whole()
         finally:
-            try:
-                if whole:
-                    await self._sync()
-                for one in whole:
-                    self._stored(one)
-            finally:
-                for one in whole:
-                    self._wanted.release(self._peer, one)
+            await self._tell_whole()
+
+    async def _tell_whole(self) -> None:
+        """What has come is durable, and those who wait for it know."""
+        whole, self._whole = self._whole, []
+        try:
+            if whole:
+                await self._sync()
+            for blob in whole:
+                self._stored(blob)
+        finally:
+            for blob in whole:
+                self._wanted.release(self._peer, blob)
 
     async def _pull(self, blob: Blob) -> bool:
         """Whether all of it is here now, up to a sync."""
         try:
+            fetched = 0
             for hash_ in await self._hashes(blob):
-                await self._pull_piece(blob, hash_)
+                fetched += await self._pull_piece(blob, hash_)
+                if fetched >= TURN_MAX and self._wanted.has_for(self._peer):
+                    raise Left
         except Lacking:
             self._wanted.lacks(self._peer, blob)
             return False
         except Left:
+            self._wanted.release(self._peer, blob)
             return False
         except BaseException:
             self._wanted.release(self._peer, blob)
@@ -156,11 +170,12 @@ class Puller:
             raise Lacking
         return chunks
 
-    async def _pull_piece(self, blob: Blob, hash_: bytes) -> None:
+    async def _pull_piece(self, blob: Blob, hash_: bytes) -> bool:
+        """Whether the peer had to be asked."""
         if not self._wanted.progressed(self._peer, blob):
             raise Left
         if self._pieces.knows(hash_):
-            return
+            return False
         data = await self._fetch(blob, hash_)
         if data is None:
             raise Lacking
@@ -169,6 +184,7 @@ class Puller:
         self._unsynced += 1
         if self._unsynced >= GROUP_MAX:
             await self._sync()
+        return True
 
     async def _sync(self) -> None:
         await self._pieces.sync()

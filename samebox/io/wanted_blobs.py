@@ -69,9 +69,12 @@ class WantedBlobs:
     async def wait_for(self, peer: str) -> None:
         """Until there is anything to ask `peer` for."""
         await trio.lowlevel.checkpoint()
-        while not self._pulling.has_for(peer, trio.current_time()):
+        while not self.has_for(peer):
             with trio.move_on_after(STALL_S if self._pulling else inf):
                 await self._news.wait()
+
+    def has_for(self, peer: str) -> bool:
+        return self._pulling.has_for(peer, trio.current_time())
 
     async def next_long(self) -> Blob:
         """One of several pieces that was not looked for here yet."""

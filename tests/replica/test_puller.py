@@ -3,197 +3,30 @@ other."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from functools import partial
-from hashlib import sha256
 
 import pytest
 import trio
 import trio.testing
-from trio.testing import MockClock, memory_stream_pair
+from trio.testing import MockClock
 from typing_extensions import override
 
-from comm import FRAME_BYTES_MAX, Backoff, BlobBytes, LinkLost, WantBlob, decode, encode
-from comm import encode_frame as framed
-from comm.io import FrameStream, serve_blobs
 from crdt import CHUNK_BYTES, Blob
-from samebox.io.puller import GROUP_MAX, Puller
-from samebox.io.wanted_blobs import WantedBlobs
+from samebox.io.puller import GROUP_MAX, TURN_MAX
 from samebox.pulling import STALL_S
-from storage import DiskFull
-
-SOON_S = 2.0
-"""For what no peer delays: turns of the scheduler and waits of a back-off, no more."""
-
-
-def named(data: bytes) -> bytes:
-    return sha256(data).digest()
-
-
-class Pieces:
-    """A store in memory; what was stored is durable at the next sync."""
-
-    def __init__(self) -> None:
-        self.waiting: dict[bytes, bytes] = {}
-        self.held: dict[bytes, bytes] = {}
-        self.syncs = 0
-        self.fails = 0
-
-    def knows(self, hash_: bytes) -> bool:
-        return hash_ in self.held or hash_ in self.waiting
-
-    async def piece(self, hash_: bytes) -> bytes | None:
-        await trio.lowlevel.checkpoint()
-        return self.held.get(hash_)
-
-    async def store(self, data: bytes) -> bytes:
-        await trio.lowlevel.checkpoint()
-        if self.fails:
-            self.fails -= 1
-            raise DiskFull("no room")
-        self.waiting[named(data)] = data
-        return named(data)
-
-    async def sync(self) -> None:
-        await trio.lowlevel.checkpoint()
-        self.held |= self.waiting
-        self.waiting.clear()
-        self.syncs += 1
-
-
-class Holder:
-    """A peer that has these pieces; `asked` is what it was asked for, in order."""
-
-    def __init__(self, *pieces: bytes) -> None:
-        self.pieces = {named(piece): piece for piece in pieces}
-        self.asked: list[bytes] = []
-        self.connections = 0
-
-    async def answer_the_call(self) -> None:
-        await trio.lowlevel.checkpoint()
-
-    async def read_blob(self, hash: bytes) -> bytes | None:
-        self.asked.append(hash)
-        await trio.lowlevel.checkpoint()
-        return self.pieces.get(hash)
-
-    async def serve(self, frames: FrameStream) -> None:
-        with pytest.raises(LinkLost):
-            await serve_blobs(frames, self)
-
-
-class Deaf(Holder):
-    """Reads what it is asked and never answers."""
-
-    @override
-    async def serve(self, frames: FrameStream) -> None:
-        self.asked.append(await frames.receive_frame(within_s=1000))
-        await trio.sleep_forever()
-
-
-class Trickling(Holder):
-    """Answers rightly, a byte each second."""
-
-    @override
-    async def serve(self, frames: FrameStream) -> None:
-        wanted = decode(await frames.receive_frame(within_s=1000))
-        assert isinstance(wanted, WantBlob)
-        self.asked.append(wanted.hash)
-        for byte in framed(encode(BlobBytes(wanted.hash, self.pieces[wanted.hash]))):
-            await trio.sleep(1)
-            try:
-                await frames.send_frames(bytes([byte]), within_s=1000)
-            except LinkLost:
-                return
-
-
-class Lying(Holder):
-    """Sends other bytes than those it was asked for."""
-
-    @override
-    async def serve(self, frames: FrameStream) -> None:
-        wanted = decode(await frames.receive_frame(within_s=1000))
-        assert isinstance(wanted, WantBlob)
-        self.asked.append(wanted.hash)
-        await frames.send_frames(framed(encode(BlobBytes(wanted.hash, b"else"))), within_s=1)
-        await frames.close()
-
-
-class Breaking(Holder):
-    """Breaks inside the answer to its `number`th question on a connection."""
-
-    def __init__(self, number: int, *pieces: bytes) -> None:
-        super().__init__(*pieces)
-        self.number = number
-
-    @override
-    async def serve(self, frames: FrameStream) -> None:
-        for _ in range(self.number):
-            wanted = decode(await frames.receive_frame(within_s=1000))
-            assert isinstance(wanted, WantBlob)
-            self.asked.append(wanted.hash)
-            answer = framed(encode(BlobBytes(wanted.hash, self.pieces[wanted.hash])))
-            if len(self.asked) % self.number == 0:
-                answer = answer[: len(answer) // 2]
-            await frames.send_frames(answer, within_s=1)
-        await frames.close()
-
-
-class Site:
-    """A node that lacks blobs."""
-
-    def __init__(self) -> None:
-        self.wanted = WantedBlobs()
-        self.pieces = Pieces()
-        self.stored: list[Blob] = []
-        self.reports: list[str] = []
-
-    def take(self, blob: Blob) -> None:
-        self.stored.append(blob)
-        self.wanted.stored(blob)
-
-    def puller(self, name: str, holder: Holder, nursery: trio.Nursery) -> Puller:
-        async def dial() -> FrameStream:
-            here, there = map(FrameStream, memory_stream_pair())
-            here.reader.limit = there.reader.limit = FRAME_BYTES_MAX
-            await holder.answer_the_call()
-            holder.connections += 1
-            nursery.start_soon(holder.serve, there)
-            return here
-
-        return Puller(
-            name,
-            self.wanted,
-            self.pieces,
-            dial=dial,
-            stored=lambda blob: self.take(blob),
-            report=self.reports.append,
-            backoff=Backoff(lambda: 0.5),
-        )
-
-    @asynccontextmanager
-    async def pulling_from(self, *holders: Holder) -> AsyncIterator[None]:
-        async with trio.open_nursery() as nursery:
-            for number, holder in enumerate(holders):
-                nursery.start_soon(self.puller(str(number), holder, nursery).run)
-            await trio.testing.wait_all_tasks_blocked()
-            yield
-            nursery.cancel_scope.cancel()
-
-    async def has(self, *blobs: Blob, within_s: float = SOON_S) -> None:
-        """All of these, in time."""
-        with trio.fail_after(within_s):
-            async with trio.open_nursery() as nursery:
-                for blob in blobs:
-                    nursery.start_soon(self.wanted.wait, blob)
-
-
-def short(*contents: bytes) -> list[Blob]:
-    return [Blob(named(data), len(data)) for data in contents]
-
-
-SHORT = [b"content %d" % number for number in range(100)]
+from tests.replica.holders import (
+    SHORT,
+    SOON_S,
+    Breaking,
+    Deaf,
+    Holder,
+    Lying,
+    Site,
+    Trickling,
+    named,
+    short,
+)
 
 
 async def test_all_is_pulled_once_with_one_sync_for_many(autojump_clock: MockClock) -> None:
@@ -309,6 +142,41 @@ async def test_a_long_blob_that_stalls_is_taken_over_with_what_has_come_of_it(
         await site.has(blob, within_s=STALL_S * 2 + SOON_S)
         nursery.cancel_scope.cancel()
     assert not set(first.asked) & set(second.asked)
+
+
+async def test_a_long_blob_keeps_no_other_waiting(autojump_clock: MockClock) -> None:
+    blob, pieces = long(5 * TURN_MAX)
+    site, b = Site(), Holder(*pieces, *SHORT[:3])
+    async with site.pulling_from(b):
+        site.wanted.add(blob)
+        await trio.lowlevel.checkpoint()
+        for one in short(*SHORT[:3]):
+            site.wanted.add(one)
+        await site.has(blob, within_s=60)
+    assert site.stored[-1] == blob and len(site.stored) == 4
+    last = max(b.asked.index(named(data)) for data in SHORT[:3])
+    assert last <= TURN_MAX + 4
+    assert len(b.asked) == len(set(b.asked)), "nothing is asked for twice"
+
+
+async def test_what_has_come_is_told_before_a_long_blob_is_begun(
+    autojump_clock: MockClock,
+) -> None:
+    blob, pieces = long(3)
+
+    class Stopping(Holder):
+        @override
+        async def read_blob(self, hash: bytes) -> bytes | None:
+            if hash == named(pieces[1]):
+                await trio.sleep_forever()
+            return await super().read_blob(hash)
+
+    site, b = Site(), Stopping(*pieces, *SHORT[:3])
+    async with site.pulling_from(b):
+        for one in (*short(*SHORT[:3]), blob):
+            site.wanted.add(one)
+        await trio.sleep(SOON_S)
+        assert site.stored == short(*SHORT[:3])
 
 
 async def test_a_list_that_is_none_leaves_the_blob_missing_and_pulls_on(
