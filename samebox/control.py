@@ -20,7 +20,7 @@ Unknown fields are ignored, so fields may be added; anything else raises PROTOCO
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Generic, Literal, TypeAlias, TypeVar
+from typing import Annotated, Generic, Literal, TypeAlias, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -48,6 +48,9 @@ VERIFY_BYTES_PER_S = 32 << 20
 Copies: TypeAlias = int | Literal["all"] | None
 """How many members have to hold it; None is what the node list says."""
 
+Seconds: TypeAlias = Annotated[float, msgspec.Meta(ge=0)]
+"""What is no number is none of these."""
+
 NO_BLOB = Blob(b"", 0)
 """Stands in a request for the content whose pieces follow; the node puts in the real one."""
 
@@ -69,7 +72,7 @@ class Ask(Struct, frozen=True, tag="ask"):
     request: Request
     id: RequestId | None = None
     copies: Copies = None
-    timeout_s: float | None = None
+    timeout_s: Seconds | None = None
     content: bool = False
 
 
@@ -120,7 +123,7 @@ class Wait(Struct, frozen=True, tag="wait"):
 
     receipt: Receipt
     copies: Copies = None
-    timeout_s: float | None = None
+    timeout_s: Seconds | None = None
 
 
 class Recall(Struct, frozen=True, tag="recall"):

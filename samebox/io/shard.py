@@ -112,7 +112,9 @@ class Shard:
 
         Done; or Late at the deadline (what holds then, stays); or Refusal (it cannot be done as
         asked); or Failure (not now: disk full). A repeated `id` has no second effect.
+        Raises ValueError where `timeout_s` is negative or no number; then nothing was asked.
         """
+        check_seconds(timeout_s)
         reply = Reply()
         token = self._expect(reply)
         if timeout_s is None:
@@ -128,7 +130,11 @@ class Shard:
     async def wait(
         self, clock: Clock, *, copies: int = 1, timeout_s: float | None = None
     ) -> Outcome:
-        """Until this node and copies − 1 other members hold all of `clock` (of a receipt)."""
+        """Until this node and copies − 1 other members hold all of `clock` (of a receipt).
+
+        Raises ValueError as `ask` does.
+        """
+        check_seconds(timeout_s)
         reply = Reply()
         token = self._expect(reply)
         self._inbox.tell(WaitAsked(token, clock, copies))
@@ -377,6 +383,12 @@ class Shard:
         """How long the oldest of what is not stable has waited."""
         stable = self.replica.forgetting.stability.clock
         return self._waited.look(self.replica.clock, stable, trio.current_time())
+
+
+def check_seconds(timeout_s: float | None) -> None:
+    """Before anything is kept for a call that its deadline would end with an error."""
+    if timeout_s is not None and not timeout_s >= 0:
+        raise ValueError(f"expected a timeout of 0 s or more, found {timeout_s}")
 
 
 def _described(page: Sequence[Seen], state: State) -> list[Change]:

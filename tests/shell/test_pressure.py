@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from functools import partial
-from math import inf
+from math import inf, nan
 from pathlib import Path
 
 import pytest
@@ -273,5 +273,23 @@ def test_a_failed_sync_stops_the_node_with_the_reason_and_no_other(
             async with cluster.node("a") as a:
                 await agreed(a, b)
                 assert {cluster.hashes[number] for number in (1, 3)} <= set(await shown(a))
+
+    play(cluster, scenario, monkeypatch)
+
+
+@pytest.mark.parametrize("seconds", [-1.0, nan])
+def test_a_deadline_that_is_none_is_refused_and_nothing_is_kept_for_it(
+    seconds: float, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scenario(cluster: Cluster) -> None:
+        async with cluster.node("a") as a:
+            await make_inbox(a)
+            shard = a.shard_of(INBOX.box)
+            with pytest.raises(ValueError, match="expected a timeout of 0 s or more"):
+                await cluster.append(a, 1, timeout_s=seconds)
+            with pytest.raises(ValueError, match="expected a timeout of 0 s or more"):
+                await shard.wait({b"someone": 1}, timeout_s=seconds)
+            assert not shard._replies
+            assert await shown(a) == []
 
     play(cluster, scenario, monkeypatch)
