@@ -30,6 +30,8 @@ that was told nothing may ask again. Some 20 MB of rows."""
 class Folding:
     def __init__(self, rows: WatchedRows) -> None:
         self._rows = rows
+        self._first_by: dict[bytes, tuple[bytes, bytes]] = {}
+        self._first_issues: tuple[bytes, Issues] | None = None
 
     @property
     def has_unknown(self) -> bool:
@@ -66,10 +68,22 @@ class Folding:
         if value is None:
             return False
         if queue == notes.ISSUES_QUEUE:
-            return _is_due(REQUESTS.decode(value), stable, kept_requests)
-        if not within(stable, NOTES.decode(value)[0].by):
+            return _is_due(self._issues_in(value), stable, kept_requests)
+        if not within(stable, self._by_of(queue, value)):
             return False
         return queue != notes.NODES_QUEUE or self._is_calm(stable)
+
+    def _by_of(self, queue: bytes, value: bytes) -> bytes:
+        """What the first note waits for: asked with every batch, and a note may be long."""
+        known = self._first_by.get(queue)
+        if known is None or known[0] is not value:
+            known = self._first_by[queue] = value, NOTES.decode(value)[0].by
+        return known[1]
+
+    def _issues_in(self, value: bytes) -> Issues:
+        if self._first_issues is None or self._first_issues[0] is not value:
+            self._first_issues = value, REQUESTS.decode(value)
+        return self._first_issues[1]
 
     def _is_calm(self, stable: Clock) -> bool:
         """Whether all that took something away is stable, and all nodes that have twins are: then
