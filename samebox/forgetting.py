@@ -3,7 +3,8 @@ arrives that needs what is forgotten."""
 
 from __future__ import annotations
 
-from crdt import Actor, Clock, Operation, Rows, State, StateLost
+from crdt import Actor, Clock, Operation, Rows, State, StateLost, includes
+from samebox.history import Poison
 from samebox.peers import Peers
 from samebox.recovery import outdate
 from samebox.stability import Stability
@@ -18,12 +19,23 @@ what is stable never grows; and a batch lasts longer by a fifth."""
 
 
 class Forgetting:
-    """`kept_requests`: see crdt.folding."""
+    """`kept_requests`: see crdt.folding. `for_good` is what had been folded in a state that was
+    just made again: in the snapshot, then, that its log begins with."""
 
-    def __init__(self, state: State, kept_requests: int) -> None:
+    def __init__(self, state: State, kept_requests: int, for_good: Clock | None = None) -> None:
         self.stability = Stability()
         self._state = state
         self.kept_requests = kept_requests
+        self._for_good = for_good or {}
+
+    def refusal(self, lacking: Lacking) -> Poison | None:
+        """Of an operation that needs what cannot be had again; None where the state can be made
+        again without having forgotten it."""
+        operation = lacking.operation
+        if includes(operation.context(), self._for_good):
+            return None
+        text = f"{lacking}; what it needs is not in the log any more: write it again there"
+        return Poison(operation.dot.actor, text)
 
     def go_on(self, durable: Clock, peers: Peers, *, is_idle: bool) -> None:
         """From time to time; `durable` is what is synced here. While a batch is under way its
@@ -48,11 +60,11 @@ class Lacking(Exception):
     """An operation arrived whose context lacks what is stable here, and was forgotten for that."""
 
     def __init__(self, operation: Operation, folded: Clock) -> None:
-        dot = operation.dot
+        self.operation = operation
         super().__init__(
-            f"{dot} was made without {_first_lacking(operation, folded)}, which every member had "
-            "said it holds, and something was forgotten for that; the member that made it was "
-            "restored from a backup, or is new. The state is made again from the log"
+            f"{operation.dot} was made without {_first_lacking(operation, folded)}, which every "
+            "member had said it holds, and something was forgotten for that; the member that made "
+            "it was restored from a backup, or is new"
         )
 
 

@@ -130,7 +130,8 @@ class Replica:
         self._left.drop(self._number, making)
         made.history.succeed(self.history)
         self.history, self.state = made.history, made.state
-        self.forgetting = Forgetting(made.state, self.forgetting.kept_requests)
+        kept, for_good = self.forgetting.kept_requests, dict(made.state.folded)
+        self.forgetting = Forgetting(made.state, kept, for_good)
         users, self.missing = list(self.missing.users()), Missing(made.state.rows)
         self.missing.begin(self._holds_blob, [*users, *made.blobs])
         self._out.fetch += [blob for blob, _ in made.blobs if not self._holds_blob(blob)]
@@ -270,7 +271,10 @@ class Replica:
                 work = self._leave_out(work, event, poison)
             except Lacking as lacking:
                 making.undo()
-                raise unfold(self.state.rows, lacking) from lacking
+                refused = self.forgetting.refusal(lacking)
+                if refused is None or event is None:
+                    raise unfold(self.state.rows, lacking) from lacking
+                work = self._leave_out(work, event, refused)
             except Unfit as unfit:
                 making.undo()
                 assert isinstance(event, Asked)

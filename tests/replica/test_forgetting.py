@@ -7,10 +7,10 @@ from hashlib import sha256
 
 import pytest
 
-from crdt import Address, Append, Blob, Create, Dot, Expunge, Operation, Unknown
+from crdt import KEPT_REQUESTS, Address, Append, Blob, Create, Dot, Expunge, Operation, Unknown
 from samebox.config import Limbo
 from samebox.events import LinkDown, LinkUp, Tick
-from samebox.forgetting import ForgotTooMuch
+from samebox.forgetting import Forgetting, ForgotTooMuch
 from samebox.limbo import FOLDED_FURTHER, LATER_VERSION, Waited, limbo_status
 from sim import SimCluster
 from storage import MemoryDisk
@@ -110,6 +110,27 @@ def test_an_operation_that_needs_what_is_forgotten_has_the_state_made_again() ->
     cluster.check_agreement()
     assert a.replica.state.find(Address("bob")) is not None
     assert not remembers(cluster, "a") and not remembers(cluster, "b")
+
+
+def test_an_operation_that_needs_what_cannot_be_had_again_is_refused_with_the_reason() -> None:
+    cluster = with_expunged(["a", "b"])
+    cluster.heal()
+    a, b = cluster.nodes["a"], cluster.nodes["b"]
+    cluster.cut("a", "b")
+    state = a.replica.state
+    a.replica.forgetting = Forgetting(state, KEPT_REQUESTS, dict(state.folded))
+    b.disk = MemoryDisk()
+    b.start()
+    b.sync()
+    done(cluster, "b", Create(Address("bob")))
+    cluster.connect("a", "b")
+    while cluster.carry("b", "a"):
+        cluster.sync("a")
+    assert b.replica.actor is not None
+    assert "is not in the log any more" in a.replica.stopped()[b.replica.actor]
+    assert any(notice.alarm for notice in a.notices)
+    done(cluster, "a", Append(INBOX, HELLO))
+    assert remembers(cluster, "a"), "the node goes on"
 
 
 def test_the_birth_of_a_new_member_needs_nothing() -> None:
