@@ -45,6 +45,7 @@ class Habits(Struct, frozen=True):
     buffer_bytes: int
     job_us: int
     turn_us: int
+    compacts_us: int
     bounds: Bounds | None
 
 

@@ -124,6 +124,7 @@ def _habits(world: World, limits: Limits | None) -> Habits:
         message_bytes=world.random.choice((1, 300, 4096, 256 << 10)),
         buffer_bytes=world.random.choice((2_000, 64 << 10, 1 << 20)),
         job_us=world.random.choice((300, 3 * MILLISECOND, 50 * MILLISECOND)),
+        compacts_us=world.random.choice((0, SECOND, 10 * SECOND)),
         bounds=world.random.choice(BOUNDS),
         turn_us=world.random.choice((200, 5 * MILLISECOND, 60 * MILLISECOND)),
     )

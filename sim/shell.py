@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from hashlib import sha256
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from crdt import Blob, Clock, Request, RequestId, State, StateLost
@@ -35,6 +36,7 @@ from samebox.replica import Replica
 from samebox.starting import Restored
 from samebox.store import Store
 from samebox.supply import RecentRecords
+from sim.compactions import Compactions
 from sim.disk import PowerCut
 from sim.links import Links
 from sim.novelties import as_made_here, novelty
@@ -71,6 +73,7 @@ class Shell:
         self.recent = RecentRecords()
         self.links = Links(self)
         self.pulls = Pulls(self)
+        self.compactions = Compactions(self, host.habits.compacts_us)
         self.is_alive = True
         self._held: list[Action] = []
         self._stirred = False
@@ -86,6 +89,7 @@ class Shell:
             self.tell(self.store.birth)
         self.links.begin()
         self.pulls.begin()
+        self.compactions.begin()
         self.later(self.world.between(0, TICK_US), self._tick)
 
     # --- Time ----------------------------------------------------------------------------------
@@ -149,6 +153,8 @@ class Shell:
                 self._do(self.watch.step(self, events))
             if not busy:
                 self.links.have_room()
+            if self.is_alive and not self.replica.is_busy:
+                self.compactions.at_rest()
             if self.incoming.has_work and not self._is_held:
                 self.stir()
         except StateLost as error:
@@ -175,7 +181,8 @@ class Shell:
 
     @property
     def _is_held(self) -> bool:
-        return not self.replica.takes_work or self.store.keeper.is_full
+        is_full = self.compactions.is_waiting or self.store.keeper.is_full
+        return is_full or not self.replica.takes_work
 
     def _novelty(self, events: list[Event]) -> list[Event]:
         """A record of this node as a later version of the program."""
@@ -190,6 +197,7 @@ class Shell:
     def _do(self, ready: Ready) -> None:
         if not self.is_alive:  # a look at its state ended it
             return
+        self.compactions.delivered(ready.delivered)
         if ready.append is not None:
             self._append(ready.append)
         if ready.mint is not None and not self._is_minting:
@@ -338,7 +346,17 @@ class Shell:
                 case _:
                     then()
 
+        self.compactions.lease(Blob(carried.hash, len(carried.data)))
         self.submit(lambda: self.store.packs.put(carried.hash, carried.data), ended)
+
+    def upload(self, data: bytes) -> None:
+        """Contents whose sender went away before it named them."""
+
+        def ended(result: object) -> None:
+            if isinstance(result, StorageError) and not isinstance(result, DiskFull | DiskReadOnly):
+                self.fail(result)
+
+        self.submit(lambda: self.store.packs.put(sha256(data).digest(), data), ended)
 
     def blob_stored(self, blob: Blob) -> None:
         self.tell(BlobStored(blob.hash))

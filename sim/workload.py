@@ -36,6 +36,8 @@ BOXES = ("mail/ann", "files/team")
 PATHS = ("INBOX", "Work", "Work/Old", "Play", "notes.txt", "Work/plan.txt")
 FLAGS = ("\\Seen", "\\Flagged", "work", DELETED)
 TRIES_MAX = 6
+UPLOADS_ONE_IN = 6
+"""Of errands, as many again: contents that are sent and that nothing ever names."""
 PATIENCE_US = 4 * SECOND
 """After which a caller without an answer asks again."""
 
@@ -80,6 +82,8 @@ class Workload:
     def _begin_any(self) -> None:
         name = self.world.random.choice(self.names)
         shell = self.hosts[name].shell
+        if shell is not None and self.world.chance(UPLOADS_ONE_IN):
+            shell.upload(self.world.random.randbytes(self.world.between(1, 6000)))
         self._begin(self._request(shell), at=name)
 
     def _begin(self, drawn: Request, *, at: str) -> None:

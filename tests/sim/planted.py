@@ -26,12 +26,14 @@ from samebox.forgetting import Forgetting
 from samebox.history import History, Item
 from samebox.holding import Holding
 from samebox.making import Making
+from samebox.marking import Marking
 from samebox.missing import Missing
 from samebox.peers import Peers
 from samebox.replica import Replica
 from samebox.stability import Stability
 from samebox.store import Store
 from samebox.succession import Succession
+from samebox.write_back import WriteBackRows
 from sim.shell import Shell
 from storage import Continue, Disk
 from storage.files import FileName
@@ -315,6 +317,20 @@ def forgets_what_is_not_stable(patch: Patch) -> None:
     patch.setattr(Forgetting, "_fold", early)
 
 
+def compacts_away_some_blobs_that_are_used(patch: Patch) -> None:
+    original = Marking.uses
+
+    def overlooks(self: Marking, hash_: bytes) -> bool:
+        return hash_[0] % 8 > 0 and original(self, hash_)
+
+    patch.setattr(Marking, "uses", overlooks)
+
+
+def keeps_a_state_that_could_not_be_read(patch: Patch) -> None:
+    never = property(lambda self: False, lambda self, value: None)
+    patch.setattr(WriteBackRows, "is_lost", never, raising=False)
+
+
 PLANTED: tuple[Callable[[Patch], None], ...] = (
     acknowledges_before_the_sync,
     sends_its_operations_before_the_sync,
@@ -346,4 +362,6 @@ PLANTED: tuple[Callable[[Patch], None], ...] = (
     counts_what_is_on_its_way_as_stable,
     takes_an_operation_that_needs_what_is_forgotten,
     forgets_what_is_not_stable,
+    compacts_away_some_blobs_that_are_used,
+    keeps_a_state_that_could_not_be_read,
 )

@@ -49,6 +49,8 @@ KEPT: Mapping[str, int] = {
     "counts_what_is_on_its_way_as_stable": 7,
     "takes_an_operation_that_needs_what_is_forgotten": 17,
     "forgets_what_is_not_stable": 0,
+    "compacts_away_some_blobs_that_are_used": 0,
+    "keeps_a_state_that_could_not_be_read": 12,
 }
 
 
@@ -66,6 +68,7 @@ def striking(
 
 ANY = Options(oracle=view)
 SHORT_SEGMENTS = Limits(log=LogLimits(segment_bytes=5000, recent_bytes=0))
+SHORT_PACKS = Limits(pack_bytes_max=5000)
 WORLDS: Mapping[str, Options] = {
     "cuts_damage_in_the_middle_of_the_log": striking("bit flip", "kill"),
     "goes_on_as_the_same_actor_after_an_old_backup": striking("restored from a backup"),
@@ -83,6 +86,8 @@ WORLDS: Mapping[str, Options] = {
     "forgets_that_a_start_did_not_end": striking(
         "bit flip", "power cut", "power cut at an operation", errands=30
     ),
+    "compacts_away_some_blobs_that_are_used": striking("kill", errands=200, limits=SHORT_PACKS),
+    "keeps_a_state_that_could_not_be_read": striking("kill", "state spoilt"),
     "does_not_listen_when_its_later_records_are_shown": striking(
         "rolled back", "clogged", "partial cut", errands=80, limits=SHORT_SEGMENTS
     ),
