@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 import msgspec
 
-from crdt import Operation, Record, Rows, State
+from crdt import Operation, Record, Rows, State, StateLost
 from samebox.events import Notice
 from samebox.history import History
 from storage import Log
@@ -45,7 +45,8 @@ def rebuild(
     `replay` gives all records in the order of the log, from some place on that the history covers.
     A hole that was filled later has its records behind those that follow it, so what came too early
     is read once more, as long as that gets on. Records behind a hole stay out: they are asked for
-    again like any that is missing. `committed` is called between two transactions.
+    again like any that is missing. `committed` is called between two transactions. Raises StateLost
+    where the rows are those of an earlier commit, before they had to be made again.
     """
     state.rows.begin()
     count = 0
@@ -55,6 +56,8 @@ def rebuild(
         for record in replay():
             is_early = is_early or record.seq > history.expected(record.actor)
             for item in history.replay(record):
+                if state.lacks(item.operation):
+                    raise StateLost(f"it has forgotten what {item.operation.dot} may need")
                 state.apply(item.operation)
                 yield item.operation
                 is_getting_on = True
@@ -79,6 +82,11 @@ def outdate(rows: Rows, why: str) -> None:
     rows.begin()
     rows.put(ORIGIN, OUTDATED_KEY, why.encode())
     rows.commit()
+
+
+def is_outdated(rows: Rows) -> bool:
+    """Whether they were marked so: then whatever was made of them is of no use either."""
+    return rows.get(ORIGIN, OUTDATED_KEY) is not None
 
 
 def foreign(rows: Rows, store: bytes) -> str | None:

@@ -158,9 +158,8 @@ def load(rows: Rows, blocks: Iterable[bytes], *, committed: Callable[[], None]) 
 
 
 def unfit(snapshot: Snapshot, clock: Mapping[Actor, int], chain_at: ChainAt) -> str | None:
-    """Why a log of this clock does not go on from the snapshot; None where it does."""
-    if snapshot.version != ROWS_VERSION:
-        return f"it was made by another version (rows {snapshot.version}, here {ROWS_VERSION})"
+    """Why a log of this clock does not go on from the snapshot; None where it does. Then one of
+    them has lost something, or is of another history."""
     for actor, tip in snapshot.tips.items():
         name = f"{actor.hex()[:8]}:{tip.seq}"
         if tip.seq > clock.get(actor, 0):

@@ -13,7 +13,15 @@ from samebox.history import History
 from samebox.keeping import Keeper
 from samebox.limits import Limits
 from samebox.making import blob_of
-from samebox.recovery import Progress, apart, begin_rows, foreign, rebuild
+from samebox.recovery import (
+    ROWS_VERSION,
+    Progress,
+    apart,
+    begin_rows,
+    foreign,
+    is_outdated,
+    rebuild,
+)
 from samebox.snapshotting import load, unfit
 from storage import (
     Damaged,
@@ -28,6 +36,8 @@ from storage import (
     blocks_of,
     check_snapshot,
     find_snapshots,
+    present_snapshots,
+    remove_snapshots,
     set_snapshot_aside,
     together,
 )
@@ -110,8 +120,6 @@ class Recovering:
         is opened at most once for every segment, and once for the tail. Raises StorageError."""
         found: list[Recovery] = []
         self._snapshots = find_snapshots(self._disk, cluster=self._cluster, shard=self._shard)
-        for problem in self._snapshots.problems:
-            self._around.tell(Notice(problem, alarm=True))
         while True:
             log, recovery = Log.open(
                 self._disk,
@@ -149,6 +157,16 @@ class Recovering:
             return self._gone_on(log)
         except StateLost as error:
             why = str(error)
+        return self._anew_somehow(log, why)
+
+    def _anew_somehow(self, log: Log, why: str) -> tuple[History, State]:
+        """A snapshot may have forgotten what the log behind it needs; then the log tells all."""
+        try:
+            return self.anew(log, why)
+        except StateLost as error:
+            why = str(error)
+        self._forget_snapshots()
+        self.beyond.clear()
         try:
             return self.anew(log, why)
         except StateLost as error:
@@ -174,9 +192,12 @@ class Recovering:
         """New rows with what a snapshot holds; None where it is of no use. It is read whole before
         anything of it is taken."""
         name = snapshot.name.text
+        if snapshot.version != ROWS_VERSION:
+            self._around.tell(Notice(f"{name} is of rows {snapshot.version}, not {ROWS_VERSION}"))
+            return None
         why = unfit(snapshot, log.clock(), log.chain_at)
         if why is not None:
-            self._around.tell(Notice(f"{name} is not used: {why}"))
+            self._snapshots.problems.append(f"{name} is not used: {why}")
             return None
         try:
             for _ in check_snapshot(self._disk, snapshot):
@@ -186,25 +207,34 @@ class Recovering:
         except (Damaged, DiskReadFailed) as error:
             set_snapshot_aside(self._disk, snapshot)
             self._snapshots.snapshots.remove(snapshot)
-            self._around.tell(Notice(f"{name} is set aside: {error}", alarm=True))
+            self._snapshots.problems.append(f"{name} is set aside: {error}")
             return None
         self._around.tell(Notice(f"{name} has {sum(snapshot.clock.values()):,} of them"))
         self._unsure = None
         return rows
 
-    def restored(self, log: Log, snapshots: FoundSnapshots, known: Clock, why: str) -> Restored:
-        """From a snapshot and the log, while the node runs. Raises LogDamaged, DiskWriteFailed."""
-        self.known, self._snapshots = known, snapshots
-        try:
-            history, state = self.anew(log, why)
-        except StateLost as error:
-            raise DiskWriteFailed(f"no state can be made: {error}") from error
+    def restored(self, log: Log, known: Clock, why: str, *, has_forgotten: bool) -> Restored:
+        """From a snapshot and the log, while the node runs; from the log alone where the state
+        `has_forgotten` what is needed. Raises LogDamaged, DiskWriteFailed."""
+        self.known = known
+        if has_forgotten:
+            self._forget_snapshots()
+        else:
+            self._snapshots.snapshots = present_snapshots(self._disk)
+        history, state = self._anew_somehow(log, why)
         return Restored(history, state, self.beyond)
+
+    def _forget_snapshots(self) -> None:
+        """They may have forgotten what is needed now; the log has not."""
+        remove_snapshots(self._disk)
+        self._snapshots.snapshots = []
 
     def _gone_on(self, log: Log) -> tuple[History, State]:
         rows = self._around.keeper.open()
         why = foreign(rows, self._store)
         if why is not None:
+            if is_outdated(rows):
+                self._forget_snapshots()
             return self.anew(log, why)
         state = State(rows)
         history = self._history(state)

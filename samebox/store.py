@@ -43,7 +43,6 @@ from storage import (
 
 STORE_ID_BYTES = 16
 LIFE_BYTES = 16
-NO_SNAPSHOTS = FoundSnapshots(snapshots=[], last_number=0, problems=[])
 
 
 class Disks(Struct, frozen=True):
@@ -107,8 +106,6 @@ class Store(Struct):
     def restored(self, known: Clock, lost: StateLost) -> Restored:
         """History and state made again, when the log has ended what it was given. `known` is the
         clock of what the core has committed. Raises StorageError."""
-        has_forgotten = isinstance(lost, ForgotTooMuch)  # as snapshots may have
-        snapshots = NO_SNAPSHOTS if has_forgotten else self.snapshots
         recovering = Recovering(
             self.disks.log,
             self.surroundings,
@@ -116,7 +113,8 @@ class Store(Struct):
             shard=self.place.shard,
             store=self.identity.store,
         )
-        return recovering.restored(self.log, snapshots, known, str(lost))
+        has_forgotten = isinstance(lost, ForgotTooMuch)
+        return recovering.restored(self.log, known, str(lost), has_forgotten=has_forgotten)
 
     def sizes(self) -> tuple[LogSize, PacksSize]:
         return self.log.size(), self.packs.size()
@@ -190,10 +188,15 @@ def open_store(
     birth = None
     if history.head(identity.actor).seq == 0:
         birth = Reborn(identity.actor, key, around.now_ms(), born_for or "first start")
-    alarms = (*recovery.problems, *packs_recovery.problems)
-    notices = [Notice(problem, alarm=True) for problem in alarms]
+    notices = _alarms(start, packs_recovery)
     opened = (cluster, place, key, identity, disks, log, packs, held, replica, birth)
     return Store(*opened, notices, around, start.snapshots)
+
+
+def _alarms(start: Recovered, packs: PacksRecovery) -> list[Notice]:
+    """Whatever was out of the ordinary, each once."""
+    problems = (*start.recovery.problems, *start.snapshots.problems, *packs.problems)
+    return [Notice(problem, alarm=True) for problem in dict.fromkeys(problems)]
 
 
 def _unsure(start: Recovered, packs: PacksRecovery) -> Iterable[tuple[Blob, Dot]]:

@@ -149,9 +149,9 @@ def file_removed(setting: Setting) -> str | None:
     """Somebody clears up old files by hand, while the node runs or while it is stopped."""
     host = setting.any_doomed()
     disk = host.machine.disk
-    newest = max((name for name in disk.names() if name.startswith("log/")), default="")
+    newest = max((name for name in disk.names() if name.startswith("log/log-")), default="")
     names = [name for name in disk.names() if "/" in name and name < newest]
-    names += [name for name in disk.names() if name.startswith("packs/")]
+    names += [name for name in disk.names() if name.startswith(("packs/", "log/snapshot-"))]
     if not names:
         return None
     name = setting.world.random.choice(names)

@@ -38,7 +38,7 @@ AGAIN_US = SECOND
 
 class Habits(Struct, frozen=True):
     """What differs between the worlds of two seeds without being a fault. Without `bounds` the rows
-    of a state end with the process."""
+    of a state end with the process. With `upkeep` nodes make snapshots and verify."""
 
     limits: Limits
     message_bytes: int
@@ -47,6 +47,7 @@ class Habits(Struct, frozen=True):
     turn_us: int
     compacts_us: int
     bounds: Bounds | None
+    upkeep: bool = False
 
 
 class Host:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from comm import Ack, Greeting, Message, Records, Refusal
-from crdt import Dot, covers
+from crdt import Dot, EntryAppended, EntryCopied, Operation, covers
 from samebox.making import blob_of
 from sim.book import Book
 
@@ -38,8 +38,9 @@ class LinkChecks(Book):
                 pass
 
     def _check_blobs(self, shell: Shell, ack: Ack) -> None:
-        """What is acknowledged has its blobs here, or is listed as lacking them, but for what is
-        forgotten."""
+        """What is acknowledged has its blobs here, or is listed as lacking them. A blob that no
+        operation can bring back any more may be gone, and a power cut may then bring back the rows
+        of an earlier commit, which name it; it does not show there either."""
         checked = self.lives[shell.name].blobs_checked
         if ack.more_missing or shell.name in self.suspect:
             return
@@ -50,7 +51,9 @@ class LinkChecks(Book):
                 blob = None if operation is None else blob_of(operation)
                 if blob is None or shell.store.packs.has(blob.hash):
                     continue
-                if dot not in ack.missing and shell.replica.state.uses(blob.hash):
+                if not shell.replica.state.uses(blob.hash) or _is_removed(shell, operation):
+                    continue
+                if dot not in ack.missing:
                     raise self.broken("5", shell.name, f"{dot} is acknowledged without its blob")
             checked[actor] = max(seq, checked.get(actor, 0))
 
@@ -61,3 +64,10 @@ class LinkChecks(Book):
         if peer in self.liars:
             return
         raise self.broken("O8", shell.name, f"a peer is said to break the protocol: {reason}")
+
+
+def _is_removed(shell: Shell, operation: Operation | None) -> bool:
+    """Whether it made an entry that shows nowhere."""
+    if operation is None or not isinstance(operation.body, EntryAppended | EntryCopied):
+        return False
+    return shell.replica.state.entry(operation.dot) is None

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from random import Random
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from crdt import KEPT_REQUESTS
 from samebox.image import Image, MemoryImage
@@ -43,6 +43,7 @@ class Options(Struct, frozen=True):
     faults: Sequence[Fault] = FAULTS
     oracle: Oracle | None = None
     table: Callable[[], Image] = MemoryImage
+    upkeep: bool = False
 
 
 class Account(Struct, frozen=True):
@@ -67,7 +68,7 @@ def run_seed(
     trace = Trace(sink)
     world = World(Random(seed), trace)
     names = NAMES[: options.nodes or _nodes(world)]
-    habits = _habits(world, options.limits)
+    habits = structs.replace(_habits(world, options.limits), upkeep=options.upkeep)
     network = Network(world, names, buffer_bytes=habits.buffer_bytes)
     watch = Watch(world, names)
     hosts = {name: Host(world, network, watch, name, habits, options.table) for name in names}

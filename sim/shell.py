@@ -41,6 +41,7 @@ from sim.disk import PowerCut
 from sim.links import Links
 from sim.novelties import as_made_here, novelty
 from sim.pulls import Pulls
+from sim.upkeep import Upkeep
 from sim.world import MILLISECOND, Action
 from storage import ChainBroken, DiskFull, DiskReadOnly, StorageError
 
@@ -74,6 +75,7 @@ class Shell:
         self.links = Links(self)
         self.pulls = Pulls(self)
         self.compactions = Compactions(self, host.habits.compacts_us)
+        self.upkeep = Upkeep(self)
         self.is_alive = True
         self._held: list[Action] = []
         self._stirred = False
@@ -90,6 +92,8 @@ class Shell:
         self.links.begin()
         self.pulls.begin()
         self.compactions.begin()
+        if self.host.habits.upkeep:
+            self.upkeep.begin()
         self.later(self.world.between(0, TICK_US), self._tick)
 
     # --- Time ----------------------------------------------------------------------------------

@@ -65,6 +65,7 @@ from storage.snapshot import blocks_of as blocks_of
 from storage.snapshot import check_snapshot as check_snapshot
 from storage.snapshot import find_snapshots as find_snapshots
 from storage.snapshot import new_snapshot as new_snapshot
+from storage.snapshot import present_snapshots as present_snapshots
 from storage.snapshot import remove_snapshots as remove_snapshots
 from storage.snapshot import set_snapshot_aside as set_snapshot_aside
 from storage.snapshot_check import check_snapshots as check_snapshots

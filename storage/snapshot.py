@@ -11,6 +11,7 @@ synced block by block, and gets its name when it is whole.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import TypeVar
@@ -211,10 +212,20 @@ def set_snapshot_aside(disk: Disk, snapshot: Snapshot) -> FileName:
     return set_state(disk, snapshot.name, state=ASIDE)
 
 
-def remove_snapshots(disk: Disk, *, before: int) -> None:
-    """Those with lesser numbers, once a newer one has its name. Raises `DiskError`."""
+def present_snapshots(disk: Disk) -> list[Snapshot]:
+    """Newest first, those whose beginning reads; while the shard runs, and nothing is changed."""
+    found: list[Snapshot] = []
+    for text in reversed(disk.names()):
+        name = parse_name(text, kind=SNAPSHOT, states=(SNAPSHOT,))
+        with suppress(Damaged, DiskReadFailed):
+            found += [] if name is None else [read_beginning(disk, name)]
+    return found
+
+
+def remove_snapshots(disk: Disk, *, before: int | None = None) -> None:
+    """Those with lesser numbers, once a newer one has its name; or all. Raises `DiskError`."""
     names = [parse_name(text, kind=SNAPSHOT, states=(SNAPSHOT,)) for text in disk.names()]
-    old = [name for name in names if name is not None and name.number < before]
+    old = [name for name in names if name and (before is None or name.number < before)]
     for name in old:
         disk.remove(name.text)
     if old:

@@ -11,9 +11,9 @@ from random import Random
 import pytest
 import trio
 
-from crdt import CHUNK_BYTES, Address, Append, Blob, Create
+from crdt import CHUNK_BYTES, Address, Append, Blob, Create, Dot, Expunge, State
 from samebox.compacting import AtRest, Compacting, OnDisk
-from samebox.events import Done
+from samebox.events import Done, Tick
 from samebox.io.compacting import compact
 from samebox.io.node import open_node
 from samebox.io.shard import Shard
@@ -67,6 +67,12 @@ async def life(folder: Path) -> AsyncIterator[Life]:
             yield Life(node.shard_of("mail"))
 
 
+def in_mailbox(state: State) -> tuple[Dot, ...]:
+    node = state.find(MAILBOX)
+    assert node is not None
+    return tuple(entry.id for entry in state.entries(node.ids))
+
+
 LETTERS = [Random(number).randbytes(100_000) for number in range(5)]
 """Too long to travel beside their operations."""
 NAMES = [sha256(letter).digest() for letter in LETTERS]
@@ -91,6 +97,21 @@ async def test_what_no_operation_names_goes_and_the_rest_is_read_as_before(tmp_p
         assert await now.read(Blob(NAMES[0], len(LETTERS[0]))) == LETTERS[0]
     async with life(tmp_path) as later:
         assert later.packs.get(NAMES[0]) == LETTERS[0]
+
+
+async def test_the_contents_of_what_was_expunged_and_forgotten_go(tmp_path: Path) -> None:
+    await begin(tmp_path)
+    async with life(tmp_path) as now:
+        await now.name(await now.upload(LETTERS[1]))
+        entries = await now.shard.look(in_mailbox)
+        gone = await now.shard.ask(Expunge(MAILBOX, entries[:1]))
+        assert isinstance(gone, Done)
+        while await now.shard.look(lambda state: state.uses(NAMES[0])):
+            now.shard.tell(Tick())
+        await compact(now.shard)
+        assert list(map(now.packs.has, NAMES)) == [False, True, False, False, False]
+        assert await now.shard.look(in_mailbox) == entries[1:]
+        assert await now.is_sound()
 
 
 async def test_an_upload_that_waits_for_its_request_stays(tmp_path: Path) -> None:

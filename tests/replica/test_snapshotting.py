@@ -10,11 +10,12 @@ from random import Random
 import pytest
 import trio
 
-from crdt import Address, Create
+from crdt import Address, Create, Operation, State
 from samebox.events import Notice
 from samebox.held import Held
 from samebox.io.node import open_node
 from samebox.io.snapshotting import take as take_running
+from samebox.recovery import outdate
 from samebox.snapshotting import DUE_BYTES, Snapshotting, is_due
 from samebox.store import Store
 from samebox.testing import local_node_list
@@ -181,8 +182,41 @@ def test_a_snapshot_that_the_log_does_not_bear_out_is_not_used() -> None:
     before.write(snapshot, 0, content)
     before.sync(snapshot)
     again = lost(node)
-    assert any("is not used: it goes up to" in line for line in node.told), node.told
+    alarms = [notice.text for notice in again.notices if notice.alarm]
+    assert any("is not used: it goes up to" in alarm for alarm in alarms), alarms
     assert again.replica.state.find(Address("alice")) is not None
+
+
+def test_of_a_state_that_forgot_too_much_no_snapshot_is_used() -> None:
+    """It may have forgotten the same. The log has not."""
+    node, store = begun()
+    take(store)
+    digest = store.replica.state.digest()
+    outdate(store.replica.state.rows, "something is needed that it forgot")
+    store.close()
+    again = node.start()
+    assert not any("has" in line for line in node.told), node.told
+    assert again.replica.state.digest() == digest
+    assert "log/snapshot-0000000001.snapshot" not in node.machine.disk.names()
+
+
+def test_a_snapshot_that_forgot_what_the_log_behind_it_needs_is_not_used(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    node, store = begun()
+    take(store)
+    fill(store, 3)
+    digest = store.replica.state.digest()
+    store.close()
+    disk = node.machine.disk
+
+    def lacks(state: State, operation: Operation) -> bool:
+        return "log/snapshot-0000000001.snapshot" in disk.names()
+
+    monkeypatch.setattr(State, "lacks", lacks)
+    again = lost(node)
+    assert again.replica.state.digest() == digest
+    assert "log/snapshot-0000000001.snapshot" not in disk.names()
 
 
 def test_power_cut_at_every_operation_of_a_snapshot_changes_nothing() -> None:
