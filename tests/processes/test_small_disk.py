@@ -1,0 +1,77 @@
+"""A real file system without room: a tmpfs in a namespace of its own, filled by somebody else.
+
+Where the system allows no such namespace, the test says so and fails: what it shows is shown by
+nothing else.
+"""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from samebox.io import local_cluster
+from samebox.testing import LocalCluster, NodeRefused, SteadyWriter
+from tests.processes.account import assert_confirmed_once, make_mailbox, shown
+
+pytestmark = pytest.mark.slow
+
+SIZE = "192m"
+"""Room for the first files of log and packs, which are made at their full length."""
+LARGE = b"." * 200_000
+LARGE_MAX = 1000
+"""More than fits into all that was set aside."""
+
+
+def on_small_disk(folder: Path, words: Sequence[str]) -> list[str]:
+    """The command, with a tmpfs in the place of `folder` that nobody else sees."""
+    mount = f"mount -t tmpfs -o size={SIZE} tmpfs {shlex.quote(str(folder))}"
+    return [
+        *"unshare --user --map-root-user --mount sh -c".split(),
+        f"{mount} && exec {shlex.join(words)}",
+    ]
+
+
+def inside(pid: int, script: str) -> subprocess.CompletedProcess[str]:
+    """Where the process `pid` sees its small disk."""
+    words = ["nsenter", "--target", str(pid), "--user", "--mount", "sh", "-c", script]
+    return subprocess.run(words, capture_output=True, text=True, timeout=60)
+
+
+def test_a_file_system_without_room_refuses_writes_until_there_is_some(
+    cluster: LocalCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = make_mailbox(cluster, "Log")
+    node = cluster.nodes["c"]
+    node.stop()
+    node.data.rename(node.data.with_name("c-before"))
+    node.data.mkdir()
+    start = local_cluster.command("run", "--config", str(node.node_list), "--node", "c")
+    with monkeypatch.context() as patch:
+        patch.setattr(local_cluster, "command", lambda *_: on_small_disk(node.data, start))
+        cluster.start("c")
+    assert node.pid is not None
+    assert str(node.data) in Path(f"/proc/{node.pid}/mounts").read_text(), node.last_lines()
+    filler = shlex.quote(str(node.data / "filler"))
+    filled = inside(node.pid, f"cat /dev/zero > {filler}")
+    assert "No space left" in filled.stderr, filled
+
+    kept = 0
+    with cluster.talk("c") as c, pytest.raises(NodeRefused) as refused:
+        for number in range(LARGE_MAX):
+            c.append(target, b"Subject: %d\n\n" % number + LARGE)
+            kept += 1
+    assert refused.value.code == "not-now", refused.value
+    assert sum(shown(cluster, "c", target).values()) == kept
+    with SteadyWriter(cluster.nodes["a"], target, copies=2) as writer:
+        writer.wait_confirmed(50)
+
+    assert inside(node.pid, f"rm {filler}").returncode == 0
+    with cluster.talk("c") as c:
+        c.append(target, b"Subject: room again\n\n", copies="all")
+    cluster.agree()
+    assert_confirmed_once(cluster, [writer])
+    assert not list(node.data.iterdir()), "all of it was on the small disk"
