@@ -60,6 +60,10 @@ class Image(Protocol):
         """What is written by now. May be called by any thread."""
         ...
 
+    def finish(self) -> None:
+        """Until nothing is being written, or there is no room for it."""
+        ...
+
     def close(self) -> None: ...
 
 
@@ -106,6 +110,9 @@ class MemoryImage:
 
     def wait(self) -> None:
         pass
+
+    def finish(self) -> None:
+        self.wait()
 
     def frozen(self) -> Frozen:
         view = MemoryImage()

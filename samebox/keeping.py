@@ -36,7 +36,7 @@ class Keeper(Protocol):
         ...
 
     def write_soon(self) -> None:
-        """Begin to write what is committed; called from time to time."""
+        """Begin to write what is committed, without waiting for more of it."""
         ...
 
     def frozen(self) -> Frozen | None:

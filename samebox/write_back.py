@@ -174,12 +174,15 @@ class WriteBackRows:
                 self._begin_writing()
 
     def write_all(self) -> None:
-        """Return when all that is committed is written. Raises StateLost."""
+        """Return when all that is committed is written, or there is no room for it: then the next
+        start has it from the log. Raises StateLost."""
         assert self._undo is None, "a transaction is open: commit() or rollback() first"
         while self._rows or self._is_writing:
             self.write_soon()
-            self._image.wait()
+            self._image.finish()
             self._look()
+            if self._is_writing:
+                return
 
     def wait(self) -> None:
         """Return when the next transaction may begin. Raises StateLost."""

@@ -142,6 +142,9 @@ class KeptImage:
     def wait(self) -> None:
         self._written()
 
+    def finish(self) -> None:
+        self._written()
+
     def frozen(self) -> Frozen:
         view = MemoryImage()
         view.write(self._rows.items())

@@ -107,6 +107,9 @@ class SqliteFile:
     def wait(self) -> None:
         pass
 
+    def finish(self) -> None:
+        pass
+
     def frozen(self) -> Frozen:
         """A connection of its own, in a transaction that reads: SQLite keeps what it sees."""
         view = SqliteFile(self._path)

@@ -30,6 +30,7 @@ class SqliteImage:
         self._error: StateLost | None = None
         self._idle = threading.Event()
         self._idle.set()
+        self._settled = threading.Event()
         self._closing = threading.Event()
         self._jobs: queue.SimpleQueue[Iterable[Change] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="state", daemon=True)
@@ -40,6 +41,7 @@ class SqliteImage:
     def write(self, changes: Iterable[Change]) -> None:
         assert self._idle.is_set(), "one write at a time"
         self._idle.clear()
+        self._settled.clear()
         self._jobs.put(changes)
 
     @property
@@ -54,6 +56,10 @@ class SqliteImage:
     def frozen(self) -> Frozen:
         return self._reader.frozen()
 
+    def finish(self) -> None:
+        if not self._idle.is_set():
+            self._settled.wait()
+
     def close(self) -> None:
         """What was given to `write` is written, unless the disk is full."""
         self._closing.set()
@@ -67,23 +73,29 @@ class SqliteImage:
         every one. Nothing but the next write can ever wait for it."""
         while (changes := self._jobs.get()) is not None:
             try:
-                self._write(list(changes))
-                self._idle.set()
-                self._ended()
+                if not self._write(list(changes)):
+                    return
+                self._end()
                 self._writer.checkpoint()
             except StateLost as error:
                 self._error = error
-                self._idle.set()
-                self._ended()
+                self._end()
 
-    def _write(self, changes: list[Change]) -> None:
-        while not self._closing.is_set():
+    def _write(self, changes: list[Change]) -> bool:
+        """False where the disk is full, and the image closed: the log has it all."""
+        while True:
             try:
                 self._writer.write(changes)
-                return
+                return True
             except DiskIsFull:
-                self._closing.wait(FULL_AGAIN_S)
-        self._writer.write(changes)
+                self._settled.set()
+                if self._closing.wait(FULL_AGAIN_S):
+                    return False
+
+    def _end(self) -> None:
+        self._idle.set()
+        self._settled.set()
+        self._ended()
 
 
 class SqliteImages:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import count
 from pathlib import Path
 
@@ -12,7 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crdt import Rows, StateLost
-from samebox.image import Image
+from samebox.image import Change, Image
+from samebox.io import sqlite_image
+from samebox.io.sqlite_file import DiskIsFull, SqliteFile
 from samebox.io.sqlite_image import SqliteImages
 from samebox.write_back import Bounds, WriteBackRows
 from tests.rows_kept import KINDS, SMALL, SlowImage
@@ -343,3 +345,32 @@ def test_rows_that_were_fetched_read_as_they_are_now(make: Make) -> None:
     assert {key: rows.get("t", key) for key in keys if key != keys[1]} == expected
     assert rows.get("t", keys[1]) is rows.get("t", b"nowhere") is None
     rows.rollback()
+
+
+def test_a_full_disk_delays_a_write_and_no_stop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite_image, "FULL_AGAIN_S", 0.001)
+    monkeypatch.setattr(SqliteFile, "write", no_room)
+    rows = on_disk(tmp_path)
+    put_all(rows, [b"1", b"2", b"3", b"4"])
+    rows.write_all()
+    assert [key for key, _ in everything(rows)] == [b"1", b"2", b"3", b"4"]
+    monkeypatch.undo()
+    rows.wait()
+    image = SqliteImages(tmp_path).open()
+    while not kept(image):
+        rows.write_all()
+    image.close()
+    monkeypatch.setattr(SqliteFile, "write", no_room)
+    put_all(rows, [b"5", b"6", b"7", b"8"])
+    rows.write_all()
+    rows.close()
+    monkeypatch.undo()
+    again = on_disk(tmp_path)
+    assert [key for key, _ in everything(again)] == [b"1", b"2", b"3", b"4"]
+    again.close()
+
+
+def no_room(file: SqliteFile, changes: Iterable[Change]) -> None:
+    raise DiskIsFull("no room")
