@@ -52,17 +52,18 @@ class Compacting:
         self._round = Compaction(packs)
 
     def steps(self) -> Steps:
-        """Returns what was done; None where a list of chunks is still to come from a peer, and so
-        nothing says which chunks are used."""
+        """Returns what was done; None where nothing says what is used: a list of chunks is still to
+        come from a peer, or the state was lost meanwhile and is another one."""
         yield AtRest(self._marking.begin)
-        while (yield AtRest(lambda state: self._marking.page())):
-            pass
+        while (is_more := (yield AtRest(self._page))) is not False:
+            if is_more is None:
+                return None
         for step in self._round.steps():
             if not isinstance(step, Ask):
                 yield OnDisk(step.do)
                 continue
-            while not (yield AtRest(self._asking(step))):
-                if not (yield from self._read_lists()):
+            while (is_done := (yield AtRest(self._asking(step)))) is not True:
+                if is_done is None or not (yield from self._read_lists()):
                     return None
         return self._round.result
 
@@ -71,8 +72,13 @@ class Compacting:
         self._marking.end()
         return OnDisk(self._round.abandon)
 
-    def _asking(self, step: Ask) -> Callable[[State], bool]:
-        def ask(_: State) -> bool:
+    def _page(self, state: State) -> bool | None:
+        return self._marking.page() if self._marking.is_of(state) else None
+
+    def _asking(self, step: Ask) -> Callable[[State], bool | None]:
+        def ask(state: State) -> bool | None:
+            if not self._marking.is_of(state):
+                return None
             if self._marking.unread:
                 return False
             step.do(self._marking.uses)

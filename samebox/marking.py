@@ -55,12 +55,20 @@ class Marking:
         self._marks: Marks | None = None
         self._named: set[bytes] = set()
         self._blobs: Iterator[tuple[Blob, Dot]] = iter(())
+        self._state: State | None = None
 
     def begin(self, state: State) -> None:
+        self._state = state
         self._marks, self._named, self.unread = Marks(), set(), []
         self._blobs = state.blobs()
 
+    def is_of(self, state: State) -> bool:
+        """Whether it is this one that is read. A state that was lost is made again while the shard
+        runs; what was marked in the one that is gone is not all of it."""
+        return self._state is state
+
     def end(self) -> None:
+        self._state = None
         self._marks, self._named, self.unread = None, set(), []
         self._blobs = iter(())
 

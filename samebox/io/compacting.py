@@ -16,7 +16,7 @@ from storage import Compacted, DiskFull, DiskReadOnly
 FIRST_S = 60.0
 """After a start, whose work comes first."""
 EVERY_S = 3600.0
-WAITS = "a list of chunks is still to come from a peer"
+WAITS = "a list of chunks is still to come from a peer, or the state was made again meanwhile"
 IDLE_SHARE = 3
 """Between two steps nothing is done for so many times as long as the last one took."""
 

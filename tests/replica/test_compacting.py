@@ -11,7 +11,7 @@ from random import Random
 import pytest
 import trio
 
-from crdt import CHUNK_BYTES, Address, Append, Blob, Create, Dot, Expunge, State
+from crdt import CHUNK_BYTES, Address, Append, Blob, Create, Dot, Expunge, MemoryRows, State
 from samebox.compacting import AtRest, Compacting, OnDisk
 from samebox.events import Done, Tick
 from samebox.io.compacting import compact
@@ -200,6 +200,28 @@ async def test_while_a_list_of_chunks_is_missing_nothing_goes(tmp_path: Path) ->
         now.packs.note_damaged(blob.chunks)
         assert await compact(now.shard) is None
         assert list(map(now.packs.has, NAMES)) == [True] * 5
+
+
+@pytest.mark.parametrize("moment", range(1, 4))
+async def test_when_the_state_is_made_again_meanwhile_nothing_goes(
+    tmp_path: Path, moment: int
+) -> None:
+    """It may name what the other one had forgotten."""
+    await begin(tmp_path)
+    async with life(tmp_path) as now:
+        other = State(MemoryRows())
+        steps, count = now.compacting().steps(), 0
+        result: object = None
+        with pytest.raises(StopIteration) as ended:
+            while True:
+                step = steps.send(result)
+                if isinstance(step, AtRest) and count >= moment:
+                    result = step.do(other)
+                else:
+                    result = await now.do(step)
+                count += 1
+        assert ended.value.value is None
+        assert not any(name.endswith("new") for name in now.packs.disk.names())
 
 
 async def test_a_compaction_that_is_cut_short_leaves_nothing(tmp_path: Path) -> None:
