@@ -50,6 +50,8 @@ class Life(Struct):
 class Book:
     """`durable` is by node what its medium must hold, `last_batch` what was written to it last;
     `chains` and `contents` what every dot names, by actor; `made_for` the dots of a request.
+    `dropped` are by node the blobs that its state named no more when they went with a compaction:
+    an older image of the state may name them again.
     `suspect` are the nodes whose medium was spoiled, with how often; `troubled` those with any
     trouble of the disk; both for good.
     `unfolded` counts states made again because an operation lacked what was forgotten.
@@ -64,6 +66,7 @@ class Book:
         self.contents: dict[Actor, list[bytes]] = {}
         self.operations: dict[Dot, Operation] = {}
         self.made_for: dict[tuple[bytes, int, int], list[Dot]] = {}
+        self.dropped: dict[str, dict[bytes, None]] = {}
         self.confirmed: list[Confirmed] = []
         self.suspect: dict[str, int] = {}
         self.troubled: dict[str, None] = {}
@@ -79,6 +82,7 @@ class Book:
     def add(self, name: str) -> None:
         self.durable[name] = {}
         self.last_batch[name] = ()
+        self.dropped[name] = {}
         self.calm_since[name] = 0
 
     def broken(self, promise: str, node: str, what: str) -> Violation:

@@ -60,6 +60,8 @@ class Compactions:
             step = steps.send(result)
         except StopIteration as end:
             self._shell.world.say(self._shell.name, f"packs compacted: {end.value}")
+            if end.value is not None and end.value.dropped:
+                self._shell.watch.compacted(self._shell)
             self._end(work)
             return
         if isinstance(step, AtRest):

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from crdt import Actor, Blob, Dot, Record
+from crdt import Actor, Blob, Dot, Record, covers
 from samebox.events import Batch
+from samebox.making import blob_of
 from samebox.store import Store
 from sim.book import Book
 from sim.disk import PowerCut
@@ -112,6 +113,7 @@ class DiskChecks(Book):
             durable[record.actor] = max(record.seq, durable.get(record.actor, 0))
         self.last_batch[shell.name] = tuple(Dot(r.actor, r.seq) for r in batch.records)
         for blob in batch.blobs:
+            self.dropped[shell.name].pop(blob.hash, None)
             if not shell.store.packs.has(blob.hash):
                 text = f"a blob of batch {batch.number} is not held: {blob.hash.hex()[:8]}"
                 raise self.broken("12", shell.name, text)
@@ -128,6 +130,22 @@ class DiskChecks(Book):
         elif known[seq - 1] != chain:
             raise self.broken("O2", shell.name, f"{Dot(actor, seq)} has two contents")
 
+    def compacted(self, shell: Shell) -> None:
+        """What went is used by nothing."""
+        missing = {blob.hash for blob in shell.replica.missing.blobs()}
+        for dot, operation in self.operations.items():
+            blob = blob_of(operation)
+            if blob is None or not covers(self.durable[shell.name], dot):
+                continue
+            hash_ = blob.hash
+            if shell.store.packs.has(hash_) or hash_ in missing:
+                continue
+            is_used = shell.look(lambda state, hash_=hash_: state.uses(hash_))  # type: ignore[misc]
+            if is_used and shell.name not in self.suspect:
+                raise self.broken("5", shell.name, f"the blob of {dot} went with a compaction")
+            self.dropped[shell.name][hash_] = None
+
     def blob_stored(self, shell: Shell, blob: Blob) -> None:
+        self.dropped[shell.name].pop(blob.hash, None)
         if not shell.store.packs.has(blob.hash):
             raise self.broken("5", shell.name, f"blob {blob.hash.hex()[:8]} is not held")

@@ -53,7 +53,7 @@ class LinkChecks(Book):
                     continue
                 if not shell.replica.state.uses(blob.hash) or _is_removed(shell, operation):
                     continue
-                if dot not in ack.missing:
+                if dot not in ack.missing and blob.hash not in self.dropped[shell.name]:
                     raise self.broken("5", shell.name, f"{dot} is acknowledged without its blob")
             checked[actor] = max(seq, checked.get(actor, 0))
 

@@ -138,6 +138,8 @@ class Verdict:
         for shell in self.shells():
             missing = {blob.hash for blob in shell.replica.missing.blobs()}
             for blob, user in shell.replica.state.blobs():
+                if any(blob.hash in dropped for dropped in self._watch.dropped.values()):
+                    continue
                 if blob.hash not in missing:
                     self._check_blob(shell, blob, user)
                 elif not self._watch.suspect:

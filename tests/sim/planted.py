@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+import samebox.starting
 import samebox.store
 import storage
 import storage.files
@@ -227,20 +228,20 @@ def does_not_answer_what_is_wanted(patch: Patch) -> None:
 
 def reads_its_log_once_though_a_hole_was_filled(patch: Patch) -> None:
     def once(
-        history: History, state: State, replay: Callable[[], Iterable[Record]]
+        history: History,
+        state: State,
+        replay: Callable[[], Iterable[Record]],
+        *,
+        committed: Callable[[], None],
     ) -> Iterator[Operation]:
         state.rows.begin()
         for record in replay():
             for item in history.replay(record):
                 state.apply(item.operation)
                 yield item.operation
-        state.rows.commit()
+        history.commit()
 
-    patch.setattr(samebox.store, "rebuild", once)
-
-
-def goes_on_though_own_records_wait(patch: Patch) -> None:
-    patch.setattr(samebox.store, "_if_all_own_is_there", lambda decision, history, log: decision)
+    patch.setattr(samebox.starting, "rebuild", once)
 
 
 def greets_with_what_is_not_synced(patch: Patch) -> None:
@@ -352,7 +353,6 @@ PLANTED: tuple[Callable[[Patch], None], ...] = (
     remembers_what_it_sent_on_a_lost_connection,
     does_not_answer_what_is_wanted,
     reads_its_log_once_though_a_hole_was_filled,
-    goes_on_though_own_records_wait,
     greets_with_what_is_not_synced,
     does_not_listen_when_its_later_records_are_shown,
     forgets_that_a_start_did_not_end,
