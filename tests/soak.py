@@ -22,10 +22,12 @@ from typing import TypeAlias
 
 from typing_extensions import override
 
+from crdt import MemoryRows
 from samebox.testing import LocalCluster
 from sim.account import HOUR_US, Sum, summary
 from sim.seed import Options, run_seed
 from tests.crdt.agreement import check_history
+from tests.crdt.folded import check_folding, focused_script, orders_of
 from tests.crdt.trying import Tried
 from tests.fuzz.mutations import fuzz
 from tests.fuzz.parsers import PARSERS
@@ -44,9 +46,17 @@ INPUTS = 300
 def fails(script: Script) -> bool:
     try:
         check_history(script, Random(0), "memory")
+        check_folding_in_all_orders(script)
     except Exception:
         return True
     return False
+
+
+def check_folding_in_all_orders(script: Script) -> None:
+    """Of an honest script: what it means once something was forgotten."""
+    if script.honest:
+        for order in orders_of(script, Random(0)):
+            check_folding(script, Random(0), MemoryRows(), order)
 
 
 def show_failure(seed: int, script: Script) -> None:
@@ -102,10 +112,12 @@ class Histories:
         """False where it failed, and what failed is printed."""
         seed = self._seed + self._count
         random = Random(seed)
-        script = random_script(random, random.choice(LENGTHS))
+        draw = focused_script if self._count % 2 else random_script
+        script = draw(random, random.choice(LENGTHS))
         rows = "sqlite" if self._count % 10 == 0 else "memory"
         try:
             self._operations += check_history(script, random, rows)
+            check_folding_in_all_orders(script)
         except Exception:
             show_failure(seed, script)
             return False
