@@ -183,4 +183,5 @@ def survive(cluster: LocalCluster, faults: list[str], *, each: int, seed: int) -
     assert not violations, f"{nemesis.befell}: {violations[:10]}"
     kinds = Counter(type(step.event).__name__ for step in history.steps)
     assert kinds["Appended"] > MORE * len(faults) and kinds["Shown"] and kinds["Removed"]
+    assert history.moves or len(faults) < len(FAULTS), "no session moved to another node"
     return history

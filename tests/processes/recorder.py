@@ -1,7 +1,8 @@
 """Sessions at the nodes of a cluster that write, remove and read, and keep account of all of it.
 
-A session stays at its node, across restarts. What got no answer is asked again under its id before
-the session does anything else: so its history stays one of steps that follow each other.
+A session stays at its node across restarts, and now and then moves to another one: there it waits
+first for all that it may have seen. What got no answer is asked again under its id before the
+session does anything else: so its history stays one of steps that follow each other.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from random import Random
 
 from samebox import Address, Append, Create, Dot, Expunge, RequestId
 from samebox.control import NO_BLOB
+from samebox.events import Receipt
 from samebox.testing import (
     Appended,
     ClusterFailed,
@@ -34,6 +36,8 @@ BOX = "mail/alice"
 MAILBOXES = ("One", "Two", "Three")
 ENTRIES_MAX = 150
 """Appended by one session to one mailbox: all of it stays within one page."""
+MOVES = 0.005
+"""Of the steps of a session: it may have to wait there until a line is healed."""
 PACE_S = 0.01
 """Between two requests of a session: the load is steady, not the most there can be."""
 ANSWER_S = 5.0
@@ -46,6 +50,7 @@ class History:
     def __init__(self) -> None:
         self.steps: list[SessionStep] = []
         self.confirmed = 0
+        self.moves = 0
         self._news = threading.Condition()
 
     def add(self, session: str, event: Appended | Removed | Shown | Settled) -> None:
@@ -62,11 +67,20 @@ class History:
                 raise ClusterFailed(f"expected {more} writes within {PROGRESS_S} s\n{describe()}")
 
 
+class Moved(Exception):
+    """The session goes on at another node."""
+
+
 class Session:
-    def __init__(self, name: str, node: LocalNode, history: History, random: Random) -> None:
+    def __init__(
+        self, name: str, nodes: Sequence[LocalNode], history: History, random: Random
+    ) -> None:
+        """It begins at the first of the nodes."""
         self.name = name
+        self.moves = 0
         self.problem: BaseException | None = None
-        self._node = node
+        self._nodes = nodes
+        self._node = nodes[0]
         self._history = history
         self._random = random
         self._client = os.urandom(8)
@@ -97,6 +111,8 @@ class Session:
                         self._converse(talk)
                 except (NodeGone, NotReachable):
                     self._stop.wait(PACE_S)
+                except Moved:
+                    self.moves += 1
         except BaseException as error:
             self.problem = error
 
@@ -117,6 +133,8 @@ class Session:
         if chance < 0.5 and self._appended[mailbox] < ENTRIES_MAX:
             self._appended[mailbox] += 1
             return self._append(mailbox)
+        if chance > 1 - MOVES:
+            return self._move
         if chance < 0.6 and self._entries[mailbox]:
             return self._remove(mailbox, self._random.choice(sorted(self._entries[mailbox])))
         return lambda talk: self._read(talk, mailbox)
@@ -156,6 +174,16 @@ class Session:
 
         return ask
 
+    def _move(self, talk: Conversation) -> None:
+        status = talk.status().status
+        seen = Receipt(status.shard, status.clock)
+
+        def arrive(there: Conversation) -> None:
+            there.wait(seen)
+
+        self._node, self._pending = self._random.choice(self._nodes), arrive
+        raise Moved
+
     def _read(self, talk: Conversation, mailbox: str) -> None:
         found = talk.entries(Address(BOX, mailbox))
         values = tuple(entry.blob.hash.hex() for entry in found)
@@ -182,16 +210,18 @@ def sessions(
         with cluster.talk(name) as talk:
             talk.wait(made.receipt)
     history = History()
+    nodes = [cluster.nodes[name] for name in names or cluster.names]
     running = [
-        Session(f"{name}{number}", cluster.nodes[name], history, Random(f"{seed} {name}{number}"))
-        for name in names or cluster.names
-        for number in range(each)
+        Session(name, [nodes[at], *nodes[:at], *nodes[at + 1 :]], history, Random(f"{seed} {name}"))
+        for at in range(len(nodes))
+        for name in (f"{nodes[at].name}{number}" for number in range(each))
     ]
     with ExitStack() as left:
         for session in running:
             session.start()
             left.callback(session.stop)
         yield history
+    history.moves = sum(session.moves for session in running)
 
 
 def settle(cluster: LocalCluster, history: History) -> None:
