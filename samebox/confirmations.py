@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from crdt import Dot
 from samebox.events import Receipt
-from samebox.holding import Holding
+from samebox.holding import Holding, Lack
 
 CALLERS_MAX = 16_384
 """Callers that wait for other members: one for each operation that a window has on its way to a
@@ -38,7 +38,7 @@ class Confirmations:
 
     def __init__(self, own: Holding, others: Sequence[Holding]) -> None:
         self._own = own
-        self._others = tuple(others)
+        self._every = (own, *others)
         self._waits: dict[int, Waiting] = {}
         self._named = 0
         self._new: list[int] = []
@@ -59,14 +59,14 @@ class Confirmations:
         waiting = self._waits.pop(token, None)
         if waiting is not None:
             self._named -= waiting.named
-            for holding in (self._own, *self._others):
+            for holding in self._every:
                 holding.forget(token)
         return waiting
 
     def nodes(self, waiting: Waiting) -> tuple[str, ...]:
         """Those that hold what it waits for by now."""
-        every = (self._own, *self._others)
-        return tuple([one.node for one in every if not one.lacks(waiting.receipt, waiting.dots)])
+        receipt, dots = waiting.receipt, waiting.dots
+        return tuple([one.node for one in self._every if one.lacks(receipt, dots) is None])
 
     def released(self) -> list[tuple[Waiting, tuple[str, ...]]]:
         """Those that need wait no more, each with the names of the members that hold it.
@@ -74,7 +74,7 @@ class Confirmations:
         Looked at are those that are new, and those for which some member has what it lacked.
         """
         awake, self._new = self._new, []
-        for holding in (self._own, *self._others):
+        for holding in self._every:
             awake += holding.woken()
         done: list[tuple[Waiting, tuple[str, ...]]] = []
         for token in awake:
@@ -87,14 +87,17 @@ class Confirmations:
 
     def _held_by(self, waiting: Waiting) -> tuple[str, ...] | None:
         """By enough members, or None: then it is kept with everyone who lacks something."""
-        lacking = [
-            (holding, holding.lacks(waiting.receipt, waiting.dots))
-            for holding in (self._own, *self._others)
-        ]
-        nodes = tuple([holding.node for holding, lack in lacking if lack is None])
-        if len(nodes) >= waiting.copies and lacking[0][1] is None:
-            return nodes
+        receipt, dots = waiting.receipt, waiting.dots
+        nodes: list[str] = []
+        lacking: list[tuple[Holding, Lack]] = []
+        for holding in self._every:
+            lack = holding.lacks(receipt, dots)
+            if lack is None:
+                nodes.append(holding.node)
+            else:
+                lacking.append((holding, lack))
+        if len(nodes) >= waiting.copies and nodes[:1] == [self._own.node]:
+            return tuple(nodes)
         for holding, lack in lacking:
-            if lack is not None:
-                holding.keep(waiting.token, lack)
+            holding.keep(waiting.token, lack)
         return None

@@ -157,7 +157,10 @@ class Holding:
                 self._unclear[token] = None
 
     def forget(self, token: int) -> None:
-        match self._lacking.pop(token, None):
+        lack = self._lacking.pop(token, None)
+        if lack is None:
+            return
+        match lack:
             case Behind(actor, seq):
                 waiting = self._behind[actor]
                 del waiting[bisect_left(waiting, (seq, token))]
@@ -169,8 +172,6 @@ class Holding:
                     del self._without[dot]
             case Unclear():
                 del self._unclear[token]
-            case None:
-                pass
 
     def woken(self) -> list[int]:
         """The tokens whose lack has ended since the last call."""

@@ -94,6 +94,7 @@ def test_a_doubt_and_another_history_hold_a_confirmation_back_until_they_are_ove
     b.greeted([(A, 9)], [], [Doubt(A, 9, b"chain")])
     confirmations.add(waiting(1, 5))
     assert tokens(confirmations) == []
+    assert confirmations.nodes(waiting(1, 5)) == ("a",), "nor is it named to who gives up"
     b.reached_here({Dot(A, 9): b"another"})
     assert tokens(confirmations) == []
     b.reached_here({Dot(A, 9): b"chain"})
