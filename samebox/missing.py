@@ -13,6 +13,7 @@ import msgspec
 
 from comm import MISSING_MAX
 from crdt import ACTOR_BYTES, HASH_BYTES, Blob, Dot, Rows
+from samebox.recovery import ORIGIN, UNSURE_KEY
 
 MISSING = "missing"
 """hash of the blob, dot of the operation that names it -> Blob."""
@@ -60,6 +61,7 @@ class Missing:
         for blob, user in unsure:
             if not holds(blob):
                 self.add(blob, user)
+        self._rows.remove(ORIGIN, UNSURE_KEY)
         self.keep()
         self._rows.commit()
 

@@ -28,6 +28,8 @@ ORIGIN = "origin"
 ORIGIN_KEY = b""
 OUTDATED_KEY = b"outdated"
 """Beside it: why they have to be made again."""
+UNSURE_KEY = b"unsure"
+"""Beside it, while operations are in the rows whose blobs were not asked for yet."""
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(tuple[int, bytes]).decode

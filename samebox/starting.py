@@ -14,7 +14,9 @@ from samebox.keeping import Keeper
 from samebox.limits import Limits
 from samebox.making import blob_of
 from samebox.recovery import (
+    ORIGIN,
     ROWS_VERSION,
+    UNSURE_KEY,
     Progress,
     apart,
     begin_rows,
@@ -236,6 +238,8 @@ class Recovering:
             if is_outdated(rows):
                 self._forget_snapshots()
             return self.anew(log, why)
+        if rows.get(ORIGIN, UNSURE_KEY) is not None:
+            self._unsure = None
         state = State(rows)
         history = self._history(state)
         self._kept_clock = dict(history.clock)
@@ -267,6 +271,9 @@ class Recovering:
             missing = sum(clock.values()) - sum(after.values())
             progress = Progress(missing, self._around.tell)
             keeper = self._around.keeper
+            state.rows.begin()
+            state.rows.put(ORIGIN, UNSURE_KEY, b"")
+            state.rows.commit()
             replay = rebuild(history, state, lambda: log.replay(after), committed=keeper.wait)
             for operation in replay:
                 progress.operation()

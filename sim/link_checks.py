@@ -67,7 +67,11 @@ class LinkChecks(Book):
 
 
 def _is_removed(shell: Shell, operation: Operation | None) -> bool:
-    """Whether it made an entry that shows nowhere."""
-    if operation is None or not isinstance(operation.body, EntryAppended | EntryCopied):
+    """Whether what it made shows nowhere: an entry that was removed, contents written over."""
+    if operation is None:
         return False
-    return shell.replica.state.entry(operation.dot) is None
+    state, dot = shell.replica.state, operation.dot
+    if isinstance(operation.body, EntryAppended | EntryCopied):
+        return state.entry(dot) is None
+    own = dot.actor + (dot.seq + (1 << 63)).to_bytes(8, "big")
+    return not any(key.endswith(own) for key, _ in state.rows.scan("contents", b"", b"\xff" * 64))

@@ -15,6 +15,7 @@ from samebox.events import Notice
 from samebox.held import Held
 from samebox.io.node import open_node
 from samebox.io.snapshotting import take as take_running
+from samebox.missing import Missing
 from samebox.recovery import outdate
 from samebox.snapshotting import DUE_BYTES, Snapshotting, is_due
 from samebox.store import Store
@@ -84,6 +85,20 @@ def test_what_changes_while_a_snapshot_is_made_is_not_in_it_and_not_lost() -> No
     again = lost(node)
     assert any("has" in line for line in node.told)
     assert again.replica.state.digest() == digest
+
+
+def test_a_start_that_ends_before_it_has_asked_for_blobs_leaves_that_to_the_next(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its rows may be written by then, and the next start goes on from them."""
+    node, store = begun()
+    store.close()
+    node.images.is_lost = True
+    with monkeypatch.context() as patch, pytest.raises(ZeroDivisionError):
+        patch.setattr(Missing, "begin", lambda *_: 1 // 0)
+        node.start()
+    node.images.image.wait()
+    assert len(node.start().replica.missing) == 30
 
 
 def test_missing_blobs_are_asked_for_anew() -> None:
