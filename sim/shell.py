@@ -356,11 +356,15 @@ class Shell:
     def upload(self, data: bytes) -> None:
         """Contents whose sender went away before it named them."""
 
+        def put() -> None:
+            self.store.packs.put(sha256(data).digest(), data)
+            self.store.packs.sync()
+
         def ended(result: object) -> None:
             if isinstance(result, StorageError) and not isinstance(result, DiskFull | DiskReadOnly):
                 self.fail(result)
 
-        self.submit(lambda: self.store.packs.put(sha256(data).digest(), data), ended)
+        self.submit(put, ended)
 
     def blob_stored(self, blob: Blob) -> None:
         self.tell(BlobStored(blob.hash))
