@@ -262,7 +262,9 @@ def check(delivery: Delivery[Op], delivered: list[Dot], by_dot: dict[Dot, Op], b
         assert clock.get(missing.actor, 0) < missing.seq, f"{who.hex()} was not woken"
 
 
-@pytest.mark.parametrize("block", range(4))
+@pytest.mark.parametrize(
+    "block", [0, *(pytest.param(block, marks=pytest.mark.slow) for block in range(1, 4))]
+)
 def test_thousands_of_histories(block: int) -> None:
     for seed in range(block * 500, block * 500 + 500):
         deliver_randomly(Delivery, seed)

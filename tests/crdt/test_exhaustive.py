@@ -56,5 +56,6 @@ def test_a_planted_mistake_is_noticed_in_one_order_of_two() -> None:
         Tried(base()).every_relation(pair)
 
 
+@pytest.mark.slow
 def test_the_page_of_pairs_is_current() -> None:
     assert PAGE.read_text() == page(), "run python -m tests.pairs, and read what changed"

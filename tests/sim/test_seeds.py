@@ -30,11 +30,11 @@ def held(seeds: range, options: Options) -> list[Account]:
 
 
 def test_the_promises_hold() -> None:
-    held(range(6), Options(oracle=view))
+    held(range(4), Options(oracle=view))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("first", range(6, 306, 20))
+@pytest.mark.parametrize("first", range(4, 304, 20))
 def test_the_promises_hold_in_many_worlds(first: int) -> None:
     held(range(first, first + 20), Options(oracle=view))
 
@@ -56,6 +56,7 @@ def test_the_worlds_are_as_hostile_as_they_say() -> None:
     assert any(not one.struck for one in accounts), "some worlds are calm"
 
 
+@pytest.mark.slow
 def test_one_seed_is_one_history_in_every_process() -> None:
     """Whatever the order in which that process would iterate over a set."""
     program = "from sim.seed import run_seed\nprint([run_seed(s).trace for s in (1, 7, 23, 31)])"
@@ -73,8 +74,8 @@ def test_one_seed_is_one_history_in_every_process() -> None:
 
 
 def test_other_seeds_are_other_histories() -> None:
-    traces = {run_seed(seed).trace for seed in range(40, 50)}
-    assert len(traces) == 10
+    traces = {run_seed(seed).trace for seed in range(40, 44)}
+    assert len(traces) == 4
 
 
 def test_a_replay_is_readable() -> None:

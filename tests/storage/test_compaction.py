@@ -197,7 +197,8 @@ def crashes(
             return
 
 
-@pytest.mark.parametrize("count", [1, pytest.param(20, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("count", [1, 20])
 def test_power_cut_at_every_operation_loses_nothing_and_doubles_nothing(count: int) -> None:
     disk = SimulatedDisk()
     filled(disk).close()

@@ -103,14 +103,16 @@ def check_recovered(
         append(log, BATCHES[len(confirmed) + (found == more)])
 
 
-SEEDS = [range(1), pytest.param(range(1, 40), marks=pytest.mark.slow)]
+SEEDS = [range(20), range(20, 40)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seeds", SEEDS)
 def test_power_cut_at_every_operation_of_append_roll_and_seal(seeds: range) -> None:
     assert crashes(appends, SimulatedDisk(), [], seeds) > 20
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seeds", SEEDS)
 def test_power_cut_at_every_operation_of_the_recovery_of_an_unsealed_tail(seeds: range) -> None:
     disk = SimulatedDisk()

@@ -49,6 +49,7 @@ def is_cut_of_last_batch_only(found: list[Record]) -> bool:
     return found == flattened(BATCHES[:3])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("harm", [flip, zero])
 def test_damage_at_any_byte_of_a_tail_loses_only_the_records_it_touches(harm: object) -> None:
     assert callable(harm)
@@ -70,6 +71,7 @@ def test_damage_at_any_byte_of_a_tail_loses_only_the_records_it_touches(harm: ob
         assert second.missing == recovery.missing, at
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("harm", [flip, zero])
 def test_damage_at_any_byte_of_a_sealed_segment_loses_only_what_it_touches(harm: object) -> None:
     """Opening reads the index alone, so a replay finds it, and the next start knows."""

@@ -254,6 +254,7 @@ def test_a_sector_that_cannot_be_read_loses_only_its_blobs() -> None:
     assert lost > 0
 
 
+@pytest.mark.slow
 def test_power_cut_at_every_operation_loses_nothing_that_was_synced() -> None:
     operation = 0
     while True:
