@@ -94,11 +94,13 @@ class SqliteFile:
             raise self._lost(error) from error
 
     def checkpoint(self) -> None:
-        """Bring what was written from the log of SQLite into the file, and sync both."""
+        """Bring what was written from the log of SQLite into the file, and sync both. Where the
+        disk is full it stays in that log, from which it is read as well, until the next time."""
         try:
             self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
         except sqlite3.Error as error:
-            raise self._lost(error) from error
+            if error.sqlite_errorcode != sqlite3.SQLITE_FULL:
+                raise self._lost(error) from error
 
     @property
     def is_writing(self) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shlex
 import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -26,9 +27,9 @@ LARGE_MAX = 1000
 """More than fits into all that was set aside."""
 
 
-def on_small_disk(folder: Path, words: Sequence[str]) -> list[str]:
+def on_small_disk(folder: Path, words: Sequence[str], *, size: str = SIZE) -> list[str]:
     """The command, with a tmpfs in the place of `folder` that nobody else sees."""
-    mount = f"mount -t tmpfs -o size={SIZE} tmpfs {shlex.quote(str(folder))}"
+    mount = f"mount -t tmpfs -o size={size} tmpfs {shlex.quote(str(folder))}"
     return [
         *"unshare --user --map-root-user --mount sh -c".split(),
         f"{mount} && exec {shlex.join(words)}",
@@ -75,3 +76,40 @@ def test_a_file_system_without_room_refuses_writes_until_there_is_some(
     cluster.agree()
     assert_confirmed_once(cluster, [writer])
     assert not list(node.data.iterdir()), "all of it was on the small disk"
+
+
+FILLED = """
+import os, sys
+from pathlib import Path
+from samebox.io.sqlite_image import SqliteImages
+
+folder = Path(sys.argv[1])
+image = SqliteImages(folder).open(lambda: None)
+def write(numbers):
+    image.write([(number.to_bytes(8, "big"), os.urandom(400)) for number in numbers])
+    image.wait()
+write(range(20_000))
+image._writer.checkpoint()
+try:
+    with open(folder / "filler", "wb", buffering=0) as filler:
+        while filler.write(bytes(65536)):
+            pass
+except OSError:
+    pass
+write(range(20_000, 35_000))  # into the room that the log of SQLite has; the file has none
+image._jobs.put(None)
+image._thread.join()
+print(image.is_writing, len(image.page(b"", b"\\xff", 40_000)))
+(folder / "filler").unlink()
+image._writer.checkpoint()
+print((folder / "rows.db").stat().st_size > 14_000_000)
+image.close()
+"""
+
+
+def test_a_state_that_was_written_and_has_no_room_in_its_file_is_not_lost(tmp_path: Path) -> None:
+    words = [sys.executable, "-c", FILLED, str(tmp_path)]
+    done = subprocess.run(
+        on_small_disk(tmp_path, words, size="40m"), capture_output=True, text=True
+    )
+    assert done.stdout.splitlines() == ["False 35000", "True"], done.stderr
