@@ -1,12 +1,14 @@
-"""What of a step is still to be done, for the case that the state is lost on the way."""
+"""What of a step is still to be done, where the state is lost or a new actor is to come."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
 
-from samebox.events import Arrived, Asked, Event, WorkEvent
+from samebox.events import Arrived, Asked, Event, Failure, WorkEvent
 from samebox.making import Making
+
+TOO_LATE = Failure("the deadline passed before this node took the request")
 
 
 class Leftover:
@@ -32,3 +34,12 @@ class Leftover:
         self.dropped = number
         if making is not None:
             self.work = [*making.asked, *self.work]
+
+
+def take_back(work: list[WorkEvent], token: int) -> bool:
+    """Take the request of a caller out of `work`; whether it was there."""
+    for event in work:
+        if isinstance(event, Asked) and event.token == token:
+            work.remove(event)
+            return True
+    return False

@@ -41,7 +41,7 @@ from samebox.events import (
 from samebox.forgetting import Forgetting, Lacking, unfold
 from samebox.history import History, Poison
 from samebox.holding import Holding
-from samebox.leftover import Leftover
+from samebox.leftover import TOO_LATE, Leftover, take_back
 from samebox.making import Making, Place, blob_of
 from samebox.missing import Missing
 from samebox.peers import Peers
@@ -240,6 +240,8 @@ class Replica:
         if waiting is not None:
             late = Late(waiting.receipt, waiting.dots, self._confirmations.nodes(waiting))
             self._out.replies.append((token, late))
+        elif take_back(self._held, token):
+            self._out.replies.append((token, TOO_LATE))
         elif self._making is not None:
             self._abandoned.append(token)
 
@@ -278,8 +280,7 @@ class Replica:
             except Unfit as unfit:
                 making.undo()
                 assert isinstance(event, Asked)
-                refusal = Refusal("bad-request", str(unfit))
-                self._out.replies.append((event.token, refusal))
+                self._out.replies.append((event.token, Refusal("bad-request", str(unfit))))
                 work = [other for other in work if other is not event]
 
     def _take(self, making: Making, event: WorkEvent) -> None:
@@ -336,6 +337,7 @@ class Replica:
         making, self._making = self._under_way(event.number), None
         making.undo()
         self.actor = making.actor_before
+        self._out.replies += making.refusals()
         text = f"nothing was written: {event.reason}"
         if event.forked is None:
             self._out.replies += [(asked.token, Failure(event.reason)) for asked in making.asked]
@@ -390,8 +392,7 @@ class Replica:
     def _release(self) -> None:
         """Answer those whose operations enough members hold by now."""
         for waiting, nodes in self._confirmations.released():
-            done = Done(waiting.receipt, waiting.dots, nodes)
-            self._out.replies.append((waiting.token, done))
+            self._out.replies.append((waiting.token, Done(waiting.receipt, waiting.dots, nodes)))
 
     def _send(self, *, forward: bool = False) -> None:
         """Tell every peer what is durable here, and send it what it lacks."""

@@ -19,7 +19,6 @@ from samebox.events import (
     BlobStored,
     Carried,
     Event,
-    Failure,
     Notice,
     Outcome,
     Ready,
@@ -40,6 +39,7 @@ from samebox.io.standing import Standings
 from samebox.io.store import Store
 from samebox.io.verifying import verified
 from samebox.io.wanted_blobs import WantedBlobs
+from samebox.leftover import TOO_LATE
 from samebox.limbo import Waited, limbo_status
 from samebox.status import ShardStatus
 from samebox.verifying import Findings
@@ -54,8 +54,6 @@ connection, then that of TLS, and writes. So long the next batch waits, or it wo
 for milliseconds in which the peers have nothing to do. No peer can make that longer."""
 TICK_S = 0.25
 """How long the direct path has, before operations are forwarded and wants are repeated."""
-
-TOO_LATE = Failure("the deadline passed before this node took the request")
 
 
 class Shard:

@@ -6,9 +6,23 @@ import pytest
 from typing_extensions import override
 
 import samebox.confirmations
-from crdt import Actor, Address, Create, Dot
+from comm import Ack
+from crdt import Actor, Address, Create, Dot, RequestId
 from samebox.confirmations import Confirmations, Waiting
-from samebox.events import Abandoned, Done, Doubt, Failure, Late, Receipt, WaitAsked
+from samebox.events import (
+    Abandoned,
+    Acknowledged,
+    AppendFailed,
+    Asked,
+    Done,
+    Doubt,
+    Failure,
+    Late,
+    LinkUp,
+    Receipt,
+    Refusal,
+    WaitAsked,
+)
 from samebox.holding import Holding, Lack
 from sim import SimCluster
 
@@ -176,3 +190,38 @@ def test_what_the_waits_name_is_bounded_too(monkeypatch: pytest.MonkeyPatch) -> 
     assert confirmations.is_full()
     confirmations.abandon(1)
     assert not confirmations.is_full()
+
+
+@pytest.mark.parametrize("forked", [None, B])
+def test_who_was_refused_is_told_so_though_the_batch_beside_could_not_be_written(
+    forked: Actor | None,
+) -> None:
+    cluster = SimCluster(["a", "b"])
+    a = cluster.nodes["a"]
+    cluster.settle("a")
+    too_many, good = (
+        Asked(number, Create(Address("mail")), RequestId(b"sim-test", number), (), copies)
+        for number, copies in ((1, 9), (2, 1))
+    )
+    a.tell(too_many, good)
+    assert a.batch is not None
+    number, a.batch = a.batch.number, None
+    a.tell(AppendFailed(number, "the disk is full", forked))
+    cluster.settle("a")
+    assert isinstance(a.outcomes[1], Refusal)
+    assert isinstance(a.outcomes[2], Failure if forked is None else Done)
+
+
+def test_a_deadline_ends_also_for_who_waits_for_a_new_actor() -> None:
+    """On a full disk that may take for ever."""
+    cluster = SimCluster(["a", "b"])
+    a = cluster.nodes["a"]
+    cluster.settle("a")
+    own, asked = a.replica.actor, Asked(1, Create(Address("mail")), RequestId(b"sim-test", 1))
+    assert own is not None
+    a.tell(LinkUp(7, "b", {}))
+    assert a.replica.step([Acknowledged(7, Ack([(own, 99)]))]).mint is not None
+    assert a.replica.step([asked]).replies == []
+    ((token, outcome),) = a.replica.step([Abandoned(1)]).replies
+    assert token == 1 and isinstance(outcome, Failure)
+    assert a.replica.clock == {own: 1}
