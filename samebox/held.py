@@ -37,6 +37,12 @@ class Held:
             return self._packs.knows(blob.hash)
         return blob.chunks in self._whole and self._packs.knows(blob.chunks)
 
+    def lacks(self, blob: Blob) -> bool:
+        """Looks a long one through: for the thread that drives the packs."""
+        if blob.chunks is None:
+            return not self._packs.has(blob.hash)
+        return not self._has_chunks(blob, blob.chunks)
+
     def opened(self) -> None:
         """From now on the disk belongs to another thread than the core."""
         self._is_opening = False

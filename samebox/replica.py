@@ -133,8 +133,8 @@ class Replica:
         kept, for_good = self.forgetting.kept_requests, dict(made.state.folded)
         self.forgetting = Forgetting(made.state, kept, for_good)
         users, self.missing = list(self.missing.users()), Missing(made.state.rows)
-        self.missing.begin(self._holds_blob, [*users, *made.blobs])
-        self._out.fetch += [blob for blob, _ in made.blobs if not self._holds_blob(blob)]
+        self.missing.begin(self._holds_blob, [*users, *made.lacking])
+        self._out.fetch += [blob for blob, _ in made.lacking if not self._holds_blob(blob)]
         for actor, head in made.reached.items():
             self._reach(head, Dot(actor, head.seq))
         self.peers.learned(made.last_records())

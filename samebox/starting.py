@@ -78,11 +78,14 @@ class Recovered(Struct, frozen=True):
 
 class Restored(Struct, frozen=True):
     """A state that was lost while the node ran, made again. `beyond`: what the log holds beyond
-    what was committed then, at most one batch."""
+    what was committed then, at most one batch. `lacking`: what the state names and is not held,
+    with the operations that name it. It names again what the lost one had forgotten, and of that a
+    compaction may have dropped the bytes."""
 
     history: History
     state: State
     beyond: list[Operation]
+    lacking: list[tuple[Blob, Dot]]
 
     @property
     def reached(self) -> dict[Actor, Head]:
@@ -92,11 +95,6 @@ class Restored(Struct, frozen=True):
     def last_records(self) -> list[Record]:
         """Of each actor that went on, its last one, without the bytes."""
         return [Record(actor, one.seq, one.chain, b"") for actor, one in self.reached.items()]
-
-    @property
-    def blobs(self) -> list[tuple[Blob, Dot]]:
-        named = [(blob_of(operation), operation.dot) for operation in self.beyond]
-        return [(blob, user) for blob, user in named if blob is not None]
 
 
 class Recovering:
@@ -215,7 +213,15 @@ class Recovering:
         self._unsure = None
         return rows
 
-    def restored(self, log: Log, known: Clock, why: str, *, has_forgotten: bool) -> Restored:
+    def restored(
+        self,
+        log: Log,
+        known: Clock,
+        why: str,
+        *,
+        has_forgotten: bool,
+        lacks: Callable[[Blob], bool],
+    ) -> Restored:
         """From a snapshot and the log, while the node runs; from the log alone where the state
         `has_forgotten` what is needed. Raises LogDamaged, DiskWriteFailed."""
         self.known = known
@@ -224,7 +230,8 @@ class Recovering:
         else:
             self._snapshots.snapshots = present_snapshots(self._disk)
         history, state = self._anew_somehow(log, why)
-        return Restored(history, state, self.beyond)
+        lacking = [(blob, user) for blob, user in state.blobs() if lacks(blob)]
+        return Restored(history, state, self.beyond, lacking)
 
     def _forget_snapshots(self) -> None:
         """They may have forgotten what is needed now; the log has not."""

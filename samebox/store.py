@@ -114,7 +114,9 @@ class Store(Struct):
             store=self.identity.store,
         )
         has_forgotten = isinstance(lost, ForgotTooMuch)
-        return recovering.restored(self.log, known, str(lost), has_forgotten=has_forgotten)
+        return recovering.restored(
+            self.log, known, str(lost), has_forgotten=has_forgotten, lacks=self.held.lacks
+        )
 
     def sizes(self) -> tuple[LogSize, PacksSize]:
         return self.log.size(), self.packs.size()

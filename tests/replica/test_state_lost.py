@@ -19,6 +19,7 @@ from crdt import (
     Dot,
     Expunge,
     Record,
+    Rename,
     Request,
     RequestId,
     StateLost,
@@ -31,15 +32,18 @@ from samebox.events import (
     Carried,
     Done,
     Event,
+    LinkUp,
     Outcome,
     Ready,
     Synced,
+    Tick,
 )
 from samebox.keeping import Unkept
 from samebox.making import Place
 from samebox.store import Surroundings, open_store
 from sim.losable_rows import LosableRows
 from sim.machine import Machine
+from storage import Ask, Compaction
 
 CLUSTER = "example.org"
 INBOX = Address("alice", "INBOX")
@@ -190,3 +194,44 @@ def test_the_state_is_lost_while_an_actor_is_born(is_written: bool) -> None:
     assert node.replica.actor == birth.actor
     assert node.replica.clock[birth.actor] == 1
     node.check(0)
+
+
+def compact(node: Node) -> None:
+    """As after a start, when all that was written lies in sealed packs."""
+    packs, uses = node.store.packs, node.replica.state.uses
+    packs.drop_new(packs.begin_new())
+    for step in Compaction(packs).steps():
+        if isinstance(step, Ask):
+            step.do(uses)
+        else:
+            step.do()
+
+
+def tell(one: Node, other: Node, first: int) -> None:
+    """What the actor of `one` has made from `first` on, with HELD beside it."""
+    assert one.replica.actor is not None
+    records = one.store.log.read(one.replica.actor, first, 99, max_bytes=1 << 20)
+    messages = packed((record, (HELD,)) for record in records)
+    other.do(*[Arrived(1, message) for message in messages])
+
+
+def test_contents_that_were_dropped_are_missed_where_a_state_made_again_names_them() -> None:
+    """Node b comes back from a backup, and moves what the others had expunged and forgotten."""
+    a, b, blob = Node("a"), Node("b"), Blob(sha256(HELD).digest(), len(HELD))
+    work = Address("alice", "Work")
+    append = replace(asked(3, Append(INBOX, blob)), carried=(Carried(blob.hash, HELD),))
+    a.do(asked(1, Create(Address("alice"))), asked(2, Create(work)), append)
+    tell(a, b, 1)
+    tell(b, a, 1)
+    assert a.replica.actor is not None and b.replica.actor is not None
+    entry = Dot(a.replica.actor, a.replica.clock[a.replica.actor])
+    a.do(asked(4, Expunge(INBOX, (entry,))))
+    a.do(LinkUp(1, "b", dict(a.replica.clock)))
+    for _ in range(3):
+        a.do(Tick())
+    compact(a)
+    assert not a.store.packs.has(blob.hash) and a.replica.missing.blobs() == []
+    b.do(asked(1, Rename(INBOX, work, (entry,)), b"of bob's"))
+    tell(b, a, 2)
+    assert a.lost == 1 and a.replica.state.entry(entry) is not None
+    assert a.replica.missing.blobs() == [blob]
