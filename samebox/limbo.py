@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
-from crdt import Actor, Clock, includes
+from crdt import Actor, Clock, StateLost, includes
 from samebox.config import Limbo
 from samebox.replica import Replica
 from samebox.stability import held_back, lacking
@@ -17,6 +17,7 @@ from samebox.status import LimboStatus
 
 DAY_S, MIB = 86_400, 1 << 20
 LATER_VERSION = "an operation of a later version is here: upgrade this node"
+LOST = "the state is lost, and is made again"
 FOLDED_FURTHER = "a member holds less than it did when something was forgotten last"
 
 
@@ -39,22 +40,30 @@ def limbo_status(
     stable = replica.forgetting.stability.clock
     operations = lacking(stable, replica.clock)
     size = operations * average_bytes
+    removals, blocked = _removals(replica, stable)
     return LimboStatus(
         dict(stable),
         operations,
         size,
         seconds,
-        replica.state.rows.notes.rows_waiting(),
+        removals,
         held_back(replica.clock, replica.peers.holdings, replica.peers.strangers),
-        _blocked(replica, stable),
+        blocked,
         tuple(_alarms(seconds if operations else 0.0, size, bounds)),
     )
 
 
-def _blocked(replica: Replica, stable: Clock) -> str:
-    if replica.state.has_unknown:
-        return LATER_VERSION
-    return "" if includes(stable, replica.state.folded) else FOLDED_FURTHER
+def _removals(replica: Replica, stable: Clock) -> tuple[int, str]:
+    """How many rows of removals wait, and what they wait for beside the clock. Who asks while the
+    state is made again is told so: all else of a status does not need it."""
+    state = replica.state
+    try:
+        waiting = state.rows.notes.rows_waiting()
+    except StateLost:
+        return 0, LOST
+    if state.has_unknown:
+        return waiting, LATER_VERSION
+    return waiting, "" if includes(stable, state.folded) else FOLDED_FURTHER
 
 
 def _alarms(seconds: float, size: int, bounds: Limbo) -> list[str]:

@@ -30,6 +30,7 @@ from samebox.io import contents
 from samebox.io import shard as running
 from samebox.io.disk_thread import DiskThread, Ended
 from samebox.io.feed import PAGE_MAX
+from samebox.limbo import LOST
 from samebox.testing import local_node_list
 
 NO_TICK_S = 3600.0
@@ -167,6 +168,18 @@ async def test_who_watches_has_its_turn_once_for_many_changes(
                         break
     assert [change.text for change in seen[1:]] == [f"mail/{n}" for n in range(PAGE_MAX)]
     assert len(looks) == 2
+
+
+async def test_a_status_is_told_while_the_state_is_made_again(tmp_path: Path) -> None:
+    """A snapshot is thought of then as well, and the node went down with the question."""
+    async with open_node(local_node_list(tmp_path, ["a"]), "a") as node:
+        shard = node.shard_of("mail/alice")
+        await shard.ask(Create(Address("mail/alice")))
+        keeper = shard.store.keeper
+        await shard.disk.run(lambda: keeper.close(is_whole=False))
+        status = shard.status()
+        assert (status.limbo.blocked, sum(status.clock.values())) == (LOST, 2)
+        await shard.disk.run(keeper.open)
 
 
 def hold_first_job(

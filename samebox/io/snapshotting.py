@@ -34,7 +34,7 @@ async def keep_snapshots(shard: Shard) -> None:
     covered = (await shard.disk.run(store.log.size)).bytes - behind
     while True:
         await trio.sleep(LOOK_S)
-        log_bytes = shard.status().log_bytes
+        log_bytes = (await shard.disk.run(store.log.size)).bytes
         if not is_due(log_bytes - covered, size) or await shard.look(lambda s: s.has_unknown):
             continue
         number += 1
