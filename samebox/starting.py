@@ -7,7 +7,20 @@ from dataclasses import replace
 
 from msgspec import Struct
 
-from crdt import Actor, Blob, Clock, Dot, Head, Operation, Record, Rows, State, StateLost, covers
+from crdt import (
+    Actor,
+    Blob,
+    Clock,
+    Dot,
+    Head,
+    Operation,
+    Record,
+    Rows,
+    State,
+    StateLost,
+    covers,
+    merge,
+)
 from samebox.events import Notice
 from samebox.history import History
 from samebox.keeping import Keeper
@@ -62,10 +75,10 @@ class Surroundings(Struct, frozen=True):
 
 
 class Recovered(Struct, frozen=True):
-    """`kept_clock` is that of the rows that were kept, if they were of this store, whether or not
-    they could be gone on from. `unsure` are the blobs that the replayed operations name: whether
-    they are held is not in the rows; None where that has to be asked for all. `snapshots` are those
-    that are there."""
+    """`kept_clock` is that of the rows that were kept, if they were of this store, and of the
+    snapshots, whether or not they could be gone on from. `unsure` are the blobs that the replayed
+    operations name: whether they are held is not in the rows; None where that has to be asked for
+    all. `snapshots` are those that are there."""
 
     log: Log
     recovery: Recovery
@@ -120,6 +133,9 @@ class Recovering:
         is opened at most once for every segment, and once for the tail. Raises StorageError."""
         found: list[Recovery] = []
         self._snapshots = find_snapshots(self._disk, cluster=self._cluster, shard=self._shard)
+        told: Clock = {}
+        for snapshot in self._snapshots.snapshots:
+            told = merge(told, snapshot.clock)
         while True:
             log, recovery = Log.open(
                 self._disk,
@@ -143,7 +159,7 @@ class Recovering:
                     together(found),
                     history,
                     state,
-                    self._kept_clock,
+                    merge(self._kept_clock, told),
                     self._unsure,
                     self._snapshots,
                 )

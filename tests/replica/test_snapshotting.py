@@ -199,6 +199,8 @@ def test_a_snapshot_that_the_log_does_not_bear_out_is_not_used() -> None:
     again = lost(node)
     alarms = [notice.text for notice in again.notices if notice.alarm]
     assert any("is not used: it goes up to" in alarm for alarm in alarms), alarms
+    assert again.birth is not None, "what was written behind the log would be written twice"
+    assert "the state has records of" in again.birth.reason
     assert again.replica.state.find(Address("alice")) is not None
 
 
