@@ -13,7 +13,6 @@ from crdt.shadows import shadow_key
 from crdt.tables import (
     CONTEXTS,
     ENTRIES,
-    ENTRY,
     FLAG,
     LIFE,
     OVER,
@@ -116,22 +115,27 @@ class FoldedEntries:
         return True
 
     def _lighten(self, id: bytes, row: EntryRow) -> bytes | None:
-        """Forget stable dots under stable ones; returns a dot that is not, if there is one."""
+        """Forget stable dots under stable ones; returns a dot under a stable one that has to stay.
+
+        Where the upper one is not stable, there is nothing to wait for: its own operation has noted
+        this entry, and that note comes to its turn when it is.
+        """
         blocker: bytes | None = None
-        before = ENTRY.encode(row)
+        is_lighter = False
         dots: list[Flag | Life] = [*row.flags, *row.life]
         for above in [dot for dot in dots if dot.under and not dot.hidden]:
             if not self._is_stable(id_in(above.stamp)):
-                blocker = id_in(above.stamp)
-            elif isinstance(above, Flag):
+                continue
+            before = above.under
+            if isinstance(above, Flag):
                 above.under = self._left_under(id, above)
                 blocker = id_in(above.under[:STAMP_BYTES]) if above.under else blocker
             else:
                 self._forget_lives(id, above.under)
                 above.under = b""
-        after = ENTRY.encode(row)
-        if after != before:
-            self._rows.put(ENTRIES, id, after)
+            is_lighter = is_lighter or above.under != before
+        if is_lighter:
+            put_entry(self._rows, id, row)
         return blocker
 
     def _forget_lives(self, id: bytes, under: bytes) -> None:

@@ -68,7 +68,7 @@ class Notes:
     """Of one transaction, until it is committed. `takers` is by actor the last operation that may
     have taken something from where it was: moved, removed, undeleted, or became an alias. `joined`
     are the issues of several operations; true where these made nodes, and may get another meaning.
-    What is asked with every batch is kept in memory."""
+    What is asked with every batch is kept in memory. Before `_fronts`, the queues are empty."""
 
     def __init__(self, rows: Rows) -> None:
         self._rows = rows
@@ -94,6 +94,7 @@ class Notes:
         self.joined = {key: value != b"" for key, value in rows.scan(JOINED, b"", LAST)}
         self._next = {queue: self._after_last(queue) for queue in QUEUES}
         self._heads: dict[bytes, bytes | None] = {}
+        self._fronts = {queue: queue for queue in QUEUES}
 
     def _after_last(self, queue: bytes) -> int:
         for key, _ in self._rows.scan(FOLDABLE, queue, _end(queue), reverse=True):
@@ -205,13 +206,16 @@ class Notes:
         return self._heads[queue]
 
     def queue(self, queue: bytes) -> Iterator[tuple[bytes, bytes]]:
-        return self._rows.scan(FOLDABLE, queue, _end(queue))
+        """From the front, which is remembered: an image still has many of the rows before it, that
+        were removed lately."""
+        return self._rows.scan(FOLDABLE, self._fronts[queue], _end(queue))
 
     def leave(self, key: bytes, value: bytes | None) -> None:
-        """What stays of a row that was looked at."""
+        """What stays of the row at the front of its queue."""
         self._heads.pop(key[:1], None)
         if value is None:
             self._rows.remove(FOLDABLE, key)
+            self._fronts[key[:1]] = key + b"\0"
         else:
             self._rows.put(FOLDABLE, key, value)
 

@@ -21,6 +21,7 @@ from crdt import (
     tables,
 )
 from crdt.folding import KEPT_REQUESTS
+from crdt.notes import ENTRIES_QUEUE, NOTES
 from crdt.tables import CONTEXTS, SHADOWED
 from tests.outline import outline
 from tests.site import blob_of
@@ -183,6 +184,24 @@ def test_flags_that_are_set_again_and_again_take_no_more_rows() -> None:
     fold(state, clock_of(a))
     assert not list(state.rows.scan(SHADOWED, b"", b"\xff" * 99))
     assert state.view() == state_at(a).view()
+
+
+def test_a_flag_that_is_set_again_before_it_is_stable_does_not_wait_as_often_as_it_was_set() -> (
+    None
+):
+    a, _ = with_box("ab")
+    folder, entry = mailbox(a)
+    state, stable = state_at(a), clock_of(a)
+    for _ in range(20):
+        for _ in range(2):
+            a.do(FlagsStored(folder, (entry,), ("Work",), (), False, ()))
+        before, stable = stable, clock_of(a)
+        apply_all(state, a.delivered[-2:])
+        fold(state, before)
+    rows = [NOTES.decode(value) for _, value in state.rows.notes.queue(ENTRIES_QUEUE)]
+    assert sum(len(note.keys) for row in rows for note in row) == 2, "of what is not stable"
+    fold(state, stable)
+    assert not list(state.rows.scan(SHADOWED, b"", b"\xff" * 99))
 
 
 def test_a_container_stays_one_until_what_is_below_it_goes() -> None:
