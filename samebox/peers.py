@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from msgspec import Struct
 
@@ -112,14 +112,15 @@ class Peers:
             reasons.update((actor, f"{link.peer}: {why}") for actor, why in link.unfit.items())
         return reasons
 
-    def learned(self, records: Iterable[Record]) -> None:
-        """These are durable here."""
-        chains = {Dot(record.actor, record.seq): record.chain for record in records}
-        news = dict(chains.keys())  # in the order of the seqs: the last stays
+    def learned(self, records: Sequence[Record]) -> None:
+        """These are durable here, those of an actor in the order of their seqs."""
+        news = {record.actor: record.seq for record in records}
         for link in self._links.values():
             link.untold.update(news)
-        for holding in self._holdings.values():
-            if holding.doubted:
+        doubting = [holding for holding in self._holdings.values() if holding.doubted]
+        if doubting:
+            chains = {Dot(record.actor, record.seq): record.chain for record in records}
+            for holding in doubting:
                 holding.reached_here(chains)
 
     def own(self, actor: Actor) -> None:

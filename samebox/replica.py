@@ -319,9 +319,9 @@ class Replica:
         self.forgetting.with_batch(len(making.items))
         self.history.commit()
         self._making = None
-        for item in making.items:
+        for item in {one.record.actor: one for one in making.items}.values():  # of each the last
             self._reach(item.head, item.dot)
-        self.peers.learned(item.record for item in making.items)
+        self.peers.learned([item.record for item in making.items])
         if making.actor is not None and making.actor != making.actor_before:
             self.succession.is_durable()
             self.peers.own(making.actor)

@@ -49,7 +49,7 @@ def acknowledges_before_the_sync(patch: Patch) -> None:
 
     def early(self: Replica, making: Making) -> None:
         begin(self, making)
-        self.peers.learned(item.record for item in making.items)
+        self.peers.learned([item.record for item in making.items])
         self._out.send += self.peers.acks(self.missing.listed())
 
     patch.setattr(Replica, "_begin", early)
