@@ -126,14 +126,25 @@ class Log:
             raise
 
     def absent(self, records: Sequence[Record]) -> list[Record]:
-        """Those of `records` that are not held: around a hole, some that come again are."""
-        tips, origin = self._tips, Tip(0, b"", None)
-        return [
-            record
-            for record in records
-            if record.seq > tips.get(record.actor, origin).seq
-            or self._coverage.find(record.actor, record.seq) is None
-        ]
+        """Those of `records` that are not held: around a hole, some that come again are.
+
+        Raises `ChainBroken` where another one than that which came is held, `LogDamaged`.
+        """
+        absent: list[Record] = []
+        held: dict[bytes, Record] = {}
+        for record in records:
+            tip = self._tips.get(record.actor)
+            if tip is None or record.seq > tip.seq or not self._holds(record):
+                absent.append(record)
+            else:
+                held[record.actor] = record  # the chain of the last one speaks for all
+        for actor, seq, chain, _ in held.values():
+            if self.chain_at(actor, seq) != chain:
+                raise ChainBroken(f"{actor.hex()[:8]}:{seq} is held, and is another one", actor)
+        return absent
+
+    def _holds(self, record: Record) -> bool:
+        return self._coverage.find(record.actor, record.seq) is not None
 
     def set_heads(self, heads: Mapping[bytes, bytes]) -> None:
         """The heads after each actor's tip, which a replay has found out.

@@ -179,6 +179,15 @@ def test_a_hole_is_filled_only_by_what_joins_the_chain_on_both_sides() -> None:
     append(log, records[8:12])
 
 
+def test_what_comes_again_behind_a_hole_is_what_is_held_there() -> None:
+    log = restarted(damaged_in_the_middle())
+    records = numbered(ANN, 40)
+    assert log.absent(records[8:20]) == records[8:12]
+    branch = history(ANN, [b"14", b"15"], after=records[12])
+    with pytest.raises(ChainBroken, match="is held, and is another one"):
+        log.absent([*records[8:13], *branch])
+
+
 def test_a_segment_removed_by_hand_is_missed() -> None:
     records = numbered(ANN, 40)
     disk = sealed_disk_with(*(records[n : n + 4] for n in range(0, 40, 4)), limits=SMALL)
