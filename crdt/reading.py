@@ -144,4 +144,5 @@ def are_parents(way: Sequence[NodeView], address: Address) -> None:
 
 
 def _nothing(address: Address, code: Code, wanted: str) -> NoReturn:
-    raise Refused(code, address, f"expected {wanted}, found nothing; look with ls what is there")
+    found = f"expected {wanted}, found nothing"
+    raise Refused(code, address, f"{found}; look with ls what is there, or create it")

@@ -49,6 +49,11 @@ from samebox.vetting import Unfit, blob_of_request, not_here, vetted
 DIGEST_BYTES = 4
 """Enough to notice that another request was made under a used id."""
 
+ID_REUSED = (
+    "expected the request that was made under this id, found another one: to repeat it, give all "
+    "that it had, its date too; for a new request take a new id"
+)
+
 WITH_BLOB = (EntryAppended, EntryCopied, FileMade, FileWritten)
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -147,7 +152,7 @@ class Making:
         digest = sha256(_encode(asked.request)).digest()[:DIGEST_BYTES]
         issued = self._state.issued(*asked.id)
         if issued and any(part.digest != digest for part in issued):
-            refusal = Refusal("id-reused", "another request was made under this id; take a new id")
+            refusal = Refusal("id-reused", ID_REUSED)
             self.replies.append((asked.token, refusal))
             return
         blob = None if issued else blob_of_request(asked.request)

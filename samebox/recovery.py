@@ -95,7 +95,7 @@ def foreign(rows: Rows, store: bytes) -> str | None:
     """Why these rows say nothing about this store; None where they do."""
     found = rows.get(ORIGIN, ORIGIN_KEY)
     if found is None:
-        return "there is none"
+        return "no state was kept yet"
     version, of = _decode(found)
     if version != ROWS_VERSION:
         return f"it was made by another version (rows {version}, here {ROWS_VERSION})"

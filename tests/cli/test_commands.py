@@ -163,7 +163,7 @@ def test_a_request_that_is_repeated_under_its_id_is_done_once(mail: User) -> Non
     first = mail.type(*words, input=b"x").stdout
     assert mail.type(*words, input=b"x").stdout == first
     assert len(mail.json("ls", "--entries", "mail/alice:Work")) == 2
-    assert "another request" in mail.type(*words, input=b"y", exit_code=1).stderr
+    assert "found another one" in mail.type(*words, input=b"y", exit_code=1).stderr
 
 
 def test_a_disk_that_is_full_ends_with_status_1(user: User) -> None:

@@ -10,6 +10,8 @@ from click.testing import CliRunner, Result
 from samebox.config import Address
 from samebox.io.commands.setup import check_config, init
 from samebox.io.configuration import check, load_config
+from storage import Identity, save_identity
+from storage.io import FileDisk
 
 
 def run_init(*words: str | Path) -> Result:
@@ -128,6 +130,27 @@ def test_check_config_tells_all_problems_and_fails(tmp_path: Path) -> None:
     ]
     alone = run_check("--config", tmp_path / "nodes.yaml", "--node", "a")
     assert (alone.exit_code, alone.output.count("\n")) == (0, 1)
+
+
+def test_check_config_says_whose_a_data_directory_is(tmp_path: Path) -> None:
+    run_init("--folder", tmp_path, "--certificates")
+    root = tmp_path / "data/b/shards/main"
+    root.mkdir(parents=True)
+    disk = FileDisk(root)
+    identity = Identity(
+        cluster="example.org",
+        node="c",
+        shard="main",
+        store=bytes(16),
+        inode=disk.inode,
+        actor=bytes(16),
+        starts=1,
+    )
+    save_identity(disk, identity)
+    disk.close()
+    checked = run_check("--config", tmp_path / "nodes.yaml")
+    assert checked.exit_code == 1
+    assert "found that of node c of example.org" in checked.output
 
 
 def test_check_config_without_a_node_list_says_how_to_get_one(tmp_path: Path) -> None:

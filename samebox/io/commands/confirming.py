@@ -78,7 +78,7 @@ def tell(answered: Answered, asking: Asking, done: str) -> None:
 def what(answered: Answered) -> str:
     dots = answered.dots
     if not dots:
-        return ": nothing had to change"
+        return " nothing had to change"
     if len(dots) > SHOWN_MAX:
         return f" in {plural(len(dots), 'operation')}"
     return " " + ", ".join(map(spelling.shown_entry, dots))

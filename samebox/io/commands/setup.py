@@ -161,16 +161,18 @@ def next_steps(file: Path, config: Config, *, certificates: bool) -> list[str]:
 )
 @click.option("--node", help="Check the files of this node alone.  [default: those of every node]")
 def check_config(file: Path, node: str | None) -> None:
-    """Report all problems of a node list, and of the files that it names.
+    """Report all problems of a node list, and then of the files that it names.
 
     Each is one line: file, line and field, what was expected, what was found, what to do. The exit
-    status is 0 if there is none, else 1. Files are looked at on this machine: name its node with
-    --node where the others' certificates lie elsewhere.
+    status is 0 if there is none, else 1. Files are looked at once the list itself is sound, and on
+    this machine: name its node with --node where the others' certificates lie elsewhere.
 
     \b
     samebox check-config --config nodes.yaml --node a
     """
-    problems = check(file, node)
+    from samebox.io.store import identity_owner  # all that opens a data directory takes its time
+
+    problems = check(file, node, read_identity=identity_owner)
     if problems:
         raise SystemExit(tell(problems))
     config = load_config(file)
