@@ -60,7 +60,8 @@ class Item(Struct, frozen=True, gc=False):
     @property
     def length(self) -> int:
         """In bytes, with what travels beside it."""
-        return len(self.record.data) + sum([len(blob.data) for blob in self.carried])
+        length = len(self.record.data)
+        return length + sum([len(blob.data) for blob in self.carried]) if self.carried else length
 
 
 class Poison(Exception):

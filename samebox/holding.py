@@ -133,7 +133,7 @@ class Holding:
         for actor, seq in receipt.clock.items():
             if clock.get(actor, 0) < seq:
                 return Behind(actor, seq)
-        if self.more or any(actor in receipt.clock for actor in self.doubted):
+        if self.more or (self.doubted and any(actor in receipt.clock for actor in self.doubted)):
             return Unclear()
         if not self.missing:
             return None
