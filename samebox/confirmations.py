@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from crdt import Dot
 from samebox.events import Receipt
-from samebox.holding import Holding, Lack
+from samebox.holding import Behind, Holding, Lack, Without
 
 CALLERS_MAX = 16_384
 """Callers that wait for other members: one for each operation that a window has on its way to a
@@ -34,7 +34,9 @@ class Waiting(Struct, frozen=True, gc=False):
 
 
 class Confirmations:
-    """`own` is what this node holds, `others` what the other members do."""
+    """`own` is what this node holds, `others` what the other members do. A copy is a member that
+    holds the operations and their blobs; whatever is waited for, the operations are synced here
+    first. That alone is enough where one copy is asked for: this node counts then."""
 
     def __init__(self, own: Holding, others: Sequence[Holding]) -> None:
         self._own = own
@@ -66,7 +68,8 @@ class Confirmations:
     def nodes(self, waiting: Waiting) -> tuple[str, ...]:
         """Those that hold what it waits for by now."""
         receipt, dots = waiting.receipt, waiting.dots
-        return tuple([one.node for one in self._every if one.lacks(receipt, dots) is None])
+        lacks = [(one, one.lacks(receipt, dots)) for one in self._every]
+        return tuple([one.node for one, lack in lacks if self._counts(one, lack, waiting)])
 
     def released(self) -> list[tuple[Waiting, tuple[str, ...]]]:
         """Those that need wait no more, each with the names of the members that hold it.
@@ -88,16 +91,23 @@ class Confirmations:
     def _held_by(self, waiting: Waiting) -> tuple[str, ...] | None:
         """By enough members, or None: then it is kept with everyone who lacks something."""
         receipt, dots = waiting.receipt, waiting.dots
+        is_synced = True
         nodes: list[str] = []
         lacking: list[tuple[Holding, Lack]] = []
         for holding in self._every:
             lack = holding.lacks(receipt, dots)
-            if lack is None:
+            if self._counts(holding, lack, waiting):
                 nodes.append(holding.node)
-            else:
+            if lack is not None:
                 lacking.append((holding, lack))
-        if len(nodes) >= waiting.copies and nodes[:1] == [self._own.node]:
+            if isinstance(lack, Behind) and holding is self._own:
+                is_synced = False
+        if is_synced and len(nodes) >= waiting.copies:
             return tuple(nodes)
         for holding, lack in lacking:
             holding.keep(waiting.token, lack)
         return None
+
+    def _counts(self, holding: Holding, lack: Lack | None, waiting: Waiting) -> bool:
+        is_one_here = holding is self._own and waiting.copies <= 1
+        return lack is None or (is_one_here and isinstance(lack, Without))

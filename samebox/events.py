@@ -39,8 +39,8 @@ class Reborn(Struct, frozen=True):
 
 class Asked(Struct, frozen=True, gc=False):
     """A request from a local channel. `token` names the caller; `copies` is how many members
-    have to hold it, this one included, before the caller is told. The bytes of its blobs are
-    either in `carried` or already in the packs."""
+    have to hold it, and its blobs where that is more than one, before the caller is told; it is
+    synced here then. The bytes of its blobs are either in `carried` or already in the packs."""
 
     token: int
     request: Request
@@ -52,7 +52,8 @@ class Asked(Struct, frozen=True, gc=False):
 
 
 class WaitAsked(Struct, frozen=True):
-    """Tell `token` when `copies` members, this one among them, hold all of `clock`."""
+    """Tell `token` when `copies` members hold all of `clock` and its blobs, and its operations are
+    synced here: for one copy, that is enough."""
 
     token: int
     clock: Mapping[Actor, int]

@@ -48,7 +48,7 @@ class Holding:
     def __init__(self, node: str, clock: Iterable[tuple[Actor, int]] = ()) -> None:
         self.node = node
         self.clock: dict[Actor, int] = dict(clock)
-        self.missing: dict[Dot, None] = {}
+        self.missing: dict[Dot, bytes] | dict[Dot, None] = {}
         self.more = False
         self.forked: dict[Actor, int] = {}
         self.doubted: dict[Actor, Doubt] = {}
@@ -90,14 +90,19 @@ class Holding:
 
     def lists(self, missing: Iterable[Dot], *, more: bool) -> None:
         """These blobs it lacks now, and no others unless there are `more`."""
-        before, self.missing = self.missing, dict.fromkeys(missing)
         self.more = more
-        if self._without:
-            for dot in before:
-                if dot not in self.missing:
-                    self._wake(self._without.pop(dot, ()))
+        self.follow(dict.fromkeys(missing))
         if not more:
             self._wake_unclear()
+
+    def follow(self, missing: dict[Dot, bytes] | dict[Dot, None]) -> None:
+        """These blobs it lacks from now on. Whoever takes one out calls `has_blob_of`."""
+        self.missing = missing
+        for dot in [dot for dot in self._without if dot not in missing]:
+            self.has_blob_of(dot)
+
+    def has_blob_of(self, dot: Dot) -> None:
+        self._wake(self._without.pop(dot, ()))
 
     def fork(self, actor: Actor) -> None:
         if actor not in self.forked and len(self.forked) < ACTORS_MAX:
@@ -128,7 +133,7 @@ class Holding:
 
     def lacks(self, receipt: Receipt, dots: tuple[Dot, ...]) -> Lack | None:
         """The first thing that it lacks of all that `receipt` names, and of the blobs of `dots`
-        (of all, if none)."""
+        (of all, if none: then the last, as the first to be missing are the first to come)."""
         clock = self.clock
         for actor, seq in receipt.clock.items():
             if clock.get(actor, 0) < seq:
@@ -140,7 +145,9 @@ class Holding:
         if dots:
             found = next((dot for dot in dots if dot in self.missing), None)
         else:
-            found = next((dot for dot in self.missing if covers(receipt.clock, dot)), None)
+            found = next(
+                (dot for dot in reversed(self.missing) if covers(receipt.clock, dot)), None
+            )
         return None if found is None else Without(found)
 
     def keep(self, token: int, lack: Lack) -> None:

@@ -13,6 +13,7 @@ import msgspec
 
 from comm import MISSING_MAX
 from crdt import ACTOR_BYTES, HASH_BYTES, Blob, Dot, Rows
+from samebox.holding import Holding
 from samebox.recovery import ORIGIN, UNSURE_KEY
 
 MISSING = "missing"
@@ -29,15 +30,18 @@ _decode = msgspec.msgpack.Decoder(Blob).decode
 
 
 class Missing:
-    """What changes is put into `rows` by `keep`, in the transaction that is open then."""
+    """What changes is put into `rows` by `keep`, in the transaction that is open then. `own`, what
+    this node holds, follows it."""
 
-    def __init__(self, rows: Rows) -> None:
+    def __init__(self, rows: Rows, own: Holding) -> None:
         self._rows = rows
         self._gone: list[bytes] = []
         self._users: dict[Dot, bytes] = {}
         self._blobs: dict[bytes, Blob] = {}
         self._dots: dict[bytes, list[Dot]] = {}
         self._listed: tuple[Dot, ...] | None = ()
+        self._own = own
+        own.follow(self._users)
 
     def __len__(self) -> int:
         return len(self._blobs)
@@ -86,6 +90,7 @@ class Missing:
         self._blobs.pop(hash_, None)
         for user in self._dots.pop(hash_, ()):
             self._users.pop(user, None)
+            self._own.has_blob_of(user)
             self._gone.append(_key(hash_, user))
             self._listed = None
 

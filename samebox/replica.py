@@ -76,10 +76,10 @@ class Replica:
         self.state = state
         self.actor = actor
         self.peers = Peers(place.node, place.members, window_records=window_records)
-        self.missing = Missing(state.rows)
         self._holds_blob = holds_blob
         self._has_blob = has_blob
         self._own = Holding(place.node, history.clock.items())
+        self.missing = Missing(state.rows, self._own)
         self._confirmations = Confirmations(self._own, self.peers.holdings)
         self._heads: dict[Actor, Head] = dict(history.heads)
         self._making: Making | None = None
@@ -132,7 +132,7 @@ class Replica:
         self.history, self.state = made.history, made.state
         kept, for_good = self.forgetting.kept_requests, dict(made.state.folded)
         self.forgetting = Forgetting(made.state, kept, for_good)
-        users, self.missing = list(self.missing.users()), Missing(made.state.rows)
+        users, self.missing = list(self.missing.users()), Missing(made.state.rows, self._own)
         self.missing.begin(self._holds_blob, [*users, *made.lacking])
         self._out.fetch += [blob for blob, _ in made.lacking if not self._holds_blob(blob)]
         for actor, head in made.reached.items():
@@ -217,9 +217,9 @@ class Replica:
 
     def _spread(self) -> None:
         """What peers have said in this step is acted on once, however many messages it was."""
+        self._release()
         if self._is_news:
             self._is_news = False
-            self._release()
             self._send()
 
     def _wait(self, event: WaitAsked) -> None:

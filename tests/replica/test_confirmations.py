@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
+
 import pytest
 from typing_extensions import override
 
 import samebox.confirmations
 from comm import Ack
-from crdt import Actor, Address, Create, Dot, RequestId
+from crdt import (
+    Actor,
+    Address,
+    Append,
+    Blob,
+    Copy,
+    Create,
+    Dot,
+    Expunge,
+    MemoryRows,
+    RequestId,
+)
 from samebox.confirmations import Confirmations, Waiting
 from samebox.events import (
     Abandoned,
     Acknowledged,
     AppendFailed,
     Asked,
+    BlobStored,
     Done,
     Doubt,
     Failure,
@@ -24,11 +38,13 @@ from samebox.events import (
     WaitAsked,
 )
 from samebox.holding import Holding, Lack
-from sim import SimCluster
+from samebox.missing import Missing
+from sim import SimCluster, SimNode
 
 A: Actor = b"a" * 16
 B: Actor = b"b" * 16
 COUNT = 2000
+HELLO = Blob(sha256(b"hello").digest(), 5)
 
 
 class Looks(Holding):
@@ -49,6 +65,21 @@ def waiting(token: int, seq: int, copies: int = 2) -> Waiting:
 def two() -> tuple[Confirmations, Looks]:
     b = Looks("b")
     return Confirmations(Holding("a", [(A, COUNT)]), [b]), b
+
+
+def hash_of(seq: int) -> bytes:
+    return seq.to_bytes(32, "big")
+
+
+def missing_at(own: Holding, *dots: Dot) -> Missing:
+    made = Missing(MemoryRows(), own)
+    for dot in dots:
+        made._note(Blob(hash_of(dot.seq), 1), dot)
+    return made
+
+
+def named(confirmations: Confirmations) -> dict[int, tuple[str, ...]]:
+    return {found.token: nodes for found, nodes in confirmations.released()}
 
 
 def tokens(confirmations: Confirmations) -> list[int]:
@@ -101,6 +132,106 @@ def test_a_copy_without_its_blob_is_none_until_the_blob_is_there() -> None:
     assert tokens(confirmations) == []
     b.lists([], more=False)
     assert tokens(confirmations) == [1, 3]
+
+
+def test_this_node_counts_for_two_copies_only_with_the_blobs_and_for_one_without_too() -> None:
+    own, b, c = Holding("a", [(A, 9)]), Holding("b", [(A, 9)]), Holding("c")
+    confirmations = Confirmations(own, [b, c])
+    missing = missing_at(own, Dot(A, 5), Dot(A, 6))
+    for token, seq, copies in ((1, 5, 1), (2, 5, 2), (3, 6, 2), (4, 7, 2), (5, 10, 1)):
+        confirmations.add(waiting(token, seq, copies))
+    confirmations.add(Waiting(6, Receipt("main", {A: 9}), (), 2))
+    assert named(confirmations) == {1: ("a", "b"), 4: ("a", "b")}
+    assert confirmations.nodes(waiting(1, 5, copies=1)) == ("a", "b")
+    assert confirmations.nodes(waiting(2, 5)) == ("b",), "nor is it named to who gives up"
+    missing.stored(hash_of(5))
+    assert named(confirmations) == {2: ("a", "b")}
+    c.learn([(A, 9)])
+    assert named(confirmations) == {3: ("b", "c"), 6: ("b", "c")}, "enough others have them"
+    assert confirmations.nodes(waiting(5, 10, copies=1)) == ()
+
+
+def test_enough_others_do_not_answer_where_the_operations_are_not_synced_here() -> None:
+    own = Holding("a", [(A, 4)])
+    confirmations = Confirmations(own, [Holding("b", [(A, 9)]), Holding("c", [(A, 9)])])
+    missing_at(own, Dot(A, 5))
+    confirmations.add(waiting(1, 5))
+    assert named(confirmations) == {}
+    own.reached(A, 5)
+    assert named(confirmations) == {1: ("b", "c")}
+
+
+def test_a_blob_that_came_here_costs_those_who_wait_for_it() -> None:
+    own = Looks("a", [(A, COUNT)])
+    confirmations = Confirmations(own, [Holding("b", [(A, COUNT)])])
+    missing = missing_at(own, *[Dot(A, seq) for seq in range(1, COUNT + 1)])
+    for seq in range(1, COUNT):
+        confirmations.add(waiting(seq, seq))
+    confirmations.add(Waiting(COUNT, Receipt("main", {A: COUNT}), (), 2))
+    assert tokens(confirmations) == []
+    own.count = 0
+    for seq in range(1, COUNT + 1):
+        missing.stored(hash_of(seq))
+        assert tokens(confirmations) == [seq]
+    assert own.count == COUNT
+    assert (own._lacking, own._without) == ({}, {})
+
+
+def test_what_is_missing_is_made_anew_and_who_waits_sees_that() -> None:
+    own = Holding("a", [(A, 9)])
+    confirmations = Confirmations(own, [Holding("b", [(A, 9)])])
+    missing_at(own, Dot(A, 5), Dot(A, 6))
+    confirmations.add(waiting(1, 5))
+    confirmations.add(waiting(2, 6))
+    assert tokens(confirmations) == []
+    again = missing_at(own, Dot(A, 6))
+    assert tokens(confirmations) == [1]
+    again.stored(hash_of(6))
+    assert tokens(confirmations) == [2]
+
+
+def test_a_copy_here_is_none_until_its_blob_has_come() -> None:
+    cluster, a = with_a_blob_missing_at_a()
+    a.tell(WaitAsked(101, dict(a.replica.clock), 1), WaitAsked(102, dict(a.replica.clock), 2))
+    (entry,) = a.replica.missing.listed()[0]
+    source, target = Address("mail", "INBOX"), Address("mail", "Else")
+    cluster.ask("a", Create(target))
+    copied = cluster.ask("a", Copy(source, target, (entry,)), copies=2)
+    cluster.heal()
+    local = a.outcomes[101]
+    assert isinstance(local, Done) and local.nodes == ("a", "b")
+    assert 102 not in a.outcomes and copied not in a.outcomes
+    a.tell(WaitAsked(103, dict(a.replica.clock), 2), Abandoned(103))
+    late = a.outcomes[103]
+    assert isinstance(late, Late) and late.nodes == ("b",)
+    a.tell(BlobStored(HELLO.hash))
+    for token in (102, copied):
+        outcome = a.outcomes[token]
+        assert isinstance(outcome, Done) and outcome.nodes == ("a", "b")
+
+
+def test_a_blob_that_nothing_names_any_more_holds_nobody_back() -> None:
+    cluster, a = with_a_blob_missing_at_a()
+    a.tell(WaitAsked(101, dict(a.replica.clock), 2))
+    assert 101 not in a.outcomes
+    (entry,) = a.replica.missing.listed()[0]
+    cluster.ask("b", Expunge(Address("mail", "INBOX"), (entry,)))
+    cluster.heal()
+    cluster.heal()
+    assert not a.replica.missing.listed()[0]
+    assert isinstance(a.outcomes[101], Done)
+
+
+def with_a_blob_missing_at_a() -> tuple[SimCluster, SimNode]:
+    cluster = SimCluster(["a", "b"])
+    cluster.heal()
+    a = cluster.nodes["a"]
+    a.replica._holds_blob = lambda blob: False
+    cluster.ask("b", Create(Address("mail")))
+    cluster.ask("b", Append(Address("mail", "INBOX"), HELLO))
+    cluster.heal()
+    assert len(a.replica.missing) == 1
+    return cluster, a
 
 
 def test_a_doubt_and_another_history_hold_a_confirmation_back_until_they_are_over() -> None:

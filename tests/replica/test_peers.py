@@ -17,6 +17,7 @@ from samebox.events import (
     Tick,
     Wanted,
 )
+from samebox.holding import Holding
 from samebox.missing import FETCH_MAX, Missing
 from samebox.outgoing import RANGES_MAX, Outgoing
 from samebox.peers import Peers
@@ -35,7 +36,7 @@ def peers() -> Peers:
 def missing(count: int) -> Missing:
     rows = MemoryRows()
     rows.begin()
-    made = Missing(rows)
+    made = Missing(rows, Holding("a"))
     for seq in range(1, count + 1):
         made.add(Blob(sha256(b"%d" % seq).digest(), 1), Dot(A, seq))
     return made
