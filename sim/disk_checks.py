@@ -140,6 +140,8 @@ class DiskChecks(Book):
             hash_ = blob.hash
             if shell.store.packs.has(hash_) or hash_ in missing:
                 continue
+            if hash_ in self.dropped[shell.name]:
+                continue
             is_used = shell.look(lambda state, hash_=hash_: state.uses(hash_))  # type: ignore[misc]
             if is_used and shell.name not in self.suspect:
                 raise self.broken("5", shell.name, f"the blob of {dot} went with a compaction")

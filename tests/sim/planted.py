@@ -6,7 +6,6 @@ wrong. None of them needs a hook in the product.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Any
 
@@ -21,7 +20,7 @@ import storage.opening
 import storage.recovery
 import storage.tail
 from comm import CHAIN_PREFIX_BYTES, Ack, Delivery, Progress, Records
-from crdt import Actor, Clock, Dot, Malformed, Operation, Record, State, Unknown, read
+from crdt import Actor, Clock, Dot, Malformed, Operation, Record, State, read
 from samebox.events import Batch, LinkUp
 from samebox.forgetting import Forgetting
 from samebox.history import History, Item
@@ -34,7 +33,6 @@ from samebox.replica import Replica
 from samebox.stability import Stability
 from samebox.store import Store
 from samebox.succession import Succession
-from samebox.write_back import WriteBackRows
 from sim.shell import Shell
 from storage import Continue, Disk
 from storage.files import FileName
@@ -252,24 +250,6 @@ def does_not_listen_when_its_later_records_are_shown(patch: Patch) -> None:
     patch.setattr(Succession, "_claimed", lambda self, link, actor, what: None)
 
 
-def forgets_that_a_start_did_not_end(patch: Patch) -> None:
-    def forgetful(identity: Any, **kwargs: Any) -> Any:
-        return original(identity and dataclasses.replace(identity, is_starting=False), **kwargs)
-
-    original = storage.continuity
-    patch.setattr("samebox.store.continuity", forgetful)
-
-
-def stops_at_what_it_does_not_understand(patch: Patch) -> None:
-    original = History._judged
-
-    def strict(self: History, operation: Operation) -> str | None:
-        is_later = isinstance(operation.body, Unknown)
-        return "a kind of a later version" if is_later else original(self, operation)
-
-    patch.setattr(History, "_judged", strict)
-
-
 def takes_any_lamport_time(patch: Patch) -> None:
     patch.setattr(History, "_admit", _admitted_unjudged)
 
@@ -327,11 +307,6 @@ def compacts_away_some_blobs_that_are_used(patch: Patch) -> None:
     patch.setattr(Marking, "uses", overlooks)
 
 
-def keeps_a_state_that_could_not_be_read(patch: Patch) -> None:
-    never = property(lambda self: False, lambda self, value: None)
-    patch.setattr(WriteBackRows, "is_lost", never, raising=False)
-
-
 PLANTED: tuple[Callable[[Patch], None], ...] = (
     acknowledges_before_the_sync,
     sends_its_operations_before_the_sync,
@@ -355,13 +330,10 @@ PLANTED: tuple[Callable[[Patch], None], ...] = (
     reads_its_log_once_though_a_hole_was_filled,
     greets_with_what_is_not_synced,
     does_not_listen_when_its_later_records_are_shown,
-    forgets_that_a_start_did_not_end,
-    stops_at_what_it_does_not_understand,
     takes_any_lamport_time,
     counts_as_stable_what_one_member_has_not,
     counts_what_is_on_its_way_as_stable,
     takes_an_operation_that_needs_what_is_forgotten,
     forgets_what_is_not_stable,
     compacts_away_some_blobs_that_are_used,
-    keeps_a_state_that_could_not_be_read,
 )
