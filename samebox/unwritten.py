@@ -27,18 +27,20 @@ class Unknown(Enum):
 
 
 UNKNOWN: Final = Unknown.UNKNOWN
+NOT_THERE = (UNKNOWN, None)
 
 
 class Table:
     """The layers of one table, the first that has a key counts: `unwritten`, `in_writing`, `young`
     and `old`.
 
-    A layer that changes is put in order when somebody asks for that; `_fresh` are its keys that
-    are not in the order yet.
+    `_order` are the keys of the rows that there are by the first two, so that nobody steps over
+    those that were removed. It is made when somebody asks for it; `_fresh` are keys that came or
+    went since it was brought up to date.
     """
 
     __slots__ = (
-        "_fresh", "_order", "_order_in_writing",
+        "_fresh", "_order",
         "gaps", "in_writing", "number", "old", "stop", "unwritten", "young",
     )  # fmt: skip
 
@@ -51,7 +53,6 @@ class Table:
         self.old: Layer = {}
         self.gaps = Gaps()
         self._order: SortedList[bytes] | None = None
-        self._order_in_writing: SortedList[bytes] | None = None
         self._fresh: list[bytes] = []
 
     def knows(self, key: bytes) -> bool:
@@ -60,26 +61,38 @@ class Table:
             key in self.unwritten or key in self.in_writing or key in self.young or key in self.old
         )
 
-    def appears(self, key: bytes) -> None:
-        """`key` is new among the unwritten ones."""
+    def covers(self, key: bytes) -> bool:
+        """Whether what the image says of a row is out of date."""
+        return key in self.unwritten or key in self.in_writing
+
+    def now(self, key: bytes) -> bytes | Unknown | None:
+        """What is not in the image yet."""
+        value = self.unwritten.get(key, UNKNOWN)
+        return self.in_writing.get(key, UNKNOWN) if value is UNKNOWN else value
+
+    def comes_or_goes(self, key: bytes) -> None:
         if self._order is not None:
             self._fresh.append(key)
 
-    def vanishes(self) -> None:
-        """A key is no longer among the unwritten ones: roll-backs alone do that."""
-        self._order = None
+    def undo(self, key: bytes, before: bytes | Unknown | None) -> None:
+        """Take back what changed among the unwritten rows."""
+        if self.unwritten[key] is None and before is not None:
+            self.gaps.clear()  # the image may have a row that was removed here
+        if before is UNKNOWN:
+            del self.unwritten[key]
+        else:
+            self.unwritten[key] = before
+        self.comes_or_goes(key)
 
     def begin_writing(self) -> None:
         self.in_writing, self.unwritten = self.unwritten, {}
-        self._order_in_writing, self._order = None, None
 
-    def end_writing(self) -> int:
-        """What was written is clean now; how many rows that were."""
-        written = self.in_writing
-        self.young.update(written)
-        self.in_writing, self._order_in_writing = {}, None
+    def end_writing(self) -> None:
+        """What was written is clean now."""
+        self.young.update(self.in_writing)
+        self.in_writing, self._order = {}, None
+        self._fresh.clear()
         self.gaps.clear()
-        return len(written)
 
     def grow_old(self) -> None:
         self.old, self.young = self.young, {}
@@ -91,30 +104,37 @@ class Table:
             value, full = values[key], number + key
             yield full, None if value is None else sealed(full, value)
 
-    def first(self, start: bytes, stop: bytes, count: int, *, reverse: bool) -> list[Layer]:
-        """From each of the layers that the image does not have, its first rows of this range: at
-        most `count`, in order."""
-        return [
-            {key: values[key] for key in islice(keys, count)}
-            for values, keys in self._ranges(start, stop, reverse=reverse)
-        ]
+    def first(self, start: bytes, stop: bytes, count: int, *, reverse: bool) -> list[bytes]:
+        """Of the rows of this range that are not in the image yet, the first keys: at most `count`,
+        in order."""
+        if not self.unwritten and not self.in_writing:
+            return []
+        keys = self._in_order().irange(start, stop, (True, False), reverse)
+        return list(islice(keys, count))
 
-    def _ranges(
-        self, start: bytes, stop: bytes, *, reverse: bool
-    ) -> Iterator[tuple[Layer, Iterator[bytes]]]:
-        inclusive = (True, False)
-        if self.in_writing:
-            if self._order_in_writing is None:
-                self._order_in_writing = SortedList(self.in_writing)
-            found = self._order_in_writing.irange(start, stop, inclusive, reverse)
-            yield self.in_writing, found
-        if self.unwritten:
-            if self._order is None:
-                self._order = SortedList(self.unwritten)
-            else:
-                self._order.update(self._fresh)
-            self._fresh.clear()
-            yield self.unwritten, self._order.irange(start, stop, inclusive, reverse)
+    def _in_order(self) -> SortedList[bytes]:
+        order = self._order
+        if order is None or len(self._fresh) > len(order):
+            order = self._order = SortedList(self._there())
+        elif self._fresh:
+            came: list[bytes] = []
+            for key in dict.fromkeys(self._fresh):
+                if self.now(key) in NOT_THERE:
+                    order.discard(key)
+                elif key not in order:
+                    came.append(key)
+            order.update(came)
+        self._fresh.clear()
+        return order
+
+    def _there(self) -> Iterator[bytes]:
+        unwritten = self.unwritten
+        for key, value in unwritten.items():
+            if value is not None:
+                yield key
+        for key, value in self.in_writing.items():
+            if value is not None and key not in unwritten:
+                yield key
 
 
 def sealed(key: bytes, value: bytes) -> bytes:

@@ -11,19 +11,22 @@ Only what was committed is written, and `commit` comes only when the log is sync
 lag behind the log and is never ahead of it. A row that changes often is written once for many
 changes. Rows and clock go together, so an image is always the state at some commit.
 
-The rule for a scan: of each source the first so many keys; the source that ends first says how far
-this page goes; of two values of one key, that of the source that stands higher.
+The rule for a scan: of the image, and of what is not in it yet, the first so many keys each; the
+one that ends first says how far this page goes; what the image says of a row that changed since
+does not count. Rows of the image that were removed since are stepped over once, and remembered as
+a gap then: to take the first row again and again, as of a queue, costs the same every time.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import TypeAlias
 
 from msgspec import Struct
 
 from crdt import StateLost
 from samebox.image import Change, Frozen, Image
-from samebox.unwritten import UNKNOWN, Layer, Table, Unknown, unsealed
+from samebox.unwritten import UNKNOWN, Table, Unknown, unsealed
 
 NAMES = b"\0"
 """The table of tables: name to number, one byte."""
@@ -33,6 +36,8 @@ ROW_BYTES = 250
 PAGE_FIRST = 8
 PAGE_MAX = 512
 """Rows that a scan takes at a time: few at first, for most scans want one or two rows."""
+Page: TypeAlias = list[tuple[bytes, bytes]]
+"""Rows of an image, with the number of their table in front of the keys."""
 NOT_OPEN = "a row changes inside a transaction alone: begin() first"
 
 
@@ -110,7 +115,9 @@ class WriteBackRows:
         while start < stop:
             rows, last = self._page(found, start, stop, count, reverse=reverse)
             for key, value in rows:
-                now = found.unwritten.get(key, value)
+                now = found.now(key)
+                if now is UNKNOWN:
+                    now = value
                 if now is not None:
                     yield key, now
             if last is None:
@@ -123,7 +130,7 @@ class WriteBackRows:
         unknown = [found.number + key for key in keys if not found.knows(key)]
         if len(unknown) < 2:
             return
-        rows = self._unsealed(lambda: self._image.find(unknown))
+        rows = self._unsealed(self._read(lambda: self._image.find(unknown)))
         self._age(len(rows), sum(ROW_BYTES + len(value) for _, value in rows))
         found.young.update((key[1:], value) for key, value in rows)
 
@@ -141,13 +148,11 @@ class WriteBackRows:
         for table, key, before in reversed(self._undo):
             now = table.unwritten[key]
             self._bytes -= len(now) if now else 0
+            table.undo(key, before)
             if before is UNKNOWN:
-                del table.unwritten[key]
-                table.vanishes()
                 self._rows -= 1
                 self._bytes -= ROW_BYTES
             else:
-                table.unwritten[key] = before
                 self._bytes += len(before) if before else 0
         self._undo = None
 
@@ -241,11 +246,13 @@ class WriteBackRows:
         undo.append((table, key, before))
         unwritten[key] = value
         if before is UNKNOWN:
-            table.appears(key)
+            table.comes_or_goes(key)
             self._rows += 1
             self._bytes += ROW_BYTES
-        elif before:
-            self._bytes -= len(before)
+        else:
+            if (before is None) != (value is None):
+                table.comes_or_goes(key)
+            self._bytes -= len(before) if before else 0
         if value:
             self._bytes += len(value)
 
@@ -253,20 +260,20 @@ class WriteBackRows:
         """A row that only the older generation or the image can have."""
         value = table.old.get(key, UNKNOWN)
         if value is UNKNOWN:
-            value = self._read(table, key)
+            value = self._from_image_alone(table, key)
             if value is None:
                 return None
         self._age(1, ROW_BYTES + len(value or b""))
         table.young[key] = value
         return value
 
-    def _read(self, table: Table, key: bytes) -> bytes | None:
+    def _from_image_alone(self, table: Table, key: bytes) -> bytes | None:
         full = table.number + key
         if table.gaps.holds(full):
             return None
-        found = self._unsealed_page(full, table.stop, 1)
+        found = self._read(lambda: self._image.page(full, table.stop, 1))
         if found and found[0][0] == full:
-            return found[0][1]
+            return self._unsealed(found)[0][1]
         table.gaps.add(full, found[0][0] if found else table.stop)
         return None
 
@@ -282,37 +289,59 @@ class WriteBackRows:
 
     def _page(
         self, table: Table, start: bytes, stop: bytes, count: int, *, reverse: bool
-    ) -> tuple[list[tuple[bytes, bytes | None]], bytes | None]:
+    ) -> tuple[list[tuple[bytes, bytes]], bytes | None]:
         """Rows in order, and the last key that they go up to; None where they are the last."""
-        sources = [self._from_image(table, start, stop, count, reverse=reverse)]
-        sources += table.first(start, stop, count, reverse=reverse)
-        ends = [next(reversed(source)) for source in sources if len(source) == count]
-        last = (max(ends) if reverse else min(ends)) if ends else None
-        merged: Layer = {}
-        for source in sources:
-            merged |= source
-        keys = sorted(merged, reverse=reverse)
+        rows, last = self._from_image(table, start, stop, count, reverse=reverse)
+        keys = table.first(start, stop, count, reverse=reverse)
+        if len(keys) == count:
+            end = keys[-1]
+            last = end if last is None else (max(last, end) if reverse else min(last, end))
+        for key in keys:
+            value = table.now(key)
+            assert value is not UNKNOWN and value is not None, "its order names another row"
+            rows[key] = value
+        found = sorted(rows, reverse=reverse)
         if last is not None:
-            keys = [key for key in keys if (key >= last if reverse else key <= last)]
-        return [(key, merged[key]) for key in keys], last
+            found = [key for key in found if (key >= last if reverse else key <= last)]
+        return [(key, rows[key]) for key in found], last
 
     def _from_image(
         self, table: Table, start: bytes, stop: bytes, count: int, *, reverse: bool
-    ) -> Layer:
-        first, end = table.number + start, table.number + stop
-        if table.gaps.cover(first, end):
-            return {}
-        page = self._unsealed_page(first, end, count, reverse=reverse)
-        return {key[1:]: value for key, value in page}
+    ) -> tuple[dict[bytes, bytes], bytes | None]:
+        """Those of `count` rows of the image that count, and the last key of them all; None where
+        they are the last."""
+        first, end = table.gaps.narrowed(table.number + start, table.number + stop)
+        if first >= end:
+            return {}, None
+        page = self._read(lambda: self._image.page(first, end, count, reverse=reverse))
+        counts = [row for row in page if not table.covers(row[0][1:])]
+        if len(counts) < len(page):
+            self._note_removed(table, page, first, end, reverse=reverse)
+        last = page[-1][0][1:] if len(page) == count else None
+        return {key[1:]: value for key, value in self._unsealed(counts)}, last
 
-    def _unsealed_page(
-        self, first: bytes, end: bytes, count: int, *, reverse: bool = False
-    ) -> list[tuple[bytes, bytes]]:
-        return self._unsealed(lambda: self._image.page(first, end, count, reverse=reverse))
+    def _note_removed(
+        self, table: Table, page: Page, first: bytes, end: bytes, *, reverse: bool
+    ) -> None:
+        """Of a page of the image that goes from `first` on, or from `end` back."""
+        removed = 0
+        while removed < len(page) and table.now(page[removed][0][1:]) is None:
+            removed += 1
+        if removed and reverse:
+            table.gaps.add(page[removed - 1][0], end)
+        elif removed:
+            table.gaps.add(first, page[removed - 1][0] + b"\0")
 
-    def _unsealed(self, read: Callable[[], list[tuple[bytes, bytes]]]) -> list[tuple[bytes, bytes]]:
+    def _read(self, read: Callable[[], Page]) -> Page:
         try:
-            return [(key, unsealed(key, value)) for key, value in read()]
+            return read()
+        except StateLost:
+            self.is_lost = True
+            raise
+
+    def _unsealed(self, page: Page) -> Page:
+        try:
+            return [(key, unsealed(key, value)) for key, value in page]
         except StateLost:
             self.is_lost = True
             raise

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
 
@@ -11,13 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crdt import Rows, StateLost
-from samebox.image import Change, Image
-from samebox.io import sqlite_image
-from samebox.io.sqlite_file import DiskIsFull, SqliteFile
+from crdt import Rows
 from samebox.io.sqlite_image import SqliteImages
-from samebox.write_back import Bounds, WriteBackRows
-from tests.rows_kept import KINDS, SMALL, SlowImage
+from samebox.write_back import WriteBackRows
+from tests.rows_kept import KINDS, SMALL
 
 Make = Callable[[], Rows]
 LAST = b"\xff" * 8
@@ -156,10 +152,6 @@ def test_transactions_do_not_nest_and_changes_need_one(make: Make) -> None:
     rows.rollback()
 
 
-class StuckImage(SlowImage):
-    LOOKS = 1 << 30
-
-
 KEYS = st.binary(max_size=2)
 CHANGE = st.tuples(st.sampled_from(["put", "remove", "scan", "commit", "rollback"]), KEYS, KEYS)
 
@@ -196,139 +188,6 @@ def test_every_kind_of_rows_is_a_dictionary_that_is_sorted(
         rows.rollback()
 
 
-def kept(image: Image) -> list[tuple[bytes, bytes]]:
-    """What the next life finds."""
-    return everything(WriteBackRows(image))
-
-
-def test_what_is_written_is_always_what_was_once_committed() -> None:
-    """One transaction puts two rows that belong together, and so many that writes overlap."""
-    image = SlowImage()
-    rows = WriteBackRows(image, SMALL)
-    for number in range(100):
-        rows.begin()
-        rows.put("t", b"clock", b"%d" % number)
-        rows.put("t", b"effect %d" % number, b"")
-        rows.commit()
-        found = dict(kept(image))
-        last = int(found.pop(b"clock", b"-1"))
-        assert sorted(found) == sorted(b"effect %d" % before for before in range(last + 1))
-    rows.write_all()
-    assert len(kept(image)) == 101
-
-
-def test_an_open_transaction_is_never_written() -> None:
-    image = SlowImage()
-    rows = WriteBackRows(image, SMALL)
-    put_all(rows, [b"kept"])
-    rows.begin()
-    for number in range(100):
-        rows.put("t", b"%d" % number, b"open")
-        rows.write_soon()
-    image.wait()
-    assert kept(image) == []
-    rows.rollback()
-    rows.write_all()
-    assert [key for key, _ in kept(image)] == [b"kept"]
-
-
-def is_full(rows: WriteBackRows) -> bool:
-    return rows.is_full
-
-
-def test_work_waits_where_the_image_does_not_keep_up() -> None:
-    rows = WriteBackRows(StuckImage(), SMALL)
-    for number in range(SMALL.unwritten_rows):
-        assert not is_full(rows)
-        put_all(rows, [b"%d" % number])
-    assert is_full(rows)
-    rows.wait()
-    assert not is_full(rows)
-
-
-def test_bytes_are_bounded_as_rows_are() -> None:
-    rows = WriteBackRows(SlowImage(), Bounds(write_bytes=1 << 30, unwritten_bytes=10_000))
-    put_all(rows, [b"short"])
-    assert not is_full(rows)
-    rows.begin()
-    rows.put("t", b"long", bytes(10_000))
-    rows.put("t", b"long", b"")
-    rows.commit()
-    assert not is_full(rows)
-    rows.begin()
-    rows.put("t", b"long", bytes(10_000))
-    rows.commit()
-    assert is_full(rows)
-    rows.begin()
-    rows.remove("t", b"long")
-    rows.rollback()
-    assert is_full(rows)
-
-
-def on_disk(folder: Path, *, bounds: Bounds = SMALL) -> WriteBackRows:
-    return WriteBackRows(SqliteImages(folder).open(), bounds)
-
-
-def test_rows_that_were_written_are_there_when_the_file_is_opened_again(tmp_path: Path) -> None:
-    rows = on_disk(tmp_path)
-    put_all(rows, [b"kept"])
-    rows.write_all()
-    rows.begin()
-    rows.put("t", b"open", b"x")
-    rows.close()
-    again = on_disk(tmp_path)
-    assert [key for key, _ in everything(again)] == [b"kept"]
-    again.close()
-
-
-def test_a_file_that_is_no_database_is_a_lost_state(tmp_path: Path) -> None:
-    (tmp_path / "rows.db").write_bytes(b"no database at all, but long enough to be one" * 100)
-    with pytest.raises(StateLost, match=r"rows\.db"):
-        on_disk(tmp_path)
-    SqliteImages(tmp_path).clear()
-    on_disk(tmp_path).close()
-    with pytest.raises(StateLost, match="unable to open"):
-        on_disk(tmp_path / "nowhere")
-
-
-def test_a_byte_that_changed_is_a_lost_state(tmp_path: Path) -> None:
-    rows = on_disk(tmp_path)
-    put_all(rows, [b"a key", b"another"])
-    rows.write_all()
-    rows.close()
-    path = tmp_path / "rows.db"
-    path.write_bytes(path.read_bytes().replace(b"value of another", b"value of anothes"))
-    again = on_disk(tmp_path)
-    assert again.get("t", b"a key") == b"value of a key"
-    with pytest.raises(StateLost, match="checksum"):
-        again.get("t", b"another")
-    with pytest.raises(StateLost, match="checksum"):
-        everything(again)
-    again.close()
-
-
-def test_a_read_that_fails_is_a_lost_state(tmp_path: Path) -> None:
-    rows = on_disk(tmp_path)
-    rows.close()
-    with pytest.raises(StateLost, match="snapshot and log"):
-        rows.get("t", b"k")
-    with pytest.raises(StateLost):
-        everything(rows)
-
-
-def test_a_write_that_fails_is_a_lost_state_at_the_next_commit(tmp_path: Path) -> None:
-    image = SqliteImages(tmp_path).open()
-    rows = WriteBackRows(image, SMALL)
-    with sqlite3.connect(tmp_path / "rows.db") as other:
-        other.execute("DROP TABLE rows")
-    other.close()
-    put_all(rows, [b"1", b"2", b"3", b"4"])
-    image.wait()
-    with pytest.raises(StateLost, match="no such table"):
-        put_all(rows, [b"5"])
-    rows.close()
-
-
 def test_rows_that_were_fetched_read_as_they_are_now(make: Make) -> None:
     """Whatever layer has the row, and whatever has happened to it since."""
     rows = make()
@@ -345,32 +204,3 @@ def test_rows_that_were_fetched_read_as_they_are_now(make: Make) -> None:
     assert {key: rows.get("t", key) for key in keys if key != keys[1]} == expected
     assert rows.get("t", keys[1]) is rows.get("t", b"nowhere") is None
     rows.rollback()
-
-
-def test_a_full_disk_delays_a_write_and_no_stop(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sqlite_image, "FULL_AGAIN_S", 0.001)
-    monkeypatch.setattr(SqliteFile, "write", no_room)
-    rows = on_disk(tmp_path)
-    put_all(rows, [b"1", b"2", b"3", b"4"])
-    rows.write_all()
-    assert [key for key, _ in everything(rows)] == [b"1", b"2", b"3", b"4"]
-    monkeypatch.undo()
-    rows.wait()
-    image = SqliteImages(tmp_path).open()
-    while not kept(image):
-        rows.write_all()
-    image.close()
-    monkeypatch.setattr(SqliteFile, "write", no_room)
-    put_all(rows, [b"5", b"6", b"7", b"8"])
-    rows.write_all()
-    rows.close()
-    monkeypatch.undo()
-    again = on_disk(tmp_path)
-    assert [key for key, _ in everything(again)] == [b"1", b"2", b"3", b"4"]
-    again.close()
-
-
-def no_room(file: SqliteFile, changes: Iterable[Change]) -> None:
-    raise DiskIsFull("no room")
