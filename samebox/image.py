@@ -53,7 +53,12 @@ class Image(Protocol):
         ...
 
     def wait(self) -> None:
-        """Until nothing is being written."""
+        """Until nothing is being written, or for a moment: whoever waits looks again."""
+        ...
+
+    @property
+    def trouble(self) -> str:
+        """Why nothing can be written now, and what to do; empty where it can."""
         ...
 
     def frozen(self) -> Frozen:
@@ -71,9 +76,11 @@ class Images(Protocol):
     """The place of one image."""
 
     def open(self, ended: Callable[[], None]) -> Image:
-        """What is there, or an empty one; `ended` is called after each write, by any thread.
+        """What is there, or an empty one; `ended` is called after each write, and when trouble
+        begins, by any thread.
 
-        Raises StateLost where what is there cannot be read.
+        Raises StateLost where what is there cannot be read, and DiskFull where there is no room to
+        read it.
         """
         ...
 
@@ -110,6 +117,10 @@ class MemoryImage:
 
     def wait(self) -> None:
         pass
+
+    @property
+    def trouble(self) -> str:
+        return ""
 
     def finish(self) -> None:
         self.wait()

@@ -62,6 +62,14 @@ class Incoming:
                 return True
         return False
 
+    def withdraw_all(self) -> list[int]:
+        """The same with all requests; their tokens."""
+        requests = [event for event in self._work if isinstance(event, Asked)]
+        for event in requests:
+            self._count(event, -1)
+        self._work = deque(event for event in self._work if isinstance(event, Arrived))
+        return [event.token for event in requests]
+
     def take(self, *, busy: bool) -> list[Event]:
         """All control events, and unless `busy` a batch's worth of work."""
         events: list[Event] = list(self._control)

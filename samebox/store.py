@@ -16,7 +16,7 @@ from samebox.events import Batch, Notice, Reborn
 from samebox.forgetting import ForgotTooMuch
 from samebox.held import Held
 from samebox.history import History
-from samebox.keeping import Keeper
+from samebox.keeping import Keeper, Stalled
 from samebox.making import Place
 from samebox.replica import Replica
 from samebox.starting import Recovered, Recovering, Restored
@@ -142,6 +142,7 @@ def open_store(
 
     Raises StorageError: another node's data, a later version's, or a disk that does not work.
     """
+    around.keeper.wake = Stalled(around.keeper, around.tell).look
     where = f"{disks.where}/identity"
     identity = load_identity(disks.root, where=where)
     if identity is not None:

@@ -189,10 +189,14 @@ class WriteBackRows:
             if self._is_writing:
                 return
 
-    def wait(self) -> None:
-        """Return when the next transaction may begin. Raises StateLost."""
-        while self.is_full:
-            self._image.wait()
+    def wait_a_moment(self) -> None:
+        """For more to be written."""
+        self._image.wait()
+
+    @property
+    def trouble(self) -> str:
+        """See samebox.image.Image."""
+        return self._image.trouble
 
     def frozen(self) -> Frozen:
         """What is written by now; may be called by any thread."""

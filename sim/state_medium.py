@@ -142,6 +142,10 @@ class KeptImage:
     def wait(self) -> None:
         self._written()
 
+    @property
+    def trouble(self) -> str:
+        return ""
+
     def finish(self) -> None:
         self._written()
 

@@ -49,3 +49,9 @@ class Call(Struct, frozen=True):
     copies: int = 1
     carried: tuple[Carried, ...] = ()
     principal: str = ""
+
+
+def check_seconds(timeout_s: float | None) -> None:
+    """Before anything is kept for a call that its deadline would end with an error."""
+    if timeout_s is not None and not timeout_s >= 0:
+        raise ValueError(f"expected a timeout of 0 s or more, found {timeout_s}")

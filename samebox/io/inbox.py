@@ -35,6 +35,12 @@ class Inbox:
         """Take a request back that no step has taken yet; whether it was still here."""
         return self._incoming.withdraw(token)
 
+    def withdraw_all(self) -> list[int]:
+        """The tokens of all requests that no step has taken yet, and no step ever will."""
+        tokens = self._incoming.withdraw_all()
+        self._room.unpark_all()
+        return tokens
+
     def free(self) -> None:
         """Work can be taken again."""
         self._busy = False

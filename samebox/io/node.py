@@ -28,7 +28,8 @@ from samebox.io.links import Links
 from samebox.io.renewal import Renewal
 from samebox.io.shard import Shard
 from samebox.io.snapshotting import keep_snapshots
-from samebox.io.store import Store, identity_owner, open_store
+from samebox.io.store import Store, identity_owner, kept_in, open_store
+from samebox.keeping import Keeper
 from samebox.making import Place
 from storage import StorageError
 from storage.io import DirectoryLock
@@ -156,13 +157,16 @@ async def _open_shard(
     key = await trio.to_thread.run_sync(_fingerprint, paths.certificate)
     token = trio.lowlevel.current_trio_token()
     opened: list[Store] = []  # also where this task is cancelled while the thread still opens it
-    stack.push_async_callback(_close, disk, opened)
+    keeper = kept_in(paths.data, name)
+    stack.push_async_callback(_close, disk, keeper, opened)
 
     def tell(notice: Notice) -> None:
         token.run_sync_soon(log, notice)
 
     def open_it() -> Store:
-        found = open_store(paths.data, tell, cluster=config.cluster, place=place, key=key)
+        found = open_store(
+            paths.data, tell, cluster=config.cluster, place=place, key=key, keeper=keeper
+        )
         opened.append(found)
         return found
 
@@ -173,7 +177,11 @@ async def _open_shard(
     return shard
 
 
-async def _close(disk: DiskThread, opened: Sequence[Store]) -> None:
+async def _close(disk: DiskThread, keeper: Keeper, opened: Sequence[Store]) -> None:
+    """A start that is under way, or a state that is made again, ends soon; the next start goes on
+    from what is written of it."""
+    keeper.give_up()
+
     def close_it() -> None:
         for store in opened:
             store.close()

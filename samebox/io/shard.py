@@ -19,6 +19,7 @@ from samebox.events import (
     BlobStored,
     Carried,
     Event,
+    Failure,
     Notice,
     Outcome,
     Ready,
@@ -26,7 +27,7 @@ from samebox.events import (
     WaitAsked,
     WorkEvent,
 )
-from samebox.io.call import Call, Reply
+from samebox.io.call import Call, Reply, check_seconds
 from samebox.io.contents import Contents
 from samebox.io.disk_jobs import DiskJobs
 from samebox.io.disk_thread import DiskThread
@@ -39,6 +40,7 @@ from samebox.io.standing import Standings
 from samebox.io.store import Store
 from samebox.io.verifying import verified
 from samebox.io.wanted_blobs import WantedBlobs
+from samebox.keeping import Stalled
 from samebox.leftover import TOO_LATE
 from samebox.limbo import Waited, limbo_status
 from samebox.status import ShardStatus
@@ -89,6 +91,7 @@ class Shard:
         self._bounds = bounds
         self._waited = Waited()
         self._broken: BaseException | None = None
+        self._stalled = Stalled(store.keeper, log)
         self._jobs = DiskJobs(
             disk, store, self.source.recent, tell=self._inbox.tell, broke=self._break
         )
@@ -265,6 +268,9 @@ class Shard:
             self._inbox.tell(Tick())
             self.standings.note_lag(self.replica.peers, self.replica.clock)
             self._waited_s()
+            if (why := self._stalled.look()) and self.replica.takes_work:
+                for token in self._inbox.withdraw_all():  # they would wait until there is room
+                    self._reply(token, Failure(why))
             for hash_ in self.store.packs.damaged():
                 self.wanted_blobs.add(Blob(hash_, 0))
             self._sizes = await self.disk.run(self.store.sizes)
@@ -375,18 +381,13 @@ class Shard:
             self.replica.stopped(),
             self.standings.status(self.replica.peers, self.replica.clock, average),
             limbo_status(self.replica, self._waited_s(), average, self._bounds),
+            self.store.keeper.trouble,
         )
 
     def _waited_s(self) -> float:
         """How long the oldest of what is not stable has waited."""
         stable = self.replica.forgetting.stability.clock
         return self._waited.look(self.replica.clock, stable, trio.current_time())
-
-
-def check_seconds(timeout_s: float | None) -> None:
-    """Before anything is kept for a call that its deadline would end with an error."""
-    if timeout_s is not None and not timeout_s >= 0:
-        raise ValueError(f"expected a timeout of 0 s or more, found {timeout_s}")
 
 
 def _described(page: Sequence[Seen], state: State) -> list[Change]:

@@ -6,13 +6,18 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
+from shutil import disk_usage
 
 from crdt import StateLost
 from samebox.image import Change, Frozen
+from storage import DiskFull
 
 CHUNK_ROWS = 500
 """In one statement, 1 or 2 ms: each statement gives Python's lock away, and to get it back may take
 milliseconds while another thread computes. 2,000 write no faster, and 100 take a fifth longer."""
+ROOM_BYTES = 1 << 20
+"""To open a file takes some 32 KiB, which are not reserved: where so little is free, that is why it
+could not be opened, and its rows are as good as they were."""
 CACHE_KIB = 4096
 """From 2 to 32 MiB made no difference beyond the noise; nor did pages of 8 or 16 KiB."""
 BUSY_S = 30.0
@@ -45,6 +50,11 @@ class SqliteFile:
             for setting in _SETTINGS:
                 self._connection.execute(setting)
         except sqlite3.Error as error:
+            if _has_no_room(path, error):
+                raise DiskFull(
+                    f"{path}: cannot be opened: {error}; free at least {ROOM_BYTES >> 20} MiB "
+                    "there, and start again: nothing of it is lost"
+                ) from error
             raise self._lost(error) from error
 
     def page(
@@ -112,6 +122,10 @@ class SqliteFile:
     def finish(self) -> None:
         pass
 
+    @property
+    def trouble(self) -> str:
+        return ""
+
     def frozen(self) -> Frozen:
         """A connection of its own, in a transaction that reads: SQLite keeps what it sees."""
         view = SqliteFile(self._path)
@@ -135,6 +149,13 @@ class SqliteFile:
             f"{self._path}: expected the rows of a state, found: {error}; "
             "it is made again from snapshot and log"
         )
+
+
+def _has_no_room(path: Path | str, error: sqlite3.Error) -> bool:
+    if error.sqlite_errorcode in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE):
+        return True
+    folder = Path(path).parent
+    return folder.is_dir() and disk_usage(folder).free < ROOM_BYTES
 
 
 @cache

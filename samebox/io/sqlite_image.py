@@ -17,13 +17,17 @@ from samebox.io.sqlite_file import DiskIsFull, SqliteFile
 
 FULL_AGAIN_S = 1.0
 """After a write that found the disk full, until it is tried again."""
+MOMENT_S = 0.25
+"""How long whoever waits for a write hears of nothing else."""
 
 
 class SqliteImage:
     """Implements samebox.image.Image. `ended` is called in the thread after each write, failed or
-    not. A write that finds the disk full goes on when there is room again."""
+    not, and when one finds the disk full: that goes on when there is room again."""
 
     def __init__(self, path: Path, ended: Callable[[], None]) -> None:
+        self.trouble = ""
+        self._path = path
         self._writer = SqliteFile(path)
         self._reader = SqliteFile(path)
         self._ended = ended
@@ -51,7 +55,7 @@ class SqliteImage:
         return not self._idle.is_set()
 
     def wait(self) -> None:
-        self._idle.wait()
+        self._idle.wait(MOMENT_S)
 
     def frozen(self) -> Frozen:
         return self._reader.frozen()
@@ -86,11 +90,22 @@ class SqliteImage:
         while True:
             try:
                 self._writer.write(changes)
+                self.trouble = ""
                 return True
-            except DiskIsFull:
+            except DiskIsFull as error:
                 self._settled.set()
+                self._note(error)
                 if self._closing.wait(FULL_AGAIN_S):
                     return False
+
+    def _note(self, error: DiskIsFull) -> None:
+        if not self.trouble:
+            folder = self._path.parent
+            self.trouble = (
+                f"no room for the state in {folder}: {error}; free some there. Until then little "
+                "more can be written; what was confirmed is in the log"
+            )
+            self._ended()
 
     def _end(self) -> None:
         self._idle.set()

@@ -17,7 +17,7 @@ from pathlib import Path
 from samebox import store
 from samebox.events import Notice
 from samebox.io.sqlite_image import SqliteImages
-from samebox.keeping import Kept
+from samebox.keeping import Keeper, Kept
 from samebox.making import Place
 from samebox.store import Disks, Surroundings
 from samebox.store import Store as Store
@@ -32,19 +32,31 @@ def open_store(
     cluster: str,
     place: Place,
     key: bytes,
+    keeper: Keeper | None = None,
 ) -> Store:
     """See samebox.store.open_store; the directories are made where they are missing."""
-    root = directory / "shards" / place.shard
+    root = shard_folder(directory, place.shard)
     for part in (root / "log", root / "packs", root / "state"):
         part.mkdir(mode=0o700, parents=True, exist_ok=True)
+    keeper = keeper or kept_in(directory, place.shard)
     disk = FileDisk(root)
     disks = Disks(disk, FileDisk(root / "log"), FileDisk(root / "packs"), disk.inode, str(root))
-    around = Surroundings(os.urandom, _now_ms, Kept(SqliteImages(root / "state")), tell=tell)
+    around = Surroundings(os.urandom, _now_ms, keeper, tell=tell)
     try:
         return store.open_store(disks, around, cluster=cluster, place=place, key=key)
     except BaseException:
         disks.close()
+        keeper.close(is_whole=False)
         raise
+
+
+def kept_in(directory: Path, shard: str) -> Keeper:
+    """Who keeps the rows of a shard; whoever opens it may give up through that."""
+    return Kept(SqliteImages(shard_folder(directory, shard) / "state"))
+
+
+def shard_folder(directory: Path, shard: str) -> Path:
+    return directory / "shards" / shard
 
 
 def identity_owner(directory: Path) -> tuple[str, str] | None:

@@ -31,7 +31,8 @@ def commit_for_ever(folder: Path) -> None:
     """A line for each commit."""
     rows = opened(folder)
     for number in count(clock_of(rows) + 1):
-        rows.wait()
+        while rows.is_full:
+            rows.wait_a_moment()
         rows.begin()
         for effect in range(EFFECTS):
             rows.put("effects", b"%08d %d" % (number, effect), b"done")

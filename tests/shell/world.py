@@ -20,7 +20,7 @@ from crdt import Address, Append, Create, MemoryRows, RequestId
 from samebox.events import Done, Notice, Outcome
 from samebox.io import node as product
 from samebox.io.node import Node, open_node
-from samebox.keeping import Unkept
+from samebox.keeping import Keeper, Unkept
 from samebox.limits import Limits
 from samebox.making import Place
 from samebox.store import Store, Surroundings, open_store
@@ -75,6 +75,7 @@ class Cluster:
         cluster: str,
         place: Place,
         key: bytes,
+        keeper: Keeper | None = None,
     ) -> Store:
         assert LoopDisk.at_work is not None, "a store is opened in the disk thread"
         self.disks[place.node] = LoopDisk.at_work

@@ -69,7 +69,7 @@ def test_work_waits_where_the_image_does_not_keep_up() -> None:
         assert not is_full(rows)
         put_all(rows, [b"%d" % number])
     assert is_full(rows)
-    rows.wait()
+    rows.wait_a_moment()
     assert not is_full(rows)
 
 
@@ -228,7 +228,7 @@ def test_a_full_disk_delays_a_write_and_no_stop(
     rows.write_all()
     assert [key for key, _ in everything(rows)] == [b"1", b"2", b"3", b"4"]
     monkeypatch.undo()
-    rows.wait()
+    rows.wait_a_moment()
     image = SqliteImages(tmp_path).open()
     while not kept(image):
         rows.write_all()

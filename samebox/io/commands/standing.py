@@ -59,6 +59,7 @@ def shape(shown: ShardShown, cluster: str) -> dict[str, object]:
         "waiting": found.waiting,
         "missing_blobs": found.missing,
         "stopped": {actor.hex(): reason for actor, reason in found.stopped.items()},
+        "trouble": found.trouble or None,
         "limbo": limbo_shape(found.shard, found.limbo),
         "peers": [peer_shape(found.shard, peer) for peer in found.peers],
     }
@@ -108,6 +109,8 @@ def show(shown: ShardShown, cluster: str) -> None:
         say(f"  {plural(found.waiting, 'operation')} wait for others that they depend on")
     if found.missing:
         say(f"  {plural(found.missing, 'blob')} still to come from peers")
+    if found.trouble:
+        say(f"  ALARM: {found.trouble}")
     show_limbo(found.limbo)
     for actor_bytes, reason in found.stopped.items():
         say(f"  STOPPED: actor {actor_bytes.hex()[:8]}: {reason}")
