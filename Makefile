@@ -10,6 +10,10 @@ STAMP := $(VENV)/.installed
 # What the static steps read; wildcard leaves out what does not exist.
 CODE := $(wildcard crdt comm storage certs samebox sim tests benchmarks examples)
 
+# Compiled modules are kept, whatever the caller's environment says: each worker of pytest would
+# prepare every test anew, and each process that a test starts would compile all that it imports.
+export PYTHONDONTWRITEBYTECODE :=
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help demo test check static soak bench clean

@@ -55,8 +55,7 @@ def fails(script: Script) -> bool:
 def check_folding_in_all_orders(script: Script) -> None:
     """Of an honest script: what it means once something was forgotten."""
     if script.honest:
-        for order in orders_of(script, Random(0)):
-            check_folding(script, Random(0), MemoryRows(), order)
+        check_folding(orders_of(script, Random(0)), MemoryRows, seed=0)
 
 
 def show_failure(seed: int, script: Script) -> None:

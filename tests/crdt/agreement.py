@@ -48,18 +48,18 @@ def check_order(
             continue
         state.rows.commit()
         if done <= look < done + len(batch):
-            _agree(state, operations[: done + len(batch)], digests)
+            _agree(state, operations[: done + len(batch)])
             state = State(rows)
         done += len(batch)
-    _agree(state, operations, digests)
+    digest = state.digest()
+    assert digests.setdefault(_agree(state, operations), digest) == digest
 
 
-def _agree(state: State, operations: Sequence[Operation], digests: dict[View, bytes]) -> None:
+def _agree(state: State, operations: Sequence[Operation]) -> View:
     expected = oracle.view(operations)
     assert state.view() == expected
     assert marked_agree(state, expected)
-    digest = state.digest()
-    assert digests.setdefault(expected, digest) == digest
+    return expected
 
 
 def marked_agree(state: State, view: View) -> bool:

@@ -21,6 +21,10 @@ Changes: TypeAlias = frozenset[tuple[str, bytes, bytes | None]]
 """The rows that differ from those of the base: table, key, and the value (None: there is none)."""
 
 
+STEPS_MAX = 20_000
+"""Some tens of megabytes."""
+
+
 class SteppedRows(MemoryRows):
     """Rows that can be brought from the base to where they once were, inside one transaction."""
 
@@ -57,6 +61,7 @@ class Tried:
         self._known = {operation.dot for operation in base}
         self._rows = SteppedRows()
         self.state = state_of(base, self._rows)
+        self._steps: dict[tuple[Changes, int], tuple[Operation, Changes]] = {}
         self.scenarios = self.refused = self.orders = self.operations = self.states = 0
 
     def every_relation(self, doings: Sequence[Doing]) -> None:
@@ -91,24 +96,35 @@ class Tried:
         """In every order that causality allows: how many these are, and the rows they end with."""
         reached: dict[frozenset[Dot], tuple[int, set[Changes]]]
         reached = {frozenset(): (1, {frozenset()})}
-        for _ in new:
+        for left in range(len(new), 0, -1):
+            step = self._step if left > 1 else self._after  # the last one hardly comes again
             further: dict[frozenset[Dot], tuple[int, set[Changes]]] = {}
             for (done, (orders, states)), operation in itertools.product(reached.items(), new):
                 if operation.dot not in done and _is_ready(operation, done, new):
                     known, after = further.get(done | {operation.dot}, (0, set()))
-                    after |= {self._after(state, operation) for state in states}
+                    after |= {step(state, operation) for state in states}
                     further[done | {operation.dot}] = known + orders, after
             reached = further
         ((orders, states),) = reached.values()
         return orders, states
 
+    def _step(self, changes: Changes, operation: Operation) -> Changes:
+        """`_after`, worked out once: the first steps of many scenarios are the same, to the very
+        objects (tests.deeds keeps them)."""
+        if len(self._steps) >= STEPS_MAX:
+            self._steps.clear()
+        key = changes, id(operation)  # kept beside the result, so no other gets its id
+        if key not in self._steps:
+            self._steps[key] = operation, self._after(changes, operation)
+        return self._steps[key][1]
+
     def _after(self, changes: Changes, operation: Operation) -> Changes:
         state = State(self._rows)
-        state.rows.begin()
+        self._rows.begin()
         self._rows.bring(changes)
         state.apply(operation)
         found = self._rows.changes()
-        state.rows.rollback()
+        self._rows.rollback()  # the state has served its turn
         return found
 
     @override

@@ -5,7 +5,7 @@ from __future__ import annotations
 import stringprep
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from hashlib import sha256
 from unicodedata import ucd_3_2_0 as unicode_3_2
 
@@ -53,6 +53,7 @@ def key_of(name: str, *, fold: bool, top: bool) -> str:
     return "INBOX" if top and key.isascii() and key.upper() == "INBOX" else key
 
 
+@lru_cache(1000)
 def _folded(character: str) -> str:
     """RFC 3454 table B.3, as far as Unicode 3.2 goes: the module answers from newer tables too."""
     mapped = stringprep.map_table_b3(character)
