@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterable, Iterator
 
 import msgspec
 
-from crdt import Operation, Record, Rows, State, StateLost
+from crdt import Actor, Operation, Record, Rows, State, StateLost
 from samebox.events import Notice
 from samebox.history import History
+from samebox.history_rows import kept_heads
 from storage import Log
 
 COMMIT_EVERY = 2000
@@ -89,6 +90,15 @@ def outdate(rows: Rows, why: str) -> None:
 def is_outdated(rows: Rows) -> bool:
     """Whether they were marked so: then whatever was made of them is of no use either."""
     return rows.get(ORIGIN, OUTDATED_KEY) is not None
+
+
+def kept_clock(rows: Rows, store: bytes) -> dict[Actor, int]:
+    """What rows of this store have applied, though they may be of no use any more: a log that has
+    less was put back."""
+    found = rows.get(ORIGIN, ORIGIN_KEY)
+    if found is None or _decode(found) != (ROWS_VERSION, store):
+        return {}
+    return {head.actor: head.seq for head in kept_heads(rows)}
 
 
 def foreign(rows: Rows, store: bytes) -> str | None:

@@ -35,6 +35,7 @@ from samebox.recovery import (
     begin_rows,
     foreign,
     is_outdated,
+    kept_clock,
     rebuild,
 )
 from samebox.snapshotting import load, unfit
@@ -256,6 +257,7 @@ class Recovering:
 
     def _gone_on(self, log: Log) -> tuple[History, State]:
         rows = self._around.keeper.open()
+        self._kept_clock = kept_clock(rows, self._store)
         why = foreign(rows, self._store)
         if why is not None:
             if is_outdated(rows):
@@ -265,7 +267,6 @@ class Recovering:
             self._unsure = None
         state = State(rows)
         history = self._history(state)
-        self._kept_clock = dict(history.clock)
         why = apart(history, log)
         if why is not None:
             return self.anew(log, why)
