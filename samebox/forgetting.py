@@ -3,6 +3,8 @@ arrives that needs what is forgotten."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from crdt import Actor, Clock, Operation, Rows, State, StateLost, includes
 from samebox.history import Poison
 from samebox.peers import Peers
@@ -18,15 +20,34 @@ THINGS_PER_OPERATION = 2
 what is stable never grows; and a batch lasts longer by a fifth."""
 
 
+FAILURES_MAX = 2
+"""The first may come from rows that something had spoilt: they are made again from the log. From
+the second on it is a mistake of ours, and nothing is forgotten any more until the next start."""
+
+
 class Forgetting:
     """`kept_requests`: see crdt.folding. `for_good` is what had been folded in a state that was
-    just made again: in the snapshot, then, that its log begins with."""
+    just made again: in the snapshot, then, that its log begins with. `failures`: how often folding
+    has failed in this life of the node."""
 
-    def __init__(self, state: State, kept_requests: int, for_good: Clock | None = None) -> None:
+    def __init__(
+        self,
+        state: State,
+        kept_requests: int,
+        for_good: Clock | None = None,
+        *,
+        failures: Sequence[str] = (),
+    ) -> None:
         self.stability = Stability()
         self._state = state
         self.kept_requests = kept_requests
         self._for_good = for_good or {}
+        self.failures = list(failures)
+
+    def succeeded_by(self, state: State) -> Forgetting:
+        """Of the state that was made again."""
+        folded = dict(state.folded)
+        return Forgetting(state, self.kept_requests, folded, failures=self.failures)
 
     def refusal(self, lacking: Lacking) -> Poison | None:
         """Of an operation that needs what cannot be had again; None where the state can be made
@@ -52,8 +73,20 @@ class Forgetting:
 
     def _fold(self, things: int) -> None:
         stable = self.stability.clock
-        if stable:
+        if not stable or self.has_ended:
+            return
+        try:
             self._state.fold(stable, things, kept_requests=self.kept_requests)
+        except StateLost:
+            raise
+        except Exception as error:
+            self.failures.append(f"to forget what is stable failed: {error!r}")
+            raise FoldingFailed(self.failures[-1]) from error
+
+    @property
+    def has_ended(self) -> bool:
+        """Nothing is forgotten any more: see FAILURES_MAX."""
+        return len(self.failures) >= FAILURES_MAX
 
 
 class Lacking(Exception):
@@ -79,6 +112,11 @@ def _first_lacking(operation: Operation, folded: Clock) -> str:
 
 class ForgotTooMuch(StateLost):
     """The state can be had again from the log, which forgets nothing."""
+
+
+class FoldingFailed(ForgotTooMuch):
+    """What the rows say cannot be so: rows that something has spoilt, or a mistake of ours. What
+    was done of the folding is no state, and a snapshot may hold the same."""
 
 
 def unfold(rows: Rows, lacking: Lacking) -> ForgotTooMuch:

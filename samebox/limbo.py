@@ -18,6 +18,7 @@ from samebox.status import LimboStatus
 DAY_S, MIB = 86_400, 1 << 20
 LATER_VERSION = "an operation of a later version is here: upgrade this node"
 LOST = "the state is lost, and is made again"
+NEXT_START = "The next start tries again; nothing is lost meanwhile, and disk use grows"
 FOLDED_FURTHER = "a member holds less than it did when something was forgotten last"
 
 
@@ -61,6 +62,8 @@ def _removals(replica: Replica, stable: Clock) -> tuple[int, str]:
         waiting = state.rows.notes.rows_waiting()
     except StateLost:
         return 0, LOST
+    if replica.forgetting.has_ended:
+        return waiting, f"{replica.forgetting.failures[-1]}; report it. {NEXT_START}"
     if state.has_unknown:
         return waiting, LATER_VERSION
     return waiting, "" if includes(stable, state.folded) else FOLDED_FURTHER

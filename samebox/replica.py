@@ -130,8 +130,7 @@ class Replica:
         self._left.drop(self._number, making)
         made.history.succeed(self.history)
         self.history, self.state = made.history, made.state
-        kept, for_good = self.forgetting.kept_requests, dict(made.state.folded)
-        self.forgetting = Forgetting(made.state, kept, for_good)
+        self.forgetting = self.forgetting.succeeded_by(made.state)
         users, self.missing = list(self.missing.users()), Missing(made.state.rows, self._own)
         self.missing.begin(self._holds_blob, [*users, *made.lacking])
         self._out.fetch += [blob for blob, _ in made.lacking if not self._holds_blob(blob)]

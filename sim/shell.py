@@ -31,6 +31,7 @@ from samebox.events import (
     WaitAsked,
     WorkEvent,
 )
+from samebox.forgetting import FoldingFailed
 from samebox.incoming import Incoming
 from samebox.replica import Replica
 from samebox.starting import Restored
@@ -166,6 +167,8 @@ class Shell:
 
     def _restore(self, lost: StateLost) -> None:
         """The disk ends the batch under way; then the state is made again from the log."""
+        if isinstance(lost, FoldingFailed):
+            raise lost  # nothing here spoils rows unnoticed: it is a mistake of ours
         self.world.say(self.name, f"the state is lost: {lost}")
 
         def ended(result: object) -> None:

@@ -14,6 +14,7 @@ from crdt import (
     Address,
     Append,
     Blob,
+    Clock,
     Create,
     Delete,
     Dot,
@@ -22,9 +23,11 @@ from crdt import (
     Rename,
     Request,
     RequestId,
+    State,
     StateLost,
     Store,
 )
+from samebox.config import Limbo
 from samebox.events import (
     AppendFailed,
     Arrived,
@@ -38,7 +41,9 @@ from samebox.events import (
     Synced,
     Tick,
 )
+from samebox.forgetting import FAILURES_MAX
 from samebox.keeping import Unkept
+from samebox.limbo import limbo_status
 from samebox.making import Place
 from samebox.store import Surroundings, open_store
 from sim.losable_rows import LosableRows
@@ -235,3 +240,38 @@ def test_contents_that_were_dropped_are_missed_where_a_state_made_again_names_th
     tell(b, a, 2)
     assert a.lost == 1 and a.replica.state.entry(entry) is not None
     assert a.replica.missing.blobs() == [blob]
+
+
+def removed_at_both() -> Node:
+    """An expunge that all members hold: it is stable with the next tick."""
+    node, append = Node("a"), Append(INBOX, Blob(sha256(HELD).digest(), len(HELD)))
+    carried = replace(asked(2, append), carried=(Carried(append.content.hash, HELD),))
+    node.do(asked(1, Create(Address("alice"))), carried, asked(3, Expunge(INBOX, ())))
+    node.do(asked(4, Store(INBOX, None, ("\\Deleted",))), asked(5, Expunge(INBOX)))
+    node.do(LinkUp(1, "b", dict(node.replica.clock)))
+    return node
+
+
+@pytest.mark.parametrize("failures", [1, 2, 1000])
+def test_a_folding_that_fails_has_the_state_made_again_and_ends_when_it_fails_again(
+    monkeypatch: pytest.MonkeyPatch, failures: int
+) -> None:
+    fold, left = State.fold, count()
+
+    def fails(state: State, stable: Clock, things: int, *, kept_requests: int) -> int:
+        done = fold(state, stable, things, kept_requests=kept_requests)
+        assert next(left) >= failures, "an invariant"
+        return done
+
+    node = removed_at_both()
+    monkeypatch.setattr(State, "fold", fails)
+    for number in range(6, 12):
+        node.do(Tick())
+        node.do(asked(number, Create(Address("alice", f"{number}"))))
+    node.check(11)
+    assert node.lost == min(failures, FAILURES_MAX)
+    blocked = limbo_status(node.replica, 0.0, 1, Limbo()).blocked
+    if failures < FAILURES_MAX:
+        assert node.replica.state.folded and blocked == ""
+    else:
+        assert "to forget what is stable failed: AssertionError('an invariant" in blocked
