@@ -15,9 +15,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple
+from types import MappingProxyType
+from typing import Final, NamedTuple
 
-from crdt import Actor
+from crdt import Actor, includes
 
 WINDOW_RECORDS = 16_384
 """A round trip of 0.3 s at 50,000 operations per second; four of them fit into a peer's buffer
@@ -33,6 +34,9 @@ ACTORS_MAX = 10_000
 """Actors that a peer may name as held; more than a handshake names. Others are not remembered."""
 WANTS_MAX = 1024
 """Actors asked for and not answered yet; beyond, a want is dropped, and asked again."""
+
+
+NOTHING: Final[Mapping[Actor, int]] = MappingProxyType({})
 
 
 class Range(NamedTuple):
@@ -76,6 +80,7 @@ class Progress:
         self._seen: Mapping[Actor, int] | None = None
         self._wants: dict[Actor, Range] = {}
         self._asked: dict[Actor, _Asked] = {}
+        self._passed = NOTHING
         self.missing: tuple[tuple[Actor, int], ...] = ()
         self.more_missing = False
 
@@ -137,20 +142,31 @@ class Progress:
         """This node writes as `actor` from now on."""
         self._eager[actor] = None
 
-    def next_ranges(self, clock: Mapping[Actor, int], *, forward: bool = False) -> list[Range]:
+    def next_ranges(
+        self,
+        clock: Mapping[Actor, int],
+        *,
+        forward: bool = False,
+        base: Mapping[Actor, int] = NOTHING,
+    ) -> list[Range]:
         """What to send now of all that is durable here, `clock`; it counts as sent.
 
         `forward` is set at every tick. What was durable here at the tick before and has reached
         the peer by no other way is due then, whoever made it. At the first call all is due.
+        What is at or below `base` cannot be sent: a peer that lacks some of it is sent nothing.
         Cost: proportional to the actors that lack something; at a tick, to all actors.
         """
+        if base is not self._passed:
+            if not includes(self._clock, base):
+                return []
+            self._passed = base
         if self._seen is None:
             self._fall_due(clock)
             self._seen = dict(clock)
         elif forward:
             self._fall_due(self._seen)
             self._seen = dict(clock)
-        ranges = list(self._answers(clock))
+        ranges = list(self._answers(clock, base))
         lacking = self._lacking(clock)
         if lacking:
             ranges += self._fill_window(lacking)
@@ -182,15 +198,16 @@ class Progress:
 
     # --- What is sent --------------------------------------------------------------------------
 
-    def _answers(self, clock: Mapping[Actor, int]) -> Iterator[Range]:
+    def _answers(self, clock: Mapping[Actor, int], base: Mapping[Actor, int]) -> Iterator[Range]:
         """Send from where the peer asked, once more if need be; what is over becomes due."""
         for actor, want in list(self._wants.items()):
             last = min(want.last, clock.get(actor, 0))
-            if want.first > last:
+            first = max(want.first, base.get(actor, 0) + 1)
+            if first > last:
                 continue
             del self._wants[actor]
             self._due[actor] = max(last, self._due.get(actor, 0))
-            yield self._send(actor, want.first, min(last, want.first + ANSWER_RECORDS_MAX - 1))
+            yield self._send(actor, first, min(last, first + ANSWER_RECORDS_MAX - 1))
 
     def _fill_window(self, lacking: Mapping[Actor, int]) -> Iterator[Range]:
         """An actor that comes late gets its share though others have filled theirs: all together

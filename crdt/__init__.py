@@ -72,6 +72,8 @@ from crdt.rows import StateLost as StateLost
 from crdt.short_ids import Malformed as Malformed
 from crdt.state import IssuedPart as IssuedPart
 from crdt.state import State as State
+from crdt.tables import FOLDED as FOLDED
+from crdt.tables import seq_of as seq_of
 from crdt.view import EntryView as EntryView
 from crdt.view import Kind as Kind
 from crdt.view import Located as Located

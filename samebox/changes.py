@@ -26,6 +26,12 @@ from crdt import (
     State,
     Unknown,
 )
+from samebox.errors import SameboxError
+
+
+class ChangesGone(SameboxError):
+    """The log begins behind the place that is to be gone on from: read anew what there is, and
+    watch from there on."""
 
 
 class Change(Struct, frozen=True):

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from crdt import Dot
-from samebox.events import Receipt
+from samebox.events import Failure, Receipt, Refusal, WaitAsked
 from samebox.holding import Behind, Holding, Lack, Without
+from samebox.vetting import too_many
 
 CALLERS_MAX = 16_384
 """Callers that wait for other members: one for each operation that a window has on its way to a
@@ -51,6 +52,16 @@ class Confirmations:
     def is_full(self, coming: int = 0) -> bool:
         """With `coming` more callers. What is looked at before a batch may be exceeded by it."""
         return len(self._waits) + coming >= CALLERS_MAX or self._named >= NAMED_MAX
+
+    def wait(self, event: WaitAsked, shard: str, members: int) -> Refusal | Failure | None:
+        """Why that cannot be waited for; None where it is."""
+        if event.copies > members:
+            return too_many(event.copies, members)
+        if self.is_full():
+            return Failure(FULL)
+        receipt = Receipt(shard, dict(event.clock))
+        self.add(Waiting(event.token, receipt, (), event.copies))
+        return None
 
     def add(self, waiting: Waiting) -> None:
         self._waits[waiting.token] = waiting

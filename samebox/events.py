@@ -136,6 +136,14 @@ class AppendFailed(Struct, frozen=True):
     forked: Actor | None = None
 
 
+class LogBegins(Struct, frozen=True):
+    """The first records of the log went: of each actor, those up to `base` cannot all be read any
+    more. What was `folded` in every snapshot that is kept is forgotten for good."""
+
+    base: Mapping[Actor, int]
+    folded: Mapping[Actor, int]
+
+
 class BlobStored(Struct, frozen=True):
     """The blob is durable here, all its chunks included."""
 
@@ -163,6 +171,7 @@ Event: TypeAlias = (
     | Synced
     | AppendFailed
     | BlobStored
+    | LogBegins
     | Tick
 )
 

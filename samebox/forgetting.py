@@ -27,8 +27,8 @@ the second on it is a mistake of ours, and nothing is forgotten any more until t
 
 class Forgetting:
     """`kept_requests`: see crdt.folding. `for_good` is what had been folded in a state that was
-    just made again: in the snapshot, then, that its log begins with. `failures`: how often folding
-    has failed in this life of the node."""
+    just made again, or in every snapshot that a log which is cut begins with. `failures`: how
+    often folding has failed in this life of the node."""
 
     def __init__(
         self,
@@ -41,7 +41,7 @@ class Forgetting:
         self.stability = Stability()
         self._state = state
         self.kept_requests = kept_requests
-        self._for_good = for_good or {}
+        self.for_good = for_good or {}
         self.failures = list(failures)
 
     def succeeded_by(self, state: State) -> Forgetting:
@@ -53,7 +53,7 @@ class Forgetting:
         """Of an operation that needs what cannot be had again; None where the state can be made
         again without having forgotten it."""
         operation = lacking.operation
-        if includes(operation.context(), self._for_good):
+        if includes(operation.context(), self.for_good):
             return None
         text = f"{lacking}; what it needs is not in the log any more: write it again there"
         return Poison(operation.dot.actor, text)

@@ -30,6 +30,9 @@ class Link(Struct):
 
 
 class Peers:
+    """`base`: see LogBegins. A peer that lacks something up to there is sent nothing: it gets a
+    snapshot."""
+
     def __init__(
         self, node: str, members: Sequence[str], *, window_records: int = WINDOW_RECORDS
     ) -> None:
@@ -38,6 +41,7 @@ class Peers:
         self._window_records = window_records
         self._turn = 0
         self.strangers: dict[str, None] = {}
+        self.base: Mapping[Actor, int] = {}
 
     @property
     def links(self) -> Mapping[int, Link]:
@@ -139,7 +143,7 @@ class Peers:
     def ranges(self, clock: Mapping[Actor, int], *, forward: bool) -> Iterator[tuple[int, Range]]:
         """What every peer lacks of `clock`, as far as its window reaches."""
         for number, link in self._links.items():
-            for span in link.progress.next_ranges(clock, forward=forward):
+            for span in link.progress.next_ranges(clock, forward=forward, base=self.base):
                 yield number, span
 
     def acks(self, missing: tuple[tuple[Dot, ...], bool]) -> Iterator[tuple[int, Ack]]:

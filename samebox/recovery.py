@@ -15,7 +15,7 @@ from crdt import Actor, Operation, Record, Rows, State, StateLost
 from samebox.events import Notice
 from samebox.history import History
 from samebox.history_rows import kept_heads
-from storage import Log
+from storage import Log, Told
 
 COMMIT_EVERY = 2000
 """Operations per transaction of the state while it is made."""
@@ -115,17 +115,21 @@ def foreign(rows: Rows, store: bytes) -> str | None:
     return None if outdated is None else outdated.decode()
 
 
-def apart(history: History, log: Log) -> str | None:
-    """Why a kept history is no part of what the log holds; None where it is one.
+def apart(told: Told, log: Log) -> str | None:
+    """Why what is told by kept rows or a snapshot is no part of what the log holds; None where it
+    is one. Then the log goes on from there.
 
-    Raises LogDamaged.
+    Of a log that is cut, damage below it is none: peers may have cut theirs as well. Raises
+    LogDamaged.
     """
+    if log.is_cut:
+        return log.unproven(told)
     held = log.clock()
-    for actor, head in history.heads.items():
-        name = f"{actor.hex()[:8]}:{head.seq}"
-        if head.seq > held.get(actor, 0):
+    for actor, (seq, chain) in told.items():
+        name = f"{actor.hex()[:8]}:{seq}"
+        if seq > held.get(actor, 0):
             return f"it goes up to {name}, the log without a hole up to {held.get(actor, 0)}"
-        if log.chain_at(actor, head.seq) != head.chain:
+        if log.chain_at(actor, seq) != chain:
             return f"it holds another history up to {name} than the log"
     return None
 

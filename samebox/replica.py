@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from comm import WINDOW_RECORDS
 from crdt import KEPT_REQUESTS, Actor, Blob, Dot, Head, Operation, State
-from samebox.confirmations import FULL, Confirmations, Waiting
+from samebox.confirmations import Confirmations
 from samebox.events import (
     Abandoned,
     Acknowledged,
@@ -26,11 +26,11 @@ from samebox.events import (
     Late,
     LinkDown,
     LinkUp,
+    LogBegins,
     Notice,
     RangeSent,
     Ready,
     Reborn,
-    Receipt,
     Refusal,
     Synced,
     Tick,
@@ -48,7 +48,7 @@ from samebox.peers import Peers
 from samebox.receiving import note_forks, receive
 from samebox.starting import Restored
 from samebox.succession import Succession
-from samebox.vetting import Unfit, too_many
+from samebox.vetting import Unfit
 
 
 class Replica:
@@ -123,6 +123,9 @@ class Replica:
         self._left.take(events)
         return self._work_through()
 
+    def begins(self, event: LogBegins) -> None:
+        self.peers.base, self.forgetting.for_good = event.base, event.folded
+
     def restored(self, made: Restored) -> Ready:
         """Go on after StateLost, when the batch under way has ended, in the log or not. What the
         failed step had left is done, and the requests of the batch are made again."""
@@ -192,6 +195,8 @@ class Replica:
             case BlobStored(hash_):
                 self.missing.stored(hash_)
                 self._is_news = True
+            case LogBegins():
+                self.begins(event)
             case WaitAsked():
                 self._wait(event)
             case Abandoned(token):
@@ -222,16 +227,11 @@ class Replica:
             self._send()
 
     def _wait(self, event: WaitAsked) -> None:
-        if event.copies > len(self.place.members):
-            refusal = too_many(event.copies, len(self.place.members))
-            self._out.replies.append((event.token, refusal))
-            return
-        if self._confirmations.is_full():
-            self._out.replies.append((event.token, Failure(FULL)))
-            return
-        receipt = Receipt(self.place.shard, dict(event.clock))
-        self._confirmations.add(Waiting(event.token, receipt, (), event.copies))
-        self._release()
+        refused = self._confirmations.wait(event, self.place.shard, len(self.place.members))
+        if refused is None:
+            self._release()
+        else:
+            self._out.replies.append((event.token, refused))
 
     def _abandon(self, token: int) -> None:
         self._spread()

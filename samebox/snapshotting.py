@@ -7,12 +7,12 @@ so the loop of the shard knows nothing of it; what the snapshot stands for are t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 
 import msgspec
 from msgspec import Struct
 
-from crdt import Actor, Head, Rows, StateLost
+from crdt import FOLDED, Head, Rows, StateLost, seq_of
 from samebox.compacting import OnDisk
 from samebox.history_rows import HEADS
 from samebox.image import Frozen
@@ -20,7 +20,18 @@ from samebox.missing import MISSING
 from samebox.recovery import COMMIT_EVERY, ORIGIN, ROWS_VERSION
 from samebox.unwritten import unsealed
 from samebox.write_back import NAMES
-from storage import Damaged, Disk, Snapshot, SnapshotWriter, Tip, new_snapshot, remove_snapshots
+from storage import (
+    Beginning,
+    Damaged,
+    Disk,
+    Log,
+    SnapshotWriter,
+    Tip,
+    new_snapshot,
+    present_snapshots,
+    remove_snapshots,
+    snapshot_numbers,
+)
 
 LOCAL = (ORIGIN, MISSING)
 PAGE_ROWS = 500
@@ -28,6 +39,8 @@ PAGE_ROWS = 500
 DUE_BYTES = 64 << 20
 """Of the log: what a start without a state reads in some seconds."""
 ID_BYTES = 16
+KEPT = 2
+"""Snapshots: where one of them does not read back, the other one and the log behind it tell all."""
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(tuple[str, list[bytes]]).decode
@@ -44,6 +57,17 @@ def is_due(log_bytes: int, snapshot_bytes: int) -> bool:
     """Whether so many bytes of log behind the last snapshot are worth another one of that length:
     so snapshots write no more than the log does."""
     return log_bytes >= max(DUE_BYTES, snapshot_bytes)
+
+
+def is_wanted(log: Log, disk: Disk) -> bool:
+    """Whether one is due; also where a log that is cut has too few of them."""
+    snapshots = present_snapshots(disk)
+    if log.is_cut and len(snapshots) < KEPT:
+        return True
+    if not snapshots:
+        return is_due(log.bytes_beyond({}), 0)
+    newest = snapshots[0]
+    return is_due(log.bytes_beyond(newest.clock), disk.size(newest.name.text))
 
 
 class Snapshotting:
@@ -66,11 +90,9 @@ class Snapshotting:
             if self._frozen is None:
                 raise StateLost("no rows of the state are kept from which one could be made")
             tables = tables_of(self._frozen)
-            tips = tips_of(self._frozen, tables)
             self._writer = new_snapshot(
                 self._disk,
-                tips,
-                version=ROWS_VERSION,
+                beginning_of(self._frozen, tables),
                 number=number,
                 id=id,
                 cluster=cluster,
@@ -118,7 +140,7 @@ class Snapshotting:
         name = self._writer.finish()
         self._writer = None
         size = self._disk.size(name.text)
-        remove_snapshots(self._disk, before=number)
+        remove_snapshots(self._disk, but=snapshot_numbers(self._disk)[-KEPT:])
         return Taken(number, size)
 
 
@@ -128,17 +150,23 @@ def tables_of(frozen: Frozen) -> list[tuple[bytes, str]]:
     return [(unsealed(key, value), key[1:].decode()) for key, value in found]
 
 
-def tips_of(frozen: Frozen, tables: Iterable[tuple[bytes, str]]) -> dict[bytes, Tip]:
-    tips: dict[bytes, Tip] = {}
-    for table, name in tables:
-        after: bytes | None = b"" if name == HEADS else None
+def beginning_of(frozen: Frozen, tables: Sequence[tuple[bytes, str]]) -> Beginning:
+    heads = [Head.decode(value) for _, value in _rows_of(frozen, tables, HEADS)]
+    tips = {head.actor: Tip(head.seq, head.chain, head.encode()) for head in heads}
+    folded = {actor: seq_of(value) for actor, value in _rows_of(frozen, tables, FOLDED)}
+    return Beginning(ROWS_VERSION, tips, folded)
+
+
+def _rows_of(
+    frozen: Frozen, tables: Sequence[tuple[bytes, str]], wanted: str
+) -> Iterator[tuple[bytes, bytes]]:
+    for table in [table for table, name in tables if name == wanted]:
+        after: bytes | None = b""
         while after is not None:
             page = frozen.page(table + after, bytes((table[0] + 1,)), PAGE_ROWS)
             for key, value in page:
-                head = Head.decode(unsealed(key, value))
-                tips[head.actor] = Tip(head.seq, head.chain, head.encode())
+                yield key[1:], unsealed(key, value)
             after = page[-1][0][1:] + b"\0" if len(page) == PAGE_ROWS else None
-    return tips
 
 
 def load(rows: Rows, blocks: Iterable[bytes], *, committed: Callable[[], None]) -> None:
@@ -155,21 +183,6 @@ def load(rows: Rows, blocks: Iterable[bytes], *, committed: Callable[[], None]) 
             rows.begin()
             count = 0
     rows.commit()
-
-
-def unfit(snapshot: Snapshot, clock: Mapping[Actor, int], chain_at: ChainAt) -> str | None:
-    """Why a log of this clock does not go on from the snapshot; None where it does. Then one of
-    them has lost something, or is of another history."""
-    for actor, tip in snapshot.tips.items():
-        name = f"{actor.hex()[:8]}:{tip.seq}"
-        if tip.seq > clock.get(actor, 0):
-            return f"it goes up to {name}, the log without a hole up to {clock.get(actor, 0)}"
-        if chain_at(actor, tip.seq) != tip.chain:
-            return f"it holds another history up to {name} than the log"
-    return None
-
-
-ChainAt = Callable[[Actor, int], bytes | None]
 
 
 def _decoded(block: bytes) -> tuple[str, list[bytes]]:

@@ -19,6 +19,7 @@ from crdt import (
     State,
     StateLost,
     covers,
+    includes,
     merge,
 )
 from samebox.events import Notice
@@ -38,7 +39,7 @@ from samebox.recovery import (
     kept_clock,
     rebuild,
 )
-from samebox.snapshotting import load, unfit
+from samebox.snapshotting import load
 from storage import (
     Damaged,
     Disk,
@@ -49,6 +50,9 @@ from storage import (
     LogDamaged,
     Recovery,
     Snapshot,
+    StorageError,
+    Told,
+    TooNew,
     blocks_of,
     check_snapshot,
     find_snapshots,
@@ -61,6 +65,11 @@ from storage import (
 UNSURE_MAX = 50_000
 """Blobs of replayed operations that are remembered: some megabytes. Beyond that, to ask for every
 blob that the state names is the lesser work."""
+UPGRADE = "start the version of the program that made it; nothing was lost"
+ASK_FOR_IT = (
+    "its records are kept, and the other members send what they hold; if there are none, stop this "
+    "node and put a snapshot (or one that was set aside, or the folder `state`) from a backup back"
+)
 
 
 class Surroundings(Struct, frozen=True):
@@ -128,6 +137,8 @@ class Recovering:
         self._kept_clock: dict[Actor, int] = {}
         self._unsure: list[tuple[Blob, Dot]] | None = []
         self._snapshots = FoundSnapshots(snapshots=[], last_number=0, problems=[])
+        self._used: Snapshot | None = None
+        self._is_first = True
 
     def run(self) -> Recovered:
         """A replay that meets damage marks one segment, and the log opened again knows of it. So it
@@ -155,6 +166,7 @@ class Recovering:
                 found[-1] = replace(recovery, problems=(*recovery.problems, error.found))
                 log.close()
             else:
+                found[-1] = log.renewed(recovery)
                 return Recovered(
                     log,
                     together(found),
@@ -177,17 +189,27 @@ class Recovering:
         return self._anew_somehow(log, why)
 
     def _anew_somehow(self, log: Log, why: str) -> tuple[History, State]:
-        """A snapshot may have forgotten what the log behind it needs; then the log tells all."""
-        try:
-            return self.anew(log, why)
-        except StateLost as error:
-            why = str(error)
-        self._forget_snapshots()
-        self.beyond.clear()
-        try:
-            return self.anew(log, why)
-        except StateLost as error:
-            raise DiskWriteFailed(f"no state can be made: {error}") from error
+        """A snapshot may have forgotten what the log behind it needs; then an older one, or the log
+        that is not cut, tells all."""
+        while True:
+            try:
+                return self.anew(log, why)
+            except StateLost as error:
+                why = str(error)
+                if not self._unused_yet(log):
+                    raise DiskWriteFailed(f"no state can be made: {error}") from error
+            self.beyond.clear()
+
+    def _unused_yet(self, log: Log) -> bool:
+        """Whether another try may do better. What is of no use now is not used again."""
+        used, self._used = self._used, None
+        if not log.is_cut:
+            is_first, self._is_first = self._is_first, False
+            self._forget_snapshots(log)
+            return is_first
+        if used is not None:
+            self._snapshots.snapshots.remove(used)
+        return used is not None and bool(self._snapshots.snapshots)
 
     def anew(self, log: Log, why: str) -> tuple[History, State]:
         """From the newest snapshot that fits, and the log. Raises LogDamaged, StateLost."""
@@ -198,37 +220,61 @@ class Recovering:
         for snapshot in list(self._snapshots.snapshots):
             rows = self._loaded(snapshot, log)
             if rows is not None:
+                self._used = snapshot
                 break
         else:
-            rows = self._around.keeper.renew()
+            rows = self._from_nothing(log)
         begin_rows(rows, self._store)
         state = State(rows)
         return self._replayed(log, self._history(state), state)
+
+    def _from_nothing(self, log: Log) -> Rows:
+        if log.is_cut:
+            log.stand_on({})
+            text = "the log begins behind what no snapshot and no state tells: " + ASK_FOR_IT
+            self._snapshots.problems.append(text)
+        return self._around.keeper.renew()
 
     def _loaded(self, snapshot: Snapshot, log: Log) -> Rows | None:
         """New rows with what a snapshot holds; None where it is of no use. It is read whole before
         anything of it is taken."""
         name = snapshot.name.text
+        if snapshot.version != ROWS_VERSION and log.is_cut:
+            raise TooNew(f"{name} is of rows {snapshot.version}, not {ROWS_VERSION}: {UPGRADE}")
         if snapshot.version != ROWS_VERSION:
             self._around.tell(Notice(f"{name} is of rows {snapshot.version}, not {ROWS_VERSION}"))
             return None
-        why = unfit(snapshot, log.clock(), log.chain_at)
+        why = apart(snapshot.told, log)
         if why is not None:
             self._snapshots.problems.append(f"{name} is not used: {why}")
             return None
+        if not self._is_whole(snapshot):
+            return None
+        _stand(log, snapshot.told)
+        rows, keeper = self._around.keeper.renew(), self._around.keeper
         try:
-            for _ in check_snapshot(self._disk, snapshot):
-                pass
-            rows, keeper = self._around.keeper.renew(), self._around.keeper
             load(rows, blocks_of(self._disk, snapshot), committed=keeper.wait)
         except (Damaged, DiskReadFailed) as error:
-            set_snapshot_aside(self._disk, snapshot)
-            self._snapshots.snapshots.remove(snapshot)
-            self._snapshots.problems.append(f"{name} is set aside: {error}")
+            self._set_aside(snapshot, error)
             return None
         self._around.tell(Notice(f"{name} has {sum(snapshot.clock.values()):,} of them"))
         self._unsure = None
         return rows
+
+    def _is_whole(self, snapshot: Snapshot) -> bool:
+        """One that is not is set aside."""
+        try:
+            for _ in check_snapshot(self._disk, snapshot):
+                pass
+        except (Damaged, DiskReadFailed) as error:
+            self._set_aside(snapshot, error)
+            return False
+        return True
+
+    def _set_aside(self, snapshot: Snapshot, error: StorageError) -> None:
+        set_snapshot_aside(self._disk, snapshot)
+        self._snapshots.snapshots.remove(snapshot)
+        self._snapshots.problems.append(f"{snapshot.name.text} is set aside: {error}")
 
     def restored(
         self,
@@ -242,18 +288,26 @@ class Recovering:
         """From a snapshot and the log, while the node runs; from the log alone where the state
         `has_forgotten` what is needed. Raises LogDamaged, DiskWriteFailed."""
         self.known = known
+        self._snapshots.snapshots = present_snapshots(self._disk)
         if has_forgotten:
-            self._forget_snapshots()
-        else:
-            self._snapshots.snapshots = present_snapshots(self._disk)
+            self._forget_snapshots(log)
         history, state = self._anew_somehow(log, why)
+        if not includes(history.clock, known):
+            raise LogDamaged("a lost state stood for records that the log does not hold")
         lacking = [(blob, user) for blob, user in state.blobs() if lacks(blob)]
         return Restored(history, state, self.beyond, lacking)
 
-    def _forget_snapshots(self) -> None:
-        """They may have forgotten what is needed now; the log has not."""
-        remove_snapshots(self._disk)
-        self._snapshots.snapshots = []
+    def _forget_snapshots(self, log: Log) -> None:
+        """They may have forgotten what is needed now; the log has not. Where that is cut, the
+        oldest one that is whole has forgotten least."""
+        kept: list[Snapshot] = []
+        oldest_first = self._snapshots.snapshots[::-1] if log.is_cut else []
+        for snapshot in oldest_first:
+            if not kept and self._is_whole(snapshot):
+                kept.append(snapshot)
+        if kept or not log.is_cut:
+            remove_snapshots(self._disk, but=[snapshot.name.number for snapshot in kept])
+            self._snapshots.snapshots = kept
 
     def _gone_on(self, log: Log) -> tuple[History, State]:
         rows = self._around.keeper.open()
@@ -261,15 +315,17 @@ class Recovering:
         why = foreign(rows, self._store)
         if why is not None:
             if is_outdated(rows):
-                self._forget_snapshots()
+                self._forget_snapshots(log)
             return self.anew(log, why)
         if rows.get(ORIGIN, UNSURE_KEY) is not None:
             self._unsure = None
         state = State(rows)
         history = self._history(state)
-        why = apart(history, log)
+        told = {actor: (head.seq, head.chain) for actor, head in history.heads.items()}
+        why = apart(told, log)
         if why is not None:
             return self.anew(log, why)
+        _stand(log, told)
         missing = sum(log.clock().values()) - sum(history.clock.values())
         if missing:
             self._around.tell(Notice(f"the state is {missing:,} operations behind the log"))
@@ -304,3 +360,8 @@ class Recovering:
                 self._note(operation)
             keeper.write_soon()
         return history, state
+
+
+def _stand(log: Log, told: Told) -> None:
+    if log.is_cut:
+        log.stand_on({actor: seq for actor, (seq, _) in told.items()})

@@ -6,13 +6,13 @@ belongs to the loop of the shard.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from msgspec import Struct
 
 from crdt import ACTOR_BYTES, Actor, Blob, Clock, Dot, StateLost
-from samebox.events import Batch, Notice, Reborn
+from samebox.events import Batch, LogBegins, Notice, Reborn
 from samebox.forgetting import ForgotTooMuch
 from samebox.held import Held
 from samebox.history import History
@@ -34,6 +34,7 @@ from storage import (
     PacksRecovery,
     PacksSize,
     SecondCopy,
+    Snapshot,
     TooNew,
     check_identity,
     continuity,
@@ -187,6 +188,7 @@ def open_store(
         window_records=limits.window_records,
         kept_requests=limits.kept_requests,
     )
+    replica.begins(log_begins(log, start.snapshots.snapshots, start.state.folded))
     held.opened()
     birth = None
     if history.head(identity.actor).seq == 0:
@@ -194,6 +196,13 @@ def open_store(
     notices = _alarms(start, packs_recovery)
     opened = (cluster, place, key, identity, disks, log, packs, held, replica, birth)
     return Store(*opened, notices, around, start.snapshots)
+
+
+def log_begins(log: Log, snapshots: Sequence[Snapshot], folded: Clock) -> LogBegins:
+    """`snapshots` are those that are kept, the oldest as the last; `folded` what counts without."""
+    if not log.is_cut:
+        return LogBegins({}, {})
+    return LogBegins(log.base(), snapshots[-1].folded if snapshots else folded)
 
 
 def _alarms(start: Recovered, packs: PacksRecovery) -> list[Notice]:

@@ -27,6 +27,7 @@ from storage import (
     check_snapshots,
     check_stopped_log,
     check_stopped_packs,
+    present_snapshots,
     set_snapshots_aside,
 )
 
@@ -62,8 +63,10 @@ def check_running(store: Store) -> Iterator[Portion]:
 
 def check_stopped(log: Disk, packs: Disk, *, cluster: str, shard: str) -> Iterator[Portion]:
     """Raises StorageError: another node's data, a later version's, a disk that does not work."""
+    newest = next(iter(present_snapshots(log)), None)
+    start = {} if newest is None else newest.clock
     return chain(
-        check_stopped_log(log, cluster=cluster, shard=shard),
+        check_stopped_log(log, cluster=cluster, shard=shard, start=start),
         check_snapshots(log),
         check_stopped_packs(packs, cluster=cluster, shard=shard),
     )

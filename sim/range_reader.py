@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from comm import Range, Records, packed
 from crdt import Record
 from samebox.supply import READ_BYTES_MAX, rider
-from storage import BlobDamaged, BlobMissing, DiskReadFailed
+from storage import BlobDamaged, BlobMissing, DiskReadFailed, RecordsMissing
 
 if TYPE_CHECKING:
     from sim.shell import Shell
@@ -34,12 +34,18 @@ class RangeReader:
         if recent and not any(map(rider, recent)):
             found(self._message([(record, ()) for record in recent]))
             return
-        submit(lambda: self._read(recent), lambda items: found(self._message(items)))
+        submit(
+            lambda: self._read(recent),
+            lambda items: found(self._message(items) if items else None),
+        )
 
     def _read(self, recent: list[Record]) -> Items:
-        records = recent or self._shell.store.log.read(
-            self._actor, self._first, self._last, max_bytes=READ_BYTES_MAX
-        )
+        try:
+            records = recent or self._shell.store.log.read(
+                self._actor, self._first, self._last, max_bytes=READ_BYTES_MAX
+            )
+        except RecordsMissing:  # they went while they were waited for: the peer gets a snapshot
+            return []
         return [(record, self._beside(record)) for record in records]
 
     def _beside(self, record: Record) -> tuple[bytes, ...]:

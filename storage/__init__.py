@@ -30,6 +30,7 @@ from storage.errors import SyncFailed as SyncFailed
 from storage.errors import TooNew as TooNew
 from storage.findings import Damage as Damage
 from storage.findings import Portion as Portion
+from storage.ground import Told as Told
 from storage.identity import Identity as Identity
 from storage.identity import check_identity as check_identity
 from storage.identity import decode_identity as decode_identity
@@ -58,6 +59,7 @@ from storage.reading import HeadBefore as HeadBefore
 from storage.reading import SegmentReplay as SegmentReplay
 from storage.recovery import Recovery as Recovery
 from storage.recovery import together as together
+from storage.snapshot import Beginning as Beginning
 from storage.snapshot import FoundSnapshots as FoundSnapshots
 from storage.snapshot import Snapshot as Snapshot
 from storage.snapshot import SnapshotWriter as SnapshotWriter
@@ -68,6 +70,10 @@ from storage.snapshot import new_snapshot as new_snapshot
 from storage.snapshot import present_snapshots as present_snapshots
 from storage.snapshot import remove_snapshots as remove_snapshots
 from storage.snapshot import set_snapshot_aside as set_snapshot_aside
+from storage.snapshot import snapshot_numbers as snapshot_numbers
 from storage.snapshot_check import check_snapshots as check_snapshots
 from storage.snapshot_check import set_snapshots_aside as set_snapshots_aside
+from storage.truncation import Bounds as Bounds
+from storage.truncation import LogPart as LogPart
+from storage.truncation import removable as removable
 from storage.verdict import Cut as Cut

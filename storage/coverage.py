@@ -80,6 +80,24 @@ class Coverage:
             self.add(actor, Span(first, last, span.segment))
         return gaps == [(span.first, span.last)]
 
+    def remove(self, segment: int) -> None:
+        """Nothing lies in this segment any more."""
+        for actor, spans in list(self._spans.items()):
+            left = [span for span in spans if span.segment != segment]
+            if left:
+                self._spans[actor] = left
+            else:
+                del self._spans[actor]
+
+    def lasts(self, segment: int) -> dict[bytes, int]:
+        """Per actor the last seq that lies in this segment."""
+        found: dict[bytes, int] = {}
+        for actor, spans in self._spans.items():
+            here = [span.last for span in spans if span.segment == segment]
+            if here:
+                found[actor] = here[-1]
+        return found
+
     def find(self, actor: bytes, seq: int) -> Span | None:
         """The span that holds `seq`."""
         spans = self._spans.get(actor, [])

@@ -62,6 +62,8 @@ def _header(header: Header, at: int) -> Iterator[str]:
         f"{header.cluster!r}, shard {header.shard!r}, from batch {header.first_batch} on, "
         f"synced up to {header.synced}"
     )
+    if header.begins:
+        yield "  the log begins here: a snapshot stands for what was before"
     if header.replaces != NO_ID:
         kept = ", which was damaged" if header.replaced_damaged else ""
         yield f"  took over segment {header.replaces.hex()}{kept}"

@@ -44,6 +44,7 @@ _BODY = Struct("<BBQ16s16s16sQQ")
 _LENGTH = Struct("<H")
 _CRC = Struct("<I")
 _REPLACED_DAMAGED = 1
+_BEGINS = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +56,7 @@ class Header:
     shard: str
     replaces: bytes = NO_ID
     replaced_damaged: bool = False
+    begins: bool = False
     first_batch: int = 1
     synced: int = 0
 
@@ -64,7 +66,7 @@ def encode_header(header: Header) -> bytes:
     assert len(cluster) <= NAME_BYTES_MAX and len(shard) <= NAME_BYTES_MAX, "a name is too long"
     assert len(header.id) == ID_BYTES and header.id != NO_ID, "a file needs an id of its own"
     body = _BODY.pack(
-        _REPLACED_DAMAGED if header.replaced_damaged else 0,
+        _REPLACED_DAMAGED * header.replaced_damaged + _BEGINS * header.begins,
         0,
         header.number,
         header.id,
@@ -105,7 +107,7 @@ def decode_header(buffer: bytes, magic: bytes, where: str) -> Header:
     flags, codec, number, id, key, replaces, first_batch, synced = _BODY.unpack_from(
         buffer, _PROLOGUE.size
     )
-    if codec or key != NO_ID or flags > _REPLACED_DAMAGED:
+    if codec or key != NO_ID or flags & ~(_REPLACED_DAMAGED | _BEGINS):
         raise TooNew(f"{where}: codec {codec}, key {key.hex()}, flags {flags} are not known here")
     cluster, shard = _names(buffer[_PROLOGUE.size + _BODY.size : end], where)
     return Header(
@@ -116,6 +118,7 @@ def decode_header(buffer: bytes, magic: bytes, where: str) -> Header:
         shard=shard,
         replaces=replaces,
         replaced_damaged=bool(flags & _REPLACED_DAMAGED),
+        begins=bool(flags & _BEGINS),
         first_batch=first_batch,
         synced=synced,
     )

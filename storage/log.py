@@ -12,18 +12,22 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Final
 
-from crdt import Record, first_chain, next_chain
-from storage.coverage import Missing, Run, runs_of
+from crdt import Record, first_chain
+from storage.coverage import Missing, runs_of
 from storage.disk import Disk
 from storage.errors import ChainBroken, DiskError, DiskFull, DiskReadOnly, Poisoned
+from storage.files import ASIDE, set_state
+from storage.ground import Ground, Told
 from storage.header import ID_BYTES, LOG_MAGIC, Header
 from storage.index import Base, Tip
+from storage.joining import Joining
 from storage.opening import Opened, open_segments
 from storage.reading import HeadBefore, Reader, SegmentReplay
 from storage.recent import Recent
 from storage.recovery import Recovery
 from storage.segment import Segment, State
 from storage.tail import Tail
+from storage.truncation import LogPart, within
 
 NOTHING: Final[Mapping[bytes, int]] = MappingProxyType({})
 
@@ -66,15 +70,24 @@ class Log:
         self._shard = shard
         self._entropy = entropy
         self._limits = limits
-        self._start = dict(start)
         self._segments = opened.segments
         self._coverage = opened.coverage
         self._tips = opened.tips
         self._last_batch = opened.last_batch
         self._last_number = opened.last_number
+        self._ground = Ground(
+            is_cut=opened.is_cut,
+            tips=opened.ground,
+            start=dict(start),
+            coverage=opened.coverage,
+            base=NOTHING,
+        )
         self._recent = Recent(limits.recent_bytes)
         self._reader = Reader(disk, self._segments, self._coverage, self._recent)
         self._reader.tail = opened.tail
+        self._joining = Joining(
+            self._tips, self._coverage, self._origin, self.chain_at, self._one, self._ground
+        )
         self._missing = self._find_missing()
         self._measured: dict[int, int] = {}
         self._poison: str | None = None
@@ -184,9 +197,67 @@ class Log:
             return first_chain(self._cluster, self._shard, actor)
         if tip is not None and tip.seq == seq:
             return tip.chain
-        if self._coverage.find(actor, seq) is None:
-            return None
-        return self.read(actor, seq, seq, max_bytes=0)[0].chain
+        if self._coverage.find(actor, seq) is not None:
+            return self._one(actor, seq).chain
+        return self._ground.chain_at(actor, seq)
+
+    # --- A log whose beginning is in a snapshot ---------------------------------------------------
+
+    @property
+    def is_cut(self) -> bool:
+        """Its first segments are gone: what they held, a snapshot or a state has to stand for."""
+        return self._ground.is_cut
+
+    def base(self) -> Mapping[bytes, int]:
+        """Per actor the last seq up to which not all records can be read any more."""
+        return self._ground.base
+
+    def unproven(self, told: Told) -> str | None:
+        """Why a log that is cut does not go on from what tells of (seq, chain) of these actors;
+        None where it does. Raises `LogDamaged`."""
+        return self._ground.unproven(told, self._tips, self.chain_at, self._one)
+
+    def stand_on(self, clock: Mapping[bytes, int]) -> None:
+        """A state stands for all records up to `clock`: they are not missed, held or not."""
+        self._ground.stand_on(clock)
+        self._missing = self._find_missing()
+
+    def renewed(self, recovery: Recovery) -> Recovery:
+        """What a start found, now that it is known what the log stands on."""
+        problems = [text for text in recovery.problems if text not in recovery.lost]
+        found = replace(recovery, clock=MappingProxyType(self.clock()), missing=self._missing)
+        return replace(found, problems=(*problems, *found.lost))
+
+    def parts(self) -> list[LogPart]:
+        """The segments, as `storage.removable` judges them."""
+        return [
+            LogPart(
+                segment.number,
+                self._bytes_of(segment),
+                self._coverage.lasts(segment.number),
+                segment.state is State.TAIL,
+            )
+            for segment in self.segments()
+        ]
+
+    def truncate(self, before: int) -> None:
+        """The segments with lesser numbers go, the first of them first, so that a crash leaves no
+        gap; what is damaged is set aside. A durable snapshot has to stand for them. Raises
+        `DiskError`."""
+        while len(self.segments()) > 1 and self.segments()[0].number < before:
+            segment, following = self.segments()[:2]
+            lasts = self._coverage.lasts(segment.number)
+            if segment.state is State.DAMAGED:
+                set_state(self._disk, segment.name, state=ASIDE)
+            else:
+                self._disk.remove(segment.name.text)
+                self._disk.sync_directory()
+            del self._segments[0]
+            self._coverage.remove(segment.number)
+            self._ground.moved(lasts, self._reader.base_tips(following) or {})
+
+    def _one(self, actor: bytes, seq: int) -> Record:
+        return self.read(actor, seq, seq, max_bytes=0)[0]
 
     def head_before(self, actor: bytes, seq: int) -> HeadBefore:
         """The nearest known head before record `seq`: decode from there on to reach it.
@@ -220,8 +291,8 @@ class Log:
         )
 
     def bytes_beyond(self, clock: Mapping[bytes, int]) -> int:
-        """Of the segments with records that `clock` does not cover. Reads their indexes."""
-        return sum(map(self._bytes_of, self._reader.beyond(clock)))
+        """Of the segments with records that `clock` does not cover."""
+        return sum(part.bytes for part in self.parts() if not within(part.lasts, clock))
 
     def segments(self) -> list[Segment]:
         """What the log consists of now, in its order."""
@@ -263,7 +334,7 @@ class Log:
     def _append(self, records: Sequence[Record], heads: Mapping[bytes, bytes]) -> int:
         tail = self._tail_for(sum(len(record[3]) for record in records))
         runs = runs_of(records, tail.segment.number)
-        tips = self._checked(records, runs, heads)
+        tips = self._joining.checked(records, runs, heads, has_holes=bool(self._missing))
         tail.write(records, runs, synced=self._last_batch)
         tail.sync()
         for run in runs:
@@ -274,50 +345,6 @@ class Log:
         self._recent.add(records)
         self._last_batch = tail.last_batch
         return self._last_batch
-
-    def _checked(
-        self, records: Sequence[Record], runs: Sequence[Run], heads: Mapping[bytes, bytes]
-    ) -> dict[bytes, Tip]:
-        """The tips after the batch. What it asserts is what the caller promised."""
-        tips: dict[bytes, Tip] = {}
-        for actor, span, chain in runs:
-            tip = tips.get(actor) or self._tips.get(actor) or self._origin(actor)
-            place = f"{actor.hex()[:8]}:{span.first}-{span.last}"
-            assert span.first <= tip.seq + 1, f"{place} leaves a hole after {tip.seq}"
-            assert not self._coverage.overlaps(actor, span.first, span.last), f"{place} is held"
-            if span.last > tip.seq:
-                assert actor in heads, f"{place} comes without a head"
-                tips[actor] = Tip(span.last, chain, heads[actor])
-        if self._missing:
-            self._check_refills(records)
-        else:
-            self._check_chains(records)
-        return tips
-
-    def _check_chains(self, records: Sequence[Record]) -> None:
-        chains: dict[bytes, bytes] = {}
-        for actor, seq, chain, data in records:
-            before = chains.get(actor) or (self._tips.get(actor) or self._origin(actor)).chain
-            assert next_chain(before, data) == chain, f"{actor.hex()[:8]}:{seq} breaks the chain"
-            chains[actor] = chain
-
-    def _check_refills(self, records: Sequence[Record]) -> None:
-        """What was fetched again must join the chain on both sides. Raises `ChainBroken`."""
-        batch: dict[tuple[bytes, int], Record] = {}
-        for record in records:
-            actor, seq = record.actor, record.seq
-            before = batch.get((actor, seq - 1))
-            chain = before.chain if before else self.chain_at(actor, seq - 1)
-            known = chain is not None or seq - 1 <= self._start.get(actor, 0)
-            assert known, f"{actor.hex()[:8]}:{seq} comes before {seq - 1}: fill holes in order"
-            joined = chain is None or next_chain(chain, record.data) == record.chain
-            batch[actor, seq] = record
-            if self._coverage.find(actor, seq + 1) is not None:
-                after = self.read(actor, seq + 1, seq + 1, max_bytes=0)[0]
-                joined = joined and next_chain(record.chain, after.data) == after.chain
-            if not joined:
-                text = f"{actor.hex()[:8]}:{seq} does not join the chain; ask another peer"
-                raise ChainBroken(text, actor)
 
     def _origin(self, actor: bytes) -> Tip:
         return Tip(0, first_chain(self._cluster, self._shard, actor), None)
@@ -354,7 +381,7 @@ class Log:
 
     def _find_missing(self) -> tuple[Missing, ...]:
         seqs = {actor: tip.seq for actor, tip in self._tips.items()}
-        return self._coverage.missing(self._start, seqs)
+        return self._coverage.missing(self._ground.start, seqs)
 
     def _recovery(self, opened: Opened) -> Recovery:
         recovery = Recovery(

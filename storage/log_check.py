@@ -50,13 +50,16 @@ def _next(log: Log, number: int) -> Segment | None:
 def check_stopped_log(
     disk: Disk, *, cluster: str, shard: str, start: Mapping[bytes, int] = NOTHING
 ) -> Iterator[Portion]:
-    """All of a log that no process has open. `start` is what a snapshot stands for.
+    """All of a log that no process has open. `start` is what a snapshot stands for: of a log that
+    is cut, what lies before is not missed.
 
     Raises `NotOurs`, `TooNew`, `DiskError`.
     """
     headers, damages = _headers(disk, cluster=cluster, shard=shard)
     yield Portion(damages=tuple(damages))
     followed = Followed(cluster, shard)
+    first = headers[min(headers)] if headers else None
+    is_cut = first is not None and (first.begins or first.first_batch > 1)
     for name in sorted(headers):
         last = name == max(headers)
         if name.state == DAMAGED:
@@ -65,7 +68,8 @@ def check_stopped_log(
             yield from _tail(disk, name, followed)
         else:
             yield from SegmentCheck(disk, name, followed, None).run()
-    yield Portion(damages=_missing(followed.coverage.missing(start, followed.known)))
+    stood_on = start if is_cut else NOTHING
+    yield Portion(damages=_missing(followed.coverage.missing(stood_on, followed.known)))
 
 
 def _headers(
@@ -87,7 +91,9 @@ def _headers(
         if header.number == name.number:
             headers[name] = header
     replaced = {header.replaces for header in headers.values()} - {NO_ID}
-    return {n: h for n, h in headers.items() if h.id not in replaced}, damages
+    begins = max((name for name, header in headers.items() if header.begins), default=None)
+    used = {n: h for n, h in headers.items() if h.id not in replaced}
+    return {n: h for n, h in used.items() if begins is None or n >= begins}, damages
 
 
 def _any_header(disk: Disk, name: FileName) -> Header:

@@ -3,7 +3,8 @@
 1. Read the header of every segment. A foreign or newer one ends the start before anything is
    changed.
 2. A segment that another one took over (its header says so) is done with: it is removed, or set
-   aside if it was damaged. This finishes what a crash interrupted in step 6.
+   aside if it was damaged. This finishes what a crash interrupted in step 6. So is every segment
+   before one that says that the log *begins* there: what they held is in a snapshot.
 3. Every segment but the last must be sealed. Read the trailers and indexes.
 4. One that is not whole is *damaged*: it is renamed so and read frame by frame; what verifies in
    it counts. One that has no readable header is set aside.
@@ -53,10 +54,16 @@ _STATES = (SEGMENT, DAMAGED, ASIDE, NEW)
 
 @dataclass(slots=True, kw_only=True)
 class Opened:
-    """What the directory held, and what was found out about it on the way."""
+    """What the directory held, and what was found out about it on the way.
+
+    Of a log that `is_cut` the first segments are gone: a snapshot or a state stands for at least
+    `ground`, the tips before the first segment that is left, as far as its base reads.
+    """
 
     segments: list[Segment] = field(default_factory=list)
     tail: Tail | None = None
+    is_cut: bool = False
+    ground: dict[bytes, Tip] = field(default_factory=dict)
     coverage: Coverage = field(default_factory=Coverage)
     tips: dict[bytes, Tip] = field(default_factory=dict)
     last_batch: int = 0
@@ -91,9 +98,11 @@ class _Opening:
         for name in self._survey():
             self._read_header(name)
         self._finish_takeovers()
+        self._finish_beginning()
         names = sorted(self.headers)
         last = names[-1] if names else None
         if last is not None:
+            self._find_ground(names[0])
             self._add_base(last)
         unsealed = None
         for name in names:
@@ -154,6 +163,27 @@ class _Opening:
         for name in self.leftovers:
             self.disk.remove(name.text)
             self._say(f"{name.text} was never finished; it is removed")
+
+    def _finish_beginning(self) -> None:
+        """The first segments go first, so that what is left never has a gap."""
+        begins = [name for name, header in self.headers.items() if header.begins]
+        old = [name for name in sorted(self.headers) if begins and name < max(begins)]
+        if old:
+            self.disk.sync_directory()
+        for name in old:
+            del self.headers[name]
+            self._retire(name, keep=name.state == DAMAGED)
+
+    def _find_ground(self, first: FileName) -> None:
+        header = self.headers[first]
+        self.result.is_cut = header.begins or header.first_batch > 1
+        if self.result.is_cut:
+            try:
+                _, header_bytes = read_header(self.disk, first)
+                base, _ = read_base(self.disk, first, header.id, header_bytes)
+                self.result.ground = base.tips
+            except (Damaged, DiskReadFailed):
+                pass  # it is read as damaged below; what the log stands on is judged without it
 
     def _retire(self, name: FileName, *, keep: bool) -> None:
         if keep:
@@ -288,6 +318,7 @@ class _Opening:
             cluster=self.cluster,
             shard=self.shard,
             replaces=found.header.id,
+            begins=found.header.begins,
             first_batch=found.header.first_batch,
         )
         continuity = Continuity(

@@ -81,17 +81,14 @@ class Reader:
         segments = self.all_segments()
         start = 0
         for at, segment in enumerate(segments):
-            base = self._base_tips(segment)
+            base = self.base_tips(segment)
             if base is not None and all(tip.head is not None for tip in base.values()):
                 start = at
             if not self._within(segment, after):
                 break
         for segment in segments[start:]:
-            base = self._base_tips(segment) or {}
+            base = self.base_tips(segment) or {}
             yield SegmentReplay(base, self._records(segment))
-
-    def beyond(self, clock: Mapping[bytes, int]) -> list[Segment]:
-        return [segment for segment in self.all_segments() if not self._within(segment, clock)]
 
     def head_before(self, actor: bytes, seq: int) -> HeadBefore:
         span = self._coverage.find(actor, seq)
@@ -100,7 +97,7 @@ class Reader:
         for segment in reversed(self.all_segments()):
             if segment.number > span.segment:
                 continue
-            tip = (self._base_tips(segment) or {}).get(actor)
+            tip = (self.base_tips(segment) or {}).get(actor)
             if tip is not None and tip.seq < seq and tip.head is not None:
                 return HeadBefore(tip.seq, tip.head)
         return HeadBefore(0, None)
@@ -174,7 +171,7 @@ class Reader:
             segment.state = State.DAMAGED
         return LogDamaged(f"{segment.name.text}: {error}")
 
-    def _base_tips(self, segment: Segment) -> dict[bytes, Tip] | None:
+    def base_tips(self, segment: Segment) -> dict[bytes, Tip] | None:
         """None where the base does not read back: then the segment is no place to start from."""
         if segment.state is State.DAMAGED:
             return None

@@ -10,7 +10,7 @@ synced block by block, and gets its name when it is whole.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
@@ -45,10 +45,12 @@ _STATES = (SNAPSHOT, NEW, ASIDE)
 
 
 class Beginning(msgspec.Struct, frozen=True, array_like=True):
-    """`version` is that of what the blocks hold, for whoever made them."""
+    """`version` is that of what the blocks hold, for whoever made them; `folded` what was stable
+    when something was forgotten last."""
 
     version: int
     tips: dict[bytes, Tip]
+    folded: dict[bytes, int] = {}
 
 
 class End(msgspec.Struct, frozen=True, array_like=True):
@@ -70,7 +72,12 @@ class Snapshot:
     header: Header
     version: int
     tips: Mapping[bytes, Tip]
+    folded: Mapping[bytes, int]
     blocks_at: int
+
+    @property
+    def told(self) -> dict[bytes, tuple[int, bytes]]:
+        return {actor: (tip.seq, tip.chain) for actor, tip in self.tips.items()}
 
     @property
     def clock(self) -> dict[bytes, int]:
@@ -83,9 +90,7 @@ class SnapshotWriter:
     Every method raises `DiskError`; after `DiskFull` and `DiskReadOnly` nothing is left of it.
     """
 
-    def __init__(
-        self, disk: Disk, header: Header, tips: Mapping[bytes, Tip], *, version: int
-    ) -> None:
+    def __init__(self, disk: Disk, header: Header, beginning: Beginning) -> None:
         self._disk = disk
         self._name = FileName(SNAPSHOT, header.number, NEW)
         self._seed = seed_of(header.id)
@@ -93,7 +98,7 @@ class SnapshotWriter:
         self._sum = sha256()
         remove_if_there(disk, self._name)
         self._write(encode_header(header), creates=True)
-        self._frame(BEGINNING, msgspec.msgpack.encode(Beginning(version, dict(tips))))
+        self._frame(BEGINNING, msgspec.msgpack.encode(beginning))
 
     def add(self, block: bytes) -> None:
         """Durable when it returns, so that the last sync is as short as the others."""
@@ -135,9 +140,8 @@ class SnapshotWriter:
 
 def new_snapshot(
     disk: Disk,
-    tips: Mapping[bytes, Tip],
+    beginning: Beginning,
     *,
-    version: int,
     number: int,
     id: bytes,
     cluster: str,
@@ -145,7 +149,7 @@ def new_snapshot(
 ) -> SnapshotWriter:
     """Begins one; `number` above that of every other. Raises `DiskError`."""
     header = Header(magic=SNAPSHOT_MAGIC, number=number, id=id, cluster=cluster, shard=shard)
-    return SnapshotWriter(disk, header, tips, version=version)
+    return SnapshotWriter(disk, header, beginning)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -189,7 +193,14 @@ def read_beginning(disk: Disk, name: FileName) -> Snapshot:
     at = len(encode_header(header))
     payload, end = _read_frame(disk, name, header, at, BEGINNING)
     found = _decoded(payload, Beginning, name)
-    return Snapshot(name=name, header=header, version=found.version, tips=found.tips, blocks_at=end)
+    return Snapshot(
+        name=name,
+        header=header,
+        version=found.version,
+        tips=found.tips,
+        folded=found.folded,
+        blocks_at=end,
+    )
 
 
 def check_snapshot(disk: Disk, snapshot: Snapshot) -> Iterator[int]:
@@ -222,14 +233,23 @@ def present_snapshots(disk: Disk) -> list[Snapshot]:
     return found
 
 
-def remove_snapshots(disk: Disk, *, before: int | None = None) -> None:
-    """Those with lesser numbers, once a newer one has its name; or all. Raises `DiskError`."""
-    names = [parse_name(text, kind=SNAPSHOT, states=(SNAPSHOT,)) for text in disk.names()]
-    old = [name for name in names if name and (before is None or name.number < before)]
+def remove_snapshots(disk: Disk, *, but: Collection[int] = ()) -> None:
+    """All but those with these numbers. Raises `DiskError`."""
+    old = [name for name in _names(disk) if name.number not in but]
     for name in old:
         disk.remove(name.text)
     if old:
         disk.sync_directory()
+
+
+def snapshot_numbers(disk: Disk) -> list[int]:
+    """Of those that have their name, ascending."""
+    return [name.number for name in _names(disk)]
+
+
+def _names(disk: Disk) -> list[FileName]:
+    names = (parse_name(text, kind=SNAPSHOT, states=(SNAPSHOT,)) for text in disk.names())
+    return [name for name in names if name is not None]
 
 
 def _frames(disk: Disk, snapshot: Snapshot) -> Iterator[tuple[bytes | None, int]]:

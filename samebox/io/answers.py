@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from crdt import Address, Dot, EntryView, Kind, NodeView
 from samebox.asking import Declined, box_of, whole, with_content, with_whole_entries
+from samebox.changes import ChangesGone
 from samebox.control import (
     RECALLS_MAX,
     Answered,
@@ -222,10 +223,19 @@ class Answers:
         shards = self._watched(watch)
         if watch.since is not None and len(shards) != 1:
             raise Declined("unclear", "expected one shard with `since`, found several; name it")
+        gone: list[ChangesGone] = []
+
+        async def watch_one(shard: HostedShard) -> None:
+            try:
+                await self._watch_shard(shard, watch, emit)
+            except ChangesGone as error:
+                gone.append(error)
+                nursery.cancel_scope.cancel()
+
         async with trio.open_nursery() as nursery:
             for shard in shards:
-                nursery.start_soon(self._watch_shard, shard, watch, emit)
-        return None
+                nursery.start_soon(watch_one, shard)
+        return Problem("gone", str(gone[0])) if gone else None
 
     def _watched(self, watch: Watch) -> list[HostedShard]:
         if watch.shard is not None:

@@ -13,7 +13,8 @@ from typing import NamedTuple, TypeAlias
 
 import trio
 
-from crdt import Actor, Clock, Dot, Head, Operation, Record, covers, first_head, read
+from crdt import Actor, Clock, Dot, Head, Operation, Record, covers, first_head, includes, read
+from samebox.changes import ChangesGone
 from samebox.io.disk_thread import DiskThread
 from storage import Log
 
@@ -92,7 +93,8 @@ class Feed:
             watcher.offer(operations)
 
     async def pages(self, since: Clock) -> AsyncGenerator[list[Seen], None]:
-        """Every operation not in `since`, each once and in causal order, some at a time.
+        """Every operation not in `since`, each once and in causal order, some at a time. Raises
+        ChangesGone.
 
         Goes on for ever; close it to stop watching.
         """
@@ -124,6 +126,9 @@ class Feed:
                 return
 
     def _read(self, after: Clock) -> Iterator[Sized]:
+        if not includes(after, self._log.base()):
+            text = "the operations behind this place are in a snapshot by now, not in the log: "
+            raise ChangesGone(text + "read anew what there is, and watch from there on")
         reader = Reader(self._cluster, self._shard)
         for segment in self._log.replay_segments(after):
             reader.start({actor: tip.head for actor, tip in segment.base.items()})

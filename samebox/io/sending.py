@@ -10,7 +10,7 @@ from crdt import Actor, Blob, Record
 from samebox.io.contents import Contents
 from samebox.io.disk_thread import DiskThread
 from samebox.supply import READ_BYTES_MAX, RecentRecords, rider
-from storage import Log
+from storage import Log, RecordsMissing
 
 Item: TypeAlias = tuple[Record, tuple[bytes, ...]]
 """A record, and the contents that travel beside it."""
@@ -38,7 +38,10 @@ class Source:
         next_, size = span.first, 0
         items: list[Item] = []
         while next_ <= span.last:
-            for record in await self._read(span.actor, next_, span.last):
+            records = await self._read(span.actor, next_, span.last)
+            if not records:
+                break
+            for record in records:
                 assert record.seq == next_, f"expected record {next_}, found {record.seq}"
                 blob = rider(record)
                 blobs = () if blob is None else await self._beside(blob)
@@ -55,9 +58,12 @@ class Source:
         recent = self.recent.read(actor, first, last)
         if recent:
             return recent
-        return await self._disk.look(
-            lambda: self._log.read(actor, first, last, max_bytes=READ_BYTES_MAX)
-        )
+        try:
+            return await self._disk.look(
+                lambda: self._log.read(actor, first, last, max_bytes=READ_BYTES_MAX)
+            )
+        except RecordsMissing:  # they went while they were waited for: the peer gets a snapshot
+            return []
 
     async def _beside(self, blob: Blob) -> tuple[bytes, ...]:
         data = await self._contents.piece(blob.hash)

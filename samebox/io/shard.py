@@ -171,7 +171,8 @@ class Shard:
             yield data
 
     async def changes(self, since: Clock | None = None) -> AsyncGenerator[Change, None]:
-        """What becomes visible, each once: from now on, or behind the cursor of a change."""
+        """What becomes visible, each once: from now on, or behind the cursor of a change. Raises
+        ChangesGone where the log does not reach back so far, at the start or later."""
         start = dict(self.replica.clock) if since is None else since
         async with aclosing(self._feed.pages(start)) as pages:
             async for page in pages:

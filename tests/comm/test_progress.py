@@ -8,7 +8,7 @@ import pytest
 from typing_extensions import override
 
 from comm import Progress, Range
-from comm.progress import ACTORS_MAX, ANSWER_RECORDS_MAX, TURN_RECORDS, WANTS_MAX
+from comm.progress import ACTORS_MAX, ANSWER_RECORDS_MAX, NOTHING, TURN_RECORDS, WANTS_MAX
 from crdt import Actor
 from tests.comm.phrases import A, B, C, actor
 
@@ -246,8 +246,14 @@ def test_hundreds_of_conversations() -> None:
 
 class ForgetsWhatItSent(Progress):
     @override
-    def next_ranges(self, clock: Mapping[Actor, int], *, forward: bool = False) -> list[Range]:
-        ranges = super().next_ranges(clock, forward=forward)
+    def next_ranges(
+        self,
+        clock: Mapping[Actor, int],
+        *,
+        forward: bool = False,
+        base: Mapping[Actor, int] = NOTHING,
+    ) -> list[Range]:
+        ranges = super().next_ranges(clock, forward=forward, base=base)
         for span in ranges:
             self._sent[span.actor] = span.last - 1
         return ranges
@@ -293,3 +299,13 @@ def test_a_planted_mistake_is_caught(mistaken: type[Progress]) -> None:
     with pytest.raises(AssertionError):
         for seed in range(200):
             converse(mistaken, seed)
+
+
+def test_a_peer_that_lacks_what_is_no_longer_here_is_sent_nothing_until_it_has_it() -> None:
+    progress = Progress([A], {A: 3})
+    assert progress.next_ranges({A: 9}, base={A: 4}) == []
+    progress.wanted(A, 4, 9)
+    assert progress.next_ranges({A: 9}, base={A: 4}) == []
+    progress.acknowledged([(A, 4)])
+    assert progress.next_ranges({A: 9}, base={A: 4}) == [Range(A, 5, 9)]
+    assert progress.next_ranges({A: 9, B: 2}, base={A: 4, B: 1}) == []

@@ -25,6 +25,7 @@ from samebox.events import Asked, BlobStored, Event, Notice, Ready, Synced
 from samebox.held import Held
 from samebox.image import Image
 from samebox.keeping import Kept
+from samebox.limits import Limits
 from samebox.making import Place
 from samebox.recovery import outdate
 from samebox.store import Store, Surroundings, open_store
@@ -68,7 +69,8 @@ def not_handed_in(monkeypatch: pytest.MonkeyPatch) -> None:
 class Node:
     """A machine, and the place of an image; `told` are the lines of the last start."""
 
-    def __init__(self, name: str = "a") -> None:
+    def __init__(self, name: str = "a", limits: Limits = Limits()) -> None:  # noqa: B008 - frozen
+        self.limits = limits
         self.machine = Machine(name)
         self.images = OneImage()
         self.told: list[str] = []
@@ -77,7 +79,11 @@ class Node:
         self.told.clear()
         self.images.image.forget()
         around = Surroundings(
-            entropy, lambda: 0, Kept(self.images, Bounds(write_rows=WRITE_ROWS)), tell=self._tell
+            entropy,
+            lambda: 0,
+            Kept(self.images, Bounds(write_rows=WRITE_ROWS)),
+            self.limits,
+            self._tell,
         )
         place = Place("main", self.machine.name, ("a", "b"))
         store = open_store(self.machine.disks(), around, cluster=CLUSTER, place=place, key=b"")

@@ -15,6 +15,7 @@ from pathlib import Path
 from crdt import Record
 from storage import (
     Ask,
+    Beginning,
     Compaction,
     Identity,
     Log,
@@ -51,6 +52,7 @@ def made() -> dict[str, MemoryDisk]:
         "sealed": sealed(),
         "torn": torn(),
         "damaged": damaged(),
+        "cut": cut(),
         "packs": packs(),
         "compacted": compacted(),
         "snapshot": snapshot(),
@@ -91,6 +93,15 @@ def damaged() -> MemoryDisk:
     content = disk.files.pop("log-0000000001.segment")
     content[content.index(BATCHES[0][1].data)] ^= 1
     disk.files["log-0000000001.damaged"] = content
+    return disk
+
+
+def cut() -> MemoryDisk:
+    """The first segment went."""
+    disk = MemoryDisk()
+    log = logged(disk)
+    log.truncate(log.segments()[1].number)
+    log.close()
     return disk
 
 
@@ -135,8 +146,7 @@ def snapshot() -> MemoryDisk:
     disk = MemoryDisk()
     writer = new_snapshot(
         disk,
-        TIPS,
-        version=1,
+        Beginning(1, TIPS, {ANN: 5}),
         number=4,
         id=bytes(range(16)),
         cluster=CLUSTER,

@@ -128,7 +128,7 @@ def test_a_header_with_a_flag_codec_or_key_of_later_versions_is_too_new(at: int)
     from crc32c import crc32c
 
     encoded = bytearray(encode_header(HEADER))
-    encoded[at] = 2
+    encoded[at] = 4
     encoded[-4:] = crc32c(bytes(encoded[:-4])).to_bytes(4, "little")
     with pytest.raises(TooNew):
         decode_header(bytes(encoded), LOG_MAGIC, "here")

@@ -63,6 +63,16 @@ def test_a_damaged_log_of_version_1_loads() -> None:
     assert log.clock() == {ANN: 18, BOB: 6}
 
 
+def test_a_log_of_version_1_that_is_cut_goes_on_from_what_stands_for_its_beginning() -> None:
+    log, _ = start(golden("cut"))
+    assert log.is_cut and log.missing()
+    told = {record.actor: (record.seq, record.chain) for record in flattened(BATCHES)}
+    assert log.unproven(told) is None
+    log.stand_on({actor: seq for actor, (seq, _) in told.items()})
+    assert log.missing() == () and log.clock() == {ANN: 18, BOB: 6}
+    assert flattened(BATCHES)[-len(replayed(log)) :] == replayed(log)
+
+
 def test_packs_of_version_1_load() -> None:
     packs, recovery = Packs.open(golden("packs"), cluster=CLUSTER, shard=SHARD, entropy=entropy)
     assert [packs.get(sha256(blob).digest()) for blob in BLOBS] == BLOBS
@@ -80,7 +90,7 @@ def test_packs_of_version_1_that_a_compaction_made_load() -> None:
 def test_a_snapshot_of_version_1_loads() -> None:
     disk = golden("snapshot")
     (found,) = find_snapshots(disk, cluster=CLUSTER, shard=SHARD).snapshots
-    assert (found.version, found.tips) == (1, TIPS)
+    assert (found.version, found.tips, found.folded) == (1, TIPS, {ANN: 5})
     assert list(blocks_of(disk, found)) == BLOBS
 
 

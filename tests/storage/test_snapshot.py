@@ -9,6 +9,7 @@ import pytest
 
 from sim.disk import Draw, PowerCut, SimulatedDisk, keep_all, lose_all
 from storage import (
+    Beginning,
     Damaged,
     Disk,
     DiskFull,
@@ -35,8 +36,7 @@ BLOCKS = [f"block {number} ".encode() * (1 + number * 40) for number in range(5)
 def make(disk: Disk, number: int = 1, blocks: list[bytes] = BLOCKS) -> None:
     writer = new_snapshot(
         disk,
-        TIPS,
-        version=3,
+        Beginning(3, TIPS, {ANN: 5}),
         number=number,
         id=entropy(16),
         cluster=CLUSTER,
@@ -45,7 +45,7 @@ def make(disk: Disk, number: int = 1, blocks: list[bytes] = BLOCKS) -> None:
     for block in blocks:
         writer.add(block)
     writer.finish()
-    remove_snapshots(disk, before=number)
+    remove_snapshots(disk, but=[number])
 
 
 def newest(disk: Disk) -> Snapshot | None:
