@@ -62,7 +62,9 @@ def part_key(client: bytes, number: int, part: int) -> bytes:
 
 def issued(operation: Operation, issue: Issue, earlier: Sequence[Issued]) -> Issued:
     """`operation` as it is kept, behind those that arrived before it."""
-    unseen = [at for at, one in enumerate(earlier) if not saw(operation, id_in(one.stamp))]
+    unseen: list[int] = []
+    if earlier:
+        unseen = [at for at, one in enumerate(earlier) if not saw(operation, id_in(one.stamp))]
     return Issued(stamp_key(operation), issue.digest, KINDS[type(operation.body)], unseen, [])
 
 

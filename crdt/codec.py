@@ -111,7 +111,7 @@ def first_head(cluster: str, shard: str, actor: Actor) -> Head:
 def write(head: Head, draft: Draft) -> tuple[Operation, Record, Head]:
     """The next operation of `head.actor`, its record, and the head after it."""
     kind = KINDS[type(draft.body)]
-    changes, flat = ((), []) if draft.others is head.others else _changes(head, draft.others)
+    changes, flat = _changes(head, draft.others) if draft.others else ((), [])
     others = {**head.others, **dict(changes)} if changes else head.others
     table = Table(head.actor, head.seq, others)
     wire = (

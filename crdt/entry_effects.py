@@ -80,7 +80,7 @@ class EntryEffects:
 
     def store(self, operation: Operation, body: FlagsStored, *, hidden: bool) -> list[bytes]:
         stamp = stamp_key(operation)
-        add = _spelled(body.add)
+        add = _spelled(body.add) if body.add else {}
         mark = add.pop(KEEP, None) is not None
         dots = [Flag(flag, stamp, hidden) for flag in add.values()]
         removes = mark or body.remove or body.replace

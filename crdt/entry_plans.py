@@ -96,6 +96,9 @@ def stored(reading: Reading, request: Store) -> tuple[Body, ...]:
         found = _bounded(_all_of(reading, node), ENTRIES_PER_REQUEST, request.target)
     else:
         found = _named(reading, node, request.entries, request.target)
+    if len(found) == 1:  # mostly
+        body = _store(found[0].folder, found, given, request.mode)
+        return (body,) if _changes(body) else ()
     by_folder: dict[Dot, list[Located]] = {}
     for one in found:
         by_folder.setdefault(one.folder, []).append(one)
@@ -104,9 +107,11 @@ def stored(reading: Reading, request: Store) -> tuple[Body, ...]:
         for folder, inside in by_folder.items()
         for part in _parts(inside)
     ]
-    return tuple(
-        body for body in bodies if body.add or body.remove or body.replace or body.undelete
-    )
+    return tuple(body for body in bodies if _changes(body))
+
+
+def _changes(body: FlagsStored) -> bool:
+    return bool(body.add or body.remove or body.replace or body.undelete)
 
 
 def _all_of(reading: Reading, node: NodeView) -> Iterator[Located]:
@@ -151,6 +156,10 @@ def _named(
     """The entries asked for, each once, in the order asked; all have to be shown in `node`."""
     if len(entries) > ENTRIES_PER_REQUEST:
         raise _too_many(ENTRIES_PER_REQUEST, address)
+    if len(entries) == 1 and _may_be_made(entries[0]):  # mostly
+        one = reading.locate(entries[0])
+        if one is not None and one.folder in node.ids:
+            return [one]
     found: dict[Dot, Located] = {}
     missing: list[Dot] = []
     for entry in entries:

@@ -22,7 +22,6 @@ from crdt.entries import (
     entry_row,
     entry_rows,
     family_of,
-    is_kept,
     outlives,
     shown_flags,
     standing,
@@ -247,7 +246,8 @@ class State:
         if found is None:
             return None
         family, where, folder = found
-        return Located(dot_of(id_in(where.stamp)), folder, not is_kept(family))
+        shown = id if len(family) == 1 else dot_of(id_in(where.stamp))
+        return Located(shown, folder, where.marked)
 
     def _shown(self, id: Dot) -> tuple[list[EntryRow], Standing, Dot] | None:
         """The rows of an entry that shows, where the index has it, and its folder's id."""

@@ -107,12 +107,14 @@ class Confirmations:
         lacking: list[tuple[Holding, Lack]] = []
         for holding in self._every:
             lack = holding.lacks(receipt, dots)
-            if self._counts(holding, lack, waiting):
+            if lack is None:
                 nodes.append(holding.node)
-            if lack is not None:
-                lacking.append((holding, lack))
-            if isinstance(lack, Behind) and holding is self._own:
-                is_synced = False
+                continue
+            lacking.append((holding, lack))
+            if holding is self._own:
+                is_synced = not isinstance(lack, Behind)
+                if self._counts(holding, lack, waiting):
+                    nodes.append(holding.node)
         if is_synced and len(nodes) >= waiting.copies:
             return tuple(nodes)
         for holding, lack in lacking:

@@ -14,10 +14,12 @@ from samebox.stability import Stability
 THINGS_PER_TICK = 250
 """Looked at while nothing else is done: at 23 us for an entry that has to be read from the image,
 some 6 ms; and 1,000 in a second."""
-THINGS_PER_BATCH = 16
+OPERATIONS_PER_PORTION = 32
+THINGS_PER_PORTION = 16
 THINGS_PER_OPERATION = 2
-"""Looked at with a batch of so many operations: an operation leaves one or two things behind, so
-what is stable never grows; and a batch lasts longer by a fifth."""
+"""Looked at when so many operations have come since the last time: an operation leaves one or two
+things behind, so what is stable never grows; and batches last longer by a tenth. Many small ones
+share what a look costs."""
 
 
 FAILURES_MAX = 2
@@ -43,6 +45,7 @@ class Forgetting:
         self.kept_requests = kept_requests
         self.for_good = for_good or {}
         self.failures = list(failures)
+        self._operations = 0
 
     def succeeded_by(self, state: State) -> Forgetting:
         """Of the state that was made again."""
@@ -69,7 +72,11 @@ class Forgetting:
 
     def with_batch(self, operations: int) -> None:
         """In the transaction of a batch that is synced."""
-        self._fold(THINGS_PER_BATCH + THINGS_PER_OPERATION * operations)
+        self._operations += operations
+        if self._operations >= OPERATIONS_PER_PORTION:
+            things = THINGS_PER_PORTION + THINGS_PER_OPERATION * self._operations
+            self._operations = 0
+            self._fold(things)
 
     def _fold(self, things: int) -> None:
         stable = self.stability.clock

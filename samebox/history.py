@@ -205,6 +205,8 @@ class History:
         """What the next operation of `actor` has seen of the others: at least what is new since
         its last one, so that a write costs nothing for all that stands still."""
         unseen = self._unseen if self._maker == actor else self.clock
+        if not unseen:
+            return {}
         return {other: self.clock[other] for other in unseen if other != actor}
 
     def drop(self, actor: Actor) -> None:

@@ -155,13 +155,12 @@ class Holding:
         if token in self._lacking:
             return
         self._lacking[token] = lack
-        match lack:
-            case Behind(actor, seq):
-                insort(self._behind.setdefault(actor, []), (seq, token))
-            case Without(dot):
-                self._without.setdefault(dot, {})[token] = None
-            case Unclear():
-                self._unclear[token] = None
+        if isinstance(lack, Behind):  # mostly
+            insort(self._behind.setdefault(lack.actor, []), (lack.seq, token))
+        elif isinstance(lack, Without):
+            self._without.setdefault(lack.dot, {})[token] = None
+        else:
+            self._unclear[token] = None
 
     def forget(self, token: int) -> None:
         lack = self._lacking.pop(token, None)

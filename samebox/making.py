@@ -160,7 +160,7 @@ class Making:
             self.replies.append((asked.token, not_here(blob)))
             return
         try:
-            dots = tuple([part.dot for part in issued]) or self._carry_out(asked, digest)
+            dots = tuple([one.dot for one in issued]) if issued else self._carry_out(asked, digest)
         except Refused as refused:
             self.replies.append((asked.token, Refusal(refused.code, refused.message)))
             return
@@ -212,6 +212,8 @@ class Making:
         """A request that changed nothing names all that it was judged by."""
         if not dots:
             return Receipt(self.place.shard, dict(self._history.clock))
+        if len(dots) == 1:  # mostly
+            return Receipt(self.place.shard, dict(dots))
         clock: dict[Actor, int] = {}
         for actor, seq in dots:
             clock[actor] = max(seq, clock.get(actor, 0))

@@ -42,7 +42,7 @@ from samebox.forgetting import Forgetting, Lacking, unfold
 from samebox.history import History, Poison
 from samebox.holding import Holding
 from samebox.leftover import TOO_LATE, Leftover, take_back
-from samebox.making import Making, Place, blob_of
+from samebox.making import WITH_BLOB, Making, Place, blob_of
 from samebox.missing import Missing
 from samebox.peers import Peers
 from samebox.receiving import note_forks, receive
@@ -313,7 +313,8 @@ class Replica:
         making = self._under_way(number)
         carried = {blob.hash for blob in making.blobs}
         for item in making.items:
-            self._note_blob(item.operation, carried)
+            if isinstance(item.operation.body, WITH_BLOB):
+                self._note_blob(item.operation, carried)
         self.missing.keep()
         self.forgetting.with_batch(len(making.items))
         self.history.commit()

@@ -27,7 +27,7 @@ def vetted(asked: Asked, members: int) -> Refusal | None:
         found = f"expected a request id of {CLIENT_BYTES} bytes and a number from 0 up to 2^63"
         return Refusal("bad-id", f"{found}, found {asked.id!r}; take another id")
     principal = asked.principal
-    if len(principal.encode(errors="replace")) > PRINCIPAL_BYTES_MAX:
+    if principal and len(principal.encode(errors="replace")) > PRINCIPAL_BYTES_MAX:
         found = f"expected a principal of at most {PRINCIPAL_BYTES_MAX} bytes"
         return Refusal("bad-principal", f"{found}, found {len(principal)} characters; shorten it")
     return None

@@ -101,11 +101,26 @@ class WriteBackRows:
                     return self._older(found, key)
         return value
 
-    def put(self, table: str, key: bytes, value: bytes) -> None:
-        self._change(self._tables[table], key, value)
+    def put(self, table: str, key: bytes, value: bytes | None) -> None:
+        """None removes the row."""
+        found, undo = self._tables[table], self._undo
+        assert undo is not None, NOT_OPEN
+        before = found.unwritten.get(key, UNKNOWN)
+        undo.append((found, key, before))
+        found.unwritten[key] = value
+        if before is UNKNOWN:
+            found.comes_or_goes(key)
+            self._rows += 1
+            self._bytes += ROW_BYTES
+        else:
+            if (before is None) != (value is None):
+                found.comes_or_goes(key)
+            self._bytes -= len(before) if before else 0
+        if value:
+            self._bytes += len(value)
 
     def remove(self, table: str, key: bytes) -> None:
-        self._change(self._tables[table], key, None)
+        self.put(table, key, None)
 
     def scan(
         self, table: str, start: bytes, stop: bytes, *, reverse: bool = False
@@ -242,23 +257,6 @@ class WriteBackRows:
         return [self._tables.names, *self._tables.values()]
 
     # --- One row, one page -----------------------------------------------------------------------
-
-    def _change(self, table: Table, key: bytes, value: bytes | None) -> None:
-        undo, unwritten = self._undo, table.unwritten
-        assert undo is not None, NOT_OPEN
-        before = unwritten.get(key, UNKNOWN)
-        undo.append((table, key, before))
-        unwritten[key] = value
-        if before is UNKNOWN:
-            table.comes_or_goes(key)
-            self._rows += 1
-            self._bytes += ROW_BYTES
-        else:
-            if (before is None) != (value is None):
-                table.comes_or_goes(key)
-            self._bytes -= len(before) if before else 0
-        if value:
-            self._bytes += len(value)
 
     def _older(self, table: Table, key: bytes) -> bytes | None:
         """A row that only the older generation or the image can have."""
