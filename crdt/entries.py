@@ -34,6 +34,8 @@ from crdt.tables import (
 )
 
 Clock: TypeAlias = Mapping[Actor, int]
+NOTHING: Clock = {}
+ONLY_DELETED = (DELETED,)
 
 
 class Standing(NamedTuple):
@@ -159,6 +161,8 @@ def counted(rows: Rows, folder: bytes) -> int:
 
 def shown_flags(family: Sequence[EntryRow]) -> tuple[str, ...]:
     """R4 and R5, sorted."""
+    if len(family) == 1 and not family[0].flags:  # as of most entries
+        return () if _is_kept(family, NOTHING) else ONLY_DELETED
     removed = removed_of(family) if len(family) > 1 else {}
     flags = [flag.flag for flag in _greatest(family, removed)]
     if not _is_kept(family, removed.get(KEEP, {})):

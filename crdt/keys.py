@@ -19,6 +19,7 @@ STAMP_BYTES = LAMPORT_BYTES + ID_BYTES
 
 _ID = Struct(">16sQ")
 _STAMP = Struct(">Q16sQ")
+_new = tuple.__new__  # a third less time than Dot(…), and there is one for every entry of a listing
 
 
 def id_key(dot: Dot) -> bytes:
@@ -27,7 +28,7 @@ def id_key(dot: Dot) -> bytes:
 
 def dot_of(key: bytes) -> Dot:
     actor, seq = _ID.unpack(key)
-    return Dot(actor, seq - BIAS)
+    return _new(Dot, (actor, seq - BIAS))
 
 
 def stamp_key(operation: Operation) -> bytes:

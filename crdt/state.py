@@ -217,9 +217,16 @@ class State:
         streams = [self._stamps(folder, first) for folder in self._folders(ids)]
         stamps = streams[0] if len(streams) == 1 else merge(*streams)
         for some in _some_at_a_time(islice(stamps, limit)):
-            self.rows.fetch(ENTRIES, [id_in(stamp) for stamp in some])
-            for stamp in some:
-                yield _entry_view(stamp, family_of(self.rows, stamp))
+            keys = [id_in(stamp) for stamp in some]
+            self.rows.fetch(ENTRIES, keys)
+            for key in keys:
+                value = self.rows.get(ENTRIES, key)
+                assert value is not None, (
+                    f"an index names the entry {key.hex()}, which is not there"
+                )
+                row = ENTRY.decode(value)
+                family = entry_rows(self.rows, row) if row.twins else (row,)
+                yield EntryView(dot_of(key), row.blob, row.date_ms, shown_flags(family))
 
     def marked(self, ids: Sequence[Dot]) -> Iterator[Dot]:
         """Those of them that show as \\Deleted, in the same order; the others are not read."""

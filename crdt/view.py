@@ -17,7 +17,7 @@ class Kind(StrEnum):
     FILE = "file"
 
 
-class EntryView(Struct, frozen=True):
+class EntryView(Struct, frozen=True, gc=False):
     """One message; `flags` sorted, with \\Deleted where it is shown."""
 
     id: Dot

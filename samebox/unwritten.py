@@ -17,7 +17,12 @@ from samebox.image import Change
 Layer: TypeAlias = dict[bytes, bytes | None]
 """Key to value; None where the row was removed."""
 
+Page: TypeAlias = list[tuple[bytes, bytes]]
+"""Rows of an image, with the number of their table in front of the keys."""
+
 SUM_BYTES = 4
+RESIDUE = 0x48674BC7
+"""The CRC-32C of whatever ends in its own CRC-32C, little-endian."""
 
 
 class Unknown(Enum):
@@ -144,10 +149,16 @@ def sealed(key: bytes, value: bytes) -> bytes:
 
 def unsealed(key: bytes, value: bytes) -> bytes:
     """Raises StateLost."""
-    found = value[:-SUM_BYTES]
-    if crc32c(key + found).to_bytes(SUM_BYTES, "little") != value[-SUM_BYTES:]:
+    return unsealed_page([(key, value)])[0][1]
+
+
+def unsealed_page(page: Page) -> Page:
+    """The same, many at a time, without the number of their table."""
+    found = [(key[1:], value[:-SUM_BYTES]) for key, value in page if crc32c(key + value) == RESIDUE]
+    if len(found) < len(page):
+        spoilt = next(key for key, value in page if crc32c(key + value) != RESIDUE)
         raise StateLost(
-            f"the row {key.hex()} of the state does not match its checksum; "
+            f"the row {spoilt.hex()} of the state does not match its checksum; "
             "the state is made again from snapshot and log"
         )
     return found

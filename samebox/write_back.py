@@ -20,13 +20,12 @@ a gap then: to take the first row again and again, as of a queue, costs the same
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TypeAlias
 
 from msgspec import Struct
 
 from crdt import StateLost
 from samebox.image import Change, Frozen, Image
-from samebox.unwritten import UNKNOWN, Table, Unknown, unsealed
+from samebox.unwritten import UNKNOWN, Page, Table, Unknown, unsealed, unsealed_page
 
 NAMES = b"\0"
 """The table of tables: name to number, one byte."""
@@ -36,8 +35,6 @@ ROW_BYTES = 250
 PAGE_FIRST = 8
 PAGE_MAX = 512
 """Rows that a scan takes at a time: few at first, for most scans want one or two rows."""
-Page: TypeAlias = list[tuple[bytes, bytes]]
-"""Rows of an image, with the number of their table in front of the keys."""
 NOT_OPEN = "a row changes inside a transaction alone: begin() first"
 
 
@@ -130,6 +127,9 @@ class WriteBackRows:
         while start < stop:
             rows, last = self._page(found, start, stop, count, reverse=reverse)
             for key, value in rows:
+                if not found.unwritten and not found.in_writing:
+                    yield key, value
+                    continue
                 now = found.now(key)
                 if now is UNKNOWN:
                     now = value
@@ -146,8 +146,8 @@ class WriteBackRows:
         if len(unknown) < 2:
             return
         rows = self._unsealed(self._read(lambda: self._image.find(unknown)))
-        self._age(len(rows), sum(ROW_BYTES + len(value) for _, value in rows))
-        found.young.update((key[1:], value) for key, value in rows)
+        self._age(len(rows), sum([ROW_BYTES + len(value) for _, value in rows]))
+        found.young.update(rows)
 
     def begin(self) -> None:
         assert self._undo is None, "one transaction at a time: commit() or rollback() first"
@@ -293,8 +293,11 @@ class WriteBackRows:
         self, table: Table, start: bytes, stop: bytes, count: int, *, reverse: bool
     ) -> tuple[list[tuple[bytes, bytes]], bytes | None]:
         """Rows in order, and the last key that they go up to; None where they are the last."""
-        rows, last = self._from_image(table, start, stop, count, reverse=reverse)
+        page, last = self._from_image(table, start, stop, count, reverse=reverse)
         keys = table.first(start, stop, count, reverse=reverse)
+        if not keys:
+            return page, last
+        rows = dict(page)
         if len(keys) == count:
             end = keys[-1]
             last = end if last is None else (max(last, end) if reverse else min(last, end))
@@ -309,18 +312,20 @@ class WriteBackRows:
 
     def _from_image(
         self, table: Table, start: bytes, stop: bytes, count: int, *, reverse: bool
-    ) -> tuple[dict[bytes, bytes], bytes | None]:
+    ) -> tuple[Page, bytes | None]:
         """Those of `count` rows of the image that count, and the last key of them all; None where
         they are the last."""
         first, end = table.gaps.narrowed(table.number + start, table.number + stop)
         if first >= end:
-            return {}, None
+            return [], None
         page = self._read(lambda: self._image.page(first, end, count, reverse=reverse))
-        counts = [row for row in page if not table.covers(row[0][1:])]
-        if len(counts) < len(page):
-            self._note_removed(table, page, first, end, reverse=reverse)
         last = page[-1][0][1:] if len(page) == count else None
-        return {key[1:]: value for key, value in self._unsealed(counts)}, last
+        if table.unwritten or table.in_writing:
+            counts = [row for row in page if not table.covers(row[0][1:])]
+            if len(counts) < len(page):
+                self._note_removed(table, page, first, end, reverse=reverse)
+            page = counts
+        return self._unsealed(page), last
 
     def _note_removed(
         self, table: Table, page: Page, first: bytes, end: bytes, *, reverse: bool
@@ -343,7 +348,7 @@ class WriteBackRows:
 
     def _unsealed(self, page: Page) -> Page:
         try:
-            return [(key, unsealed(key, value)) for key, value in page]
+            return unsealed_page(page)
         except StateLost:
             self.is_lost = True
             raise
