@@ -35,25 +35,26 @@ def main() -> int:
     parser.add_argument("--nodes", type=int, help="nodes of every world; else drawn")
     parser.add_argument("--errands", type=int, help="requests in every world; else drawn")
     parser.add_argument("--view", help="MODULE:NAME of the view that operations should have")
+    parser.add_argument("--upkeep", action="store_true", help="snapshots and checks, very often")
     given = parser.parse_args()
-    _set(given.errands, given.nodes, given.view)
+    _set(given)
     if given.seed is not None:
         return _one(given.seed)
     first, _, last = given.seeds.partition("..")
     seeds = range(int(first), int(last or int(first) + 1))
     if given.jobs == 1:
         return _many((run(seed) for seed in seeds), len(seeds), given.seconds)
-    settings = (given.errands, given.nodes, given.view)
-    with multiprocessing.Pool(given.jobs, _set, settings) as pool:
+    with multiprocessing.Pool(given.jobs, _set, (given,)) as pool:
         return _many(pool.imap_unordered(run, seeds, chunksize=4), len(seeds), given.seconds)
 
 
-def _set(errands: int | None, nodes: int | None, view: str | None) -> None:
+def _set(given: argparse.Namespace) -> None:
     """In every process of its own."""
     global options
     gc.freeze()
     gc.set_threshold(GARBAGE_OBJECTS)
-    options = Options(errands=errands, nodes=nodes, oracle=_named(view))
+    oracle = _named(given.view)
+    options = Options(errands=given.errands, nodes=given.nodes, oracle=oracle, upkeep=given.upkeep)
 
 
 def _named(view: str | None) -> Oracle | None:

@@ -39,6 +39,8 @@ from tests.scripts import Script, random_script, shrink, spelled
 
 LENGTHS = (10, 20, 30, 30, 50, 50, 50, 80, 80, 120, 300)
 REPORT_SECONDS = 30
+UPKEEP_ONE_IN = 4
+"""Worlds whose nodes make snapshots and verify all they keep, over and over."""
 INPUTS = 300
 """For one parser at a time."""
 
@@ -139,7 +141,7 @@ class Worlds:
     def one(self) -> bool:
         seed = self._seed + self.total.seeds
         try:
-            account = run_seed(seed, Options(oracle=view))
+            account = run_seed(seed, Options(oracle=view, upkeep=self._has_upkeep(seed)))
         except Exception:
             traceback.print_exc()
             self._show(seed, "the simulator itself failed")
@@ -150,8 +152,12 @@ class Worlds:
         return account.violation is None
 
     @staticmethod
-    def _show(seed: int, what: str) -> None:
+    def _has_upkeep(seed: int) -> bool:
+        return seed % UPKEEP_ONE_IN == 0
+
+    def _show(self, seed: int, what: str) -> None:
         again = f"python -m sim --seed {seed} --view tests.oracle:view"
+        again += " --upkeep" if self._has_upkeep(seed) else ""
         print(f"seed {seed}: {what}\nto see it again: {again}", file=sys.stderr)
 
     @override

@@ -20,7 +20,7 @@ def test_the_promises_hold() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("first", range(4, 244, 20))
+@pytest.mark.parametrize("first", range(4, 64, 20))
 def test_the_promises_hold_in_many_worlds(first: int) -> None:
     assert broken(range(first, first + 20)) == []
 
