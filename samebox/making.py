@@ -201,7 +201,7 @@ class Making:
     def _apply(self, item: Item) -> None:
         try:
             self._state.apply(item.operation)
-        except StateLost:
+        except (StateLost, MemoryError):  # neither is the operation's fault
             raise
         except Exception as error:
             reason = f"the effect of {item.operation.dot} failed: {error!r}"

@@ -21,7 +21,7 @@ COMMIT_EVERY = 2000
 """Operations per transaction of the state while it is made."""
 TELL_EVERY = 100_000
 """Operations between two lines about how far it is: some seconds."""
-ROWS_VERSION = 4
+ROWS_VERSION = 3
 """Of what the tables mean. Rows of another version are made again from the log."""
 
 ORIGIN = "origin"

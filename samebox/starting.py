@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from crdt import (
     Actor,
@@ -74,8 +74,8 @@ ASK_FOR_IT = (
 
 class Surroundings(Struct, frozen=True):
     """What a start takes from the world. `entropy(n)` gives n random bytes, `now_ms()` the wall
-    clock, for display alone; `keeper` keeps the rows of the state; `tell` takes lines about a
-    start that lasts, as they come."""
+    clock, for display alone; `keeper` keeps the rows of the state; `tell` takes lines about what
+    a start meets, as they come."""
 
     entropy: Callable[[int], bytes]
     now_ms: Callable[[], int]
@@ -176,6 +176,11 @@ class Recovering:
                     self._unsure,
                     self._snapshots,
                 )
+
+    def made_again(self, start: Recovered, why: str) -> Recovered:
+        """The rows that this start has gone on from turn out to be spoilt. Raises StorageError."""
+        history, state = self._anew_somehow(start.log, why)
+        return structs.replace(start, history=history, state=state, unsure=self._unsure)
 
     def brought_up(self, log: Log) -> tuple[History, State]:
         """History and state as the log tells them, with as much of the kept rows as it proves.

@@ -6,7 +6,7 @@ belongs to the loop of the shard.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from msgspec import Struct
@@ -17,6 +17,7 @@ from samebox.forgetting import ForgotTooMuch
 from samebox.held import Held
 from samebox.history import History
 from samebox.keeping import Keeper, Stalled
+from samebox.limits import Limits
 from samebox.making import Place
 from samebox.replica import Replica
 from samebox.starting import Recovered, Recovering, Restored
@@ -24,6 +25,7 @@ from samebox.starting import Surroundings as Surroundings
 from storage import (
     Continue,
     Disk,
+    DiskWriteFailed,
     FoundSnapshots,
     Identity,
     Log,
@@ -61,8 +63,8 @@ class Disks(Struct, frozen=True):
 
 
 class Store(Struct):
-    """`birth` is set where a new actor has to be born before anything is written. `life` tells this
-    opening from every other one."""
+    """`birth` is set where a new actor has to be born before anything is written. `notices` are the
+    alarms of the start; they were told. `life` tells this opening from every other one."""
 
     cluster: str
     place: Place
@@ -145,13 +147,14 @@ def open_store(
     """
     around.keeper.wake = Stalled(around.keeper, around.tell).look
     where = f"{disks.where}/identity"
-    identity = load_identity(disks.root, where=where)
+    identity = before = load_identity(disks.root, where=where)
     if identity is not None:
         check_identity(identity, cluster=cluster, node=place.node, shard=place.shard, where=where)
         save_identity(disks.root, replace(identity, is_starting=True))
     store = around.entropy(STORE_ID_BYTES) if identity is None else identity.store
+    recovering = Recovering(disks.log, around, cluster=cluster, shard=place.shard, store=store)
     try:
-        start = Recovering(disks.log, around, cluster=cluster, shard=place.shard, store=store).run()
+        start = recovering.run()
         packs, packs_recovery = Packs.open(
             disks.packs,
             cluster=cluster,
@@ -163,38 +166,29 @@ def open_store(
         if identity is not None:
             save_identity(disks.root, identity)
         raise
-    log, history, recovery, limits = start.log, start.history, start.recovery, around.limits
     decision = continuity(
         identity,
         inode=disks.inode,
         second_copy=SecondCopy.NOT_CONFIGURED,
-        recovery=recovery,
+        recovery=start.recovery,
         state_clock=start.kept_clock,
     )
-    decision = _if_all_own_is_there(decision, history, log)
+    decision = _if_all_own_is_there(decision, start.history, start.log)
     identity, born_for = _next_identity(
         identity, decision, cluster, place, store, disks.inode, around.entropy
     )
+    notices = [*_alarms(start, packs_recovery), *_unknown(before, start.log)]
+    for notice in notices:  # before anything says that this start has ended
+        around.tell(notice)
     save_identity(disks.root, identity)
     held = Held(packs)
-    replica = Replica(
-        place,
-        history,
-        start.state,
-        _own(place, log, identity.actor, history),
-        held,
-        unsure=_unsure(start, packs_recovery),
-        has_blob=held.is_here,
-        window_records=limits.window_records,
-        kept_requests=limits.kept_requests,
-    )
-    replica.begins(log_begins(log, start.snapshots.snapshots, start.state.folded))
+    replica = _core(start, recovering, held, packs_recovery, place, identity.actor, around.limits)
+    replica.begins(log_begins(start.log, start.snapshots.snapshots, replica.state.folded))
     held.opened()
     birth = None
-    if history.head(identity.actor).seq == 0:
+    if replica.history.head(identity.actor).seq == 0:
         birth = Reborn(identity.actor, key, around.now_ms(), born_for or "first start")
-    notices = _alarms(start, packs_recovery)
-    opened = (cluster, place, key, identity, disks, log, packs, held, replica, birth)
+    opened = (cluster, place, key, identity, disks, start.log, packs, held, replica, birth)
     return Store(*opened, notices, around, start.snapshots)
 
 
@@ -205,10 +199,57 @@ def log_begins(log: Log, snapshots: Sequence[Snapshot], folded: Clock) -> LogBeg
     return LogBegins(log.base(), snapshots[-1].folded if snapshots else folded)
 
 
+def _core(
+    start: Recovered,
+    recovering: Recovering,
+    held: Held,
+    packs: PacksRecovery,
+    place: Place,
+    actor: Actor,
+    limits: Limits,
+) -> Replica:
+    """The core made of what a start found. To know which blobs are missing it may read all of the
+    state: where that shows a spoilt row, the state is made again, once. Raises StorageError."""
+
+    def made(start: Recovered) -> Replica:
+        return Replica(
+            place,
+            start.history,
+            start.state,
+            _own(place, start.log, actor, start.history),
+            held,
+            unsure=_unsure(start, packs),
+            has_blob=held.is_here,
+            window_records=limits.window_records,
+            kept_requests=limits.kept_requests,
+        )
+
+    try:
+        return made(start)
+    except StateLost as error:
+        again = recovering.made_again(start, str(error))
+    try:
+        return made(again)
+    except StateLost as error:
+        raise DiskWriteFailed(f"no state can be kept: {error}") from error
+
+
 def _alarms(start: Recovered, packs: PacksRecovery) -> list[Notice]:
     """Whatever was out of the ordinary, each once."""
     problems = (*start.recovery.problems, *start.snapshots.problems, *packs.problems)
     return [Notice(problem, alarm=True) for problem in dict.fromkeys(problems)]
+
+
+def _unknown(identity: Identity | None, log: Log) -> Iterator[Notice]:
+    """What an earlier start cut away, nothing tells any more."""
+    why = None
+    if identity is None and log.clock():
+        why = "its log holds operations, but the file identity was not there"
+    elif identity is not None and identity.is_starting:
+        why = "the start before this one did not end"
+    if why is not None:
+        text = f"{why}: what was found damaged before, if anything, is not known; peers bring it"
+        yield Notice(text, alarm=True)
 
 
 def _unsure(start: Recovered, packs: PacksRecovery) -> Iterable[tuple[Blob, Dot]]:

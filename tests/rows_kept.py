@@ -10,7 +10,7 @@ from typing_extensions import override
 from crdt import MemoryRows, Rows
 from samebox.image import Change, MemoryImage
 from samebox.io.sqlite_file import SqliteFile
-from samebox.write_back import Bounds, WriteBackRows
+from samebox.write_back import NAMES, Bounds, WriteBackRows
 
 SMALL = Bounds(write_rows=4, unwritten_rows=12, clean_rows=6)
 
@@ -42,10 +42,12 @@ class SlowImage(MemoryImage):
         """The process ended: what was being written is not there."""
         self._changes = None
 
-    def spoil(self) -> None:
-        """One bit of every value is another."""
+    def spoil(self, table: str | None = None) -> None:
+        """One bit of every value is another, in one table or all of them."""
+        number = b"" if table is None else self._rows[NAMES + table.encode()][:1]
         for key, value in self._rows.items():
-            self._rows[key] = bytes((value[0] ^ 1,)) + value[1:]
+            if key.startswith(number):
+                self._rows[key] = bytes((value[0] ^ 1,)) + value[1:]
 
     @override
     def wait(self) -> None:

@@ -256,8 +256,6 @@ class Shard:
 
     async def run(self) -> None:
         """Until cancelled; raises where the disk can no longer be trusted."""
-        for notice in self.store.notices:
-            self.log(notice)
         self.store.keeper.wake = lambda: self.disk.soon(self._inbox.stir)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._tick)

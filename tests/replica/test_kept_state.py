@@ -21,13 +21,14 @@ from crdt import (
     State,
     StateLost,
 )
+from crdt.tables import ENTRIES
 from samebox.events import Asked, BlobStored, Event, Notice, Ready, Synced
 from samebox.held import Held
 from samebox.image import Image
 from samebox.keeping import Kept
 from samebox.limits import Limits
 from samebox.making import Place
-from samebox.recovery import outdate
+from samebox.recovery import ORIGIN, UNSURE_KEY, outdate
 from samebox.store import Store, Surroundings, open_store
 from samebox.write_back import Bounds
 from sim.machine import Machine
@@ -182,6 +183,23 @@ def test_a_state_with_a_row_that_changed_is_made_again() -> None:
     node.images.image.spoil()
     again = node.start()
     assert seen(again) == before
+    assert "does not match its checksum" in node.told[0]
+
+
+def test_a_spoilt_row_that_is_met_as_all_blobs_are_asked_for_is_no_end_of_the_start() -> None:
+    """The start before this one died before it had asked for the blobs of what it replayed."""
+    node = Node()
+    store = node.start()
+    fill(store, 50)
+    before = seen(store)
+    rows = store.replica.state.rows
+    rows.begin()
+    rows.put(ORIGIN, UNSURE_KEY, b"")
+    rows.commit()
+    store.close()
+    node.images.image.spoil(ENTRIES)
+    again = node.start()
+    assert seen(again) == before and again.birth is None
     assert "does not match its checksum" in node.told[0]
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from hashlib import sha256
 from itertools import count
 
+import pytest
+
 from comm import packed
-from crdt import Address, Create, MemoryRows, Record, Request, RequestId
+from crdt import Address, Create, MemoryRows, Operation, Record, Request, RequestId, State
 from samebox.events import Arrived, Asked, Event, Ready, Synced
 from samebox.keeping import Unkept
 from samebox.making import Place
@@ -135,6 +137,23 @@ def test_one_start_finds_the_damage_of_all_segments_and_says_so() -> None:
     ]
     assert said[3:] == [f"records {actor.hex()[:8]}:2-4 are missing"]
     assert again.replica.actor != actor
+
+
+def test_want_of_memory_in_an_effect_ends_the_step_and_is_the_fault_of_no_operation(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    _, _, theirs = two_nodes()
+    other = opened(Machine("c"))
+
+    def exhausted(state: State, operation: Operation) -> None:
+        raise MemoryError("no memory for a row")
+
+    monkeypatch.setattr(State, "apply", exhausted)
+    with pytest.raises(MemoryError):
+        bring(other, theirs)
+    assert other.replica.stopped() == {}
+    with pytest.raises(MemoryError):
+        ask(opened(Machine("d")), Create(Address("z")))
 
 
 def test_a_log_whose_files_were_removed_is_not_gone_on_with() -> None:

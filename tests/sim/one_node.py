@@ -19,7 +19,7 @@ from crdt import (
     RequestId,
     State,
 )
-from samebox.events import Arrived, Asked, Carried, Done, Event, Ready, Synced
+from samebox.events import Arrived, Asked, Carried, Done, Event, Notice, Ready, Synced
 from samebox.history import History
 from samebox.keeping import Unkept
 from samebox.limits import Limits
@@ -34,12 +34,14 @@ SMALL = Limits(log=LogLimits(segment_bytes=4300, recent_bytes=0), pack_bytes_max
 
 
 class OneNode:
-    """`confirmed` are the dots that a caller was told as done, over all lives."""
+    """`confirmed` are the dots that a caller was told as done, `told` what starts said, over all
+    lives."""
 
     def __init__(self, name: str, machine: Machine | None = None) -> None:
         self.name = name
         self.machine = machine or Machine(name)
         self.confirmed: list[Dot] = []
+        self.told: list[Notice] = []
         self._drawn = 0
         self._number = 0
 
@@ -49,7 +51,7 @@ class OneNode:
             self.step(self.store.birth)
 
     def _open(self) -> Store:
-        around = Surroundings(self._entropy, lambda: 0, Unkept(MemoryRows), SMALL)
+        around = Surroundings(self._entropy, lambda: 0, Unkept(MemoryRows), SMALL, self.told.append)
         place = Place(SHARD, self.name, ("a", "b"))
         return open_store(self.machine.disks(), around, cluster=CLUSTER, place=place, key=b"")
 

@@ -218,7 +218,7 @@ def test_a_start_interrupted_at_any_disk_operation_forgets_no_loss_that_it_met(
     draw: Draw | None,
 ) -> None:
     """The last confirmed record is spoilt: nothing tells it from a torn one, and it is cut. Its dot
-    is never given to another operation, whenever the start that cuts it dies."""
+    is never given to another operation, whenever the start that cuts it dies; and it is told."""
     at = 0
     while True:
         at += 1
@@ -237,4 +237,5 @@ def test_a_start_interrupted_at_any_disk_operation_forgets_no_loss_that_it_met(
             break
         node.start()
         assert node.actor != old, f"operation {at}"
+        assert any(notice.alarm for notice in node.told), f"operation {at}"
     assert at > 15
