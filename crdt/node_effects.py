@@ -41,7 +41,7 @@ from crdt.tables import (
     Overwritten,
     Renamed,
 )
-from crdt.uses import write
+from crdt.uses import use
 
 INBOX = "INBOX"
 
@@ -185,9 +185,8 @@ class NodeEffects:
 
     def _add_content(self, operation: Operation, id: bytes, blob: Blob) -> None:
         content = Content(stamp_key(operation), blob)
-        dot = id_key(operation.dot)
-        write(self._rows, dot)
-        self._rows.put(CONTENTS, id + dot, CONTENT.encode(content))
+        use(self._rows, blob.hash)
+        self._rows.put(CONTENTS, id + id_key(operation.dot), CONTENT.encode(content))
 
 
 def _made(kind: int, stamp: bytes, parent: bytes, name: str, *, fold: bool = False) -> NodeRow:

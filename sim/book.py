@@ -53,7 +53,8 @@ class Book:
     `dropped` are by node the blobs that its state named no more when they went with a compaction:
     an older image of the state may name them again.
     `suspect` are the nodes whose medium was spoiled, with how often; `troubled` those with any
-    trouble of the disk; both for good.
+    trouble of the disk; both for good. `alarmed` are those of which a start has told an alarm, be
+    it one that did not end, since the last one that did.
     `unfolded` counts states made again because an operation lacked what was forgotten.
     `calm_since` is when a node was last made slow. Once bytes were `garbled`, actors may stop; on
     the word of `liars` nothing is to be built."""
@@ -70,6 +71,7 @@ class Book:
         self.confirmed: list[Confirmed] = []
         self.suspect: dict[str, int] = {}
         self.troubled: dict[str, None] = {}
+        self.alarmed: dict[str, None] = {}
         self.calm_since: dict[str, int] = {}
         self.outcomes: dict[str, int] = {}
         self.garbled = False

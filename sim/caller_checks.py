@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from crdt import Dot, covers
-from samebox.events import Asked, Done, Failure, Late, Outcome
+from samebox.events import Asked, Done, Failure, Late, Outcome, Refusal
 from sim.book import Book, Confirmed, Life, Waiting
 from sim.world import SECOND
 
@@ -53,6 +53,8 @@ class CallerChecks(Book):
             case Failure(reason):
                 if shell.name not in self.troubled:
                     raise self.broken("O6", shell.name, f"a request failed: {reason}")
+            case Refusal("bad-request", message):  # of a workload that makes none
+                raise self.broken("O6", shell.name, f"nothing can be written: {message}")
             case _:
                 pass
 

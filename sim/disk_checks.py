@@ -62,6 +62,7 @@ class DiskChecks(Book):
             if self.chains[actor][head.seq - 1] != head.chain:
                 raise self.broken("O2", node, f"{Dot(actor, head.seq)} has two contents")
         self.durable[node] = clock
+        self.alarmed.pop(node, None)
 
     def _register_behind(self, shell: Shell, actor: Actor, last: int) -> None:
         """A batch that was synced without anyone being told may show now for the first time."""
@@ -76,7 +77,7 @@ class DiskChecks(Book):
         names = ", ".join(map(str, lost[:8]))
         if node not in self.suspect:
             raise self.broken("8", node, f"synced, and gone after a start: {names}")
-        if not any(notice.alarm for notice in shell.store.notices):
+        if node not in self.alarmed:
             raise self.broken("O1", node, f"lost without a word: {names}")
         if self.suspect[node] == 1:
             undamaged = list(self._thrown_away(shell, lost))
@@ -142,7 +143,7 @@ class DiskChecks(Book):
                 continue
             if hash_ in self.dropped[shell.name]:
                 continue
-            is_used = shell.look(lambda state, dot=dot: state.names_blob(dot))  # type: ignore[misc]
+            is_used = shell.look(lambda state, hash_=hash_: state.uses(hash_))  # type: ignore[misc]
             if is_used and shell.name not in self.suspect:
                 raise self.broken("5", shell.name, f"the blob of {dot} went with a compaction")
             self.dropped[shell.name][hash_] = None

@@ -73,6 +73,7 @@ class Host:
         self.is_deaf = False
         self.is_shunned = False
         self.dies_in = 0
+        self.dies_in_start = 0
         self.garbles = 0
         self.lies = 0
         self.novelties = 0
@@ -104,8 +105,10 @@ class Host:
             self.wall_clock_ms,
             self._keeper(),
             self.habits.limits,
+            self._note_start,
         )
         place = Place(SHARD, self.node, self.network.names)
+        self._die_in_start()
         try:
             store = self.watch.opening(
                 self,
@@ -123,11 +126,15 @@ class Host:
             self.world.say(self.name, f"started, start {self.starts}")
             self.shell = Shell(self, store)
             self.actor_at_start = store.replica.actor
-            for notice in store.notices:
-                self.note(notice)
             self.watch.started(self.shell)
             if self.shell is not None:
                 self.shell.begin()
+
+    def _die_in_start(self) -> None:
+        """Or soon after it, where it does not do as much."""
+        at, self.dies_in_start = self.dies_in_start, 0
+        if at:
+            self.machine.disk.crash_at = self.machine.disk.operations + at
 
     def _keeper(self) -> Keeper:
         bounds = self.habits.bounds
@@ -252,10 +259,12 @@ class Host:
         self.machine.disk.heal()
         self.watch.disturbed(self.name, self.world.now + self.slow_us)
         self.slow_us = self.clock_offset_ms = 0
-        self.garbles = self.dies_in = self.novelties = 0
+        self.garbles = self.dies_in = self.dies_in_start = self.novelties = 0
         if self.lies:
             self.stop_lying()
         self.fail_state(None)
+        if self.shell is not None:
+            self.shell.scarcity.left = None
         self.listen_again()
         self.go_on()
         self.start()
@@ -288,6 +297,11 @@ class Host:
 
     def wall_clock_ms(self) -> int:
         return BEGINNING_MS + self.world.now // MILLISECOND + self.clock_offset_ms
+
+    def _note_start(self, notice: Notice) -> None:
+        self.note(notice)
+        if notice.alarm:
+            self.watch.alarmed[self.name] = None
 
     def note(self, notice: Notice) -> None:
         self.world.say(self.name, f"{'ALARM' if notice.alarm else 'note'}: {notice.text}")

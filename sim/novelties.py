@@ -26,14 +26,17 @@ KIND, EXTENSIONS = 0, 8
 
 @contextmanager
 def as_made_here(replica: Replica) -> Iterator[None]:
-    """From a peer, the next record of its own actor would tell the node to go on as another."""
-    succession = replica.succession
-    takes = succession.takes
+    """From a peer, the next record of its own actor would tell the node to go on as another. And
+    whoever writes it, of a later version, understands it."""
+    succession, history = replica.succession, replica.history
+    takes, judged = succession.takes, history._judged
     succession.takes = lambda event, actor, clock: True  # type: ignore[method-assign]
+    history._judged = lambda operation: None  # type: ignore[method-assign]
     try:
         yield
     finally:
         succession.takes = takes  # type: ignore[method-assign]
+        history._judged = judged  # type: ignore[method-assign]
 
 
 def novelty(store: Store, random: Random) -> Records | None:

@@ -81,6 +81,27 @@ def killed_at_work(setting: Setting) -> str | None:
     return f"{host.name}, in {host.dies_in}"
 
 
+def killed_in_a_start(setting: Setting) -> str | None:
+    """It dies, and the start behind that does so too, at one of the things that its disk does."""
+    host = setting.any_running()
+    if host is None:
+        return None
+    host.dies_in_start = setting.world.random.randrange(1, 40)
+    where = f"{host.name}, operation {host.dies_in_start} of its start"
+    host.kill(setting.world.between(10 * MILLISECOND, 5 * SECOND))
+    return where
+
+
+def out_of_memory(setting: Setting) -> str | None:
+    """In the middle of a step, and then its process ends."""
+    host = setting.any_running()
+    if host is None or host.shell is None:
+        return None
+    writes = setting.world.random.randrange(100)
+    host.shell.scarcity.begin(host.shell.replica, writes)
+    return f"{host.name}, in {writes} writes of rows"
+
+
 def state_lost(setting: Setting) -> str | None:
     host = setting.any_running()
     if host is None:
@@ -162,4 +183,6 @@ PROCESS_FAULTS = (
     Fault("later version", ("31",), 2, later_version),
     Fault("cloned", ("64", "118"), 1, cloned),
     Fault("away for long", ("50",), 1, away_for_long),
+    Fault("killed in a start", ("5", "24"), 3, killed_in_a_start),
+    Fault("out of memory", ("26",), 2, out_of_memory),
 )

@@ -42,7 +42,9 @@ from sim.disk import PowerCut
 from sim.links import Links
 from sim.novelties import as_made_here, novelty
 from sim.pulls import Pulls
+from sim.scarcity import OutOfMemory, Scarcity
 from sim.upkeep import Upkeep
+from sim.watch import ASKED
 from sim.world import MILLISECOND, Action
 from storage import ChainBroken, DiskFull, DiskReadOnly, StorageError
 
@@ -77,6 +79,7 @@ class Shell:
         self.pulls = Pulls(self)
         self.compactions = Compactions(self, host.habits.compacts_us)
         self.upkeep = Upkeep(self)
+        self.scarcity = Scarcity()
         self.is_alive = True
         self._held: list[Action] = []
         self._stirred = False
@@ -164,6 +167,8 @@ class Shell:
                 self.stir()
         except StateLost as error:
             self._restore(error)
+        except OutOfMemory:
+            self.host.stop(f"{ASKED} for more memory than there is")
 
     def _restore(self, lost: StateLost) -> None:
         """The disk ends the batch under way; then the state is made again from the log."""

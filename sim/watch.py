@@ -26,6 +26,7 @@ from sim.book import Life
 from sim.caller_checks import CallerChecks
 from sim.disk_checks import DiskChecks
 from sim.link_checks import LinkChecks
+from sim.scarcity import OutOfMemory
 
 if TYPE_CHECKING:
     from sim.host import Host
@@ -72,6 +73,8 @@ class Watch(DiskChecks, LinkChecks, CallerChecks):
             if shell.name not in self.troubled:
                 text = f"a state that nothing happened to is lost: {error}"
                 raise self.broken("13", shell.name, text) from error
+            raise
+        except OutOfMemory:
             raise
         except Exception as error:
             raise self.broken("10", shell.name, f"a step raised {error!r}") from error
