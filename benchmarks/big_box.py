@@ -25,7 +25,7 @@ from msgspec import Struct
 
 from benchmarks.children import CLUSTER, Children, say
 from benchmarks.load import Load, run_load
-from benchmarks.machine import Machine, disk_folder, machine
+from benchmarks.machine import Machine, disk_folder, machine, resident_mb
 from benchmarks.product import confirmed, free_ports
 from certs import make_certificates
 from crdt import Address, Blob, BoxMade, Dot, Draft, EntryAppended, FolderMade, Store
@@ -204,12 +204,6 @@ async def stores(shard: Shard, task: Task) -> tuple[float, float]:
     load = Load("many", task.seconds, copies=1)
     done = await run_load(ask, load)
     return done.per_s, done.cpu_s / done.count * 1e6
-
-
-def resident_mb() -> float:
-    status = Path("/proc/self/status").read_text()
-    line = next(line for line in status.splitlines() if line.startswith("VmRSS"))
-    return int(line.split()[1]) / 1024
 
 
 # --- All lives -----------------------------------------------------------------------------------

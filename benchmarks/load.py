@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from time import monotonic_ns, process_time
 from typing import Literal, TypeAlias
 
@@ -56,8 +57,9 @@ class Asked(Struct, frozen=True):
 
     `count` requests were confirmed in `seconds`, for which this process, load included, used
     `cpu_s` of processor time (of a load of many); `waits_ms` is the wait of each request of a
-    load of one; `asked_ns` maps the seq of an operation to when it was asked for (monotonic), and
-    `late_ms` says how much later than planned a paced request was made.
+    load of one; `written_bytes` is what the kernel wrote for this process meanwhile (of a load of
+    many, and of a paced one); `asked_ns` maps the seq of an operation to when it was asked for
+    (monotonic), and `late_ms` says how much later than planned a paced request was made.
     """
 
     count: int = 0
@@ -66,6 +68,7 @@ class Asked(Struct, frozen=True):
     waits_ms: list[float] = []
     asked_ns: dict[int, int] = {}
     late_ms: list[float] = []
+    written_bytes: int = 0
 
     @property
     def per_s(self) -> float:
@@ -111,11 +114,13 @@ async def many_outstanding(ask: Ask, load: Load) -> Asked:
         for _ in range(load.depth):
             nursery.start_soon(caller)
         await trio.sleep(WARM_UP_S)
-        before, start, cpu = count, monotonic_ns(), process_time()
+        before, start, cpu, written = count, monotonic_ns(), process_time(), written_bytes()
         await trio.sleep(load.seconds)
         counted, end, cpu_s = count - before, monotonic_ns(), process_time() - cpu
+        written = written_bytes() - written
         running = False
-    return Asked(count=counted, seconds=(end - start) / 1e9, cpu_s=cpu_s)
+    seconds = (end - start) / 1e9
+    return Asked(count=counted, seconds=seconds, cpu_s=cpu_s, written_bytes=written)
 
 
 async def one_outstanding(ask: Ask, load: Load) -> Asked:
@@ -151,12 +156,29 @@ async def paced(ask: Ask, load: Load) -> Asked:
         free.release()
 
     async with trio.open_nursery() as nursery:
-        start = trio.current_time()
+        start, written = trio.current_time(), 0
         for number in range(1, last):
             planned = start + number / load.per_s
             await trio.sleep_until(planned)
             await free.acquire()
+            if number == first:
+                written = written_bytes()
             if number >= first:
                 late_ms.append((trio.current_time() - planned) * 1000)
             nursery.start_soon(ask_one, number)
-    return Asked(count=len(asked_ns), seconds=load.seconds, asked_ns=asked_ns, late_ms=late_ms)
+    return Asked(
+        count=len(asked_ns),
+        seconds=load.seconds,
+        asked_ns=asked_ns,
+        late_ms=late_ms,
+        written_bytes=written_bytes() - written,
+    )
+
+
+def written_bytes() -> int:
+    """Of this process, in all: pages that became dirty (proc(5))."""
+    for line in Path("/proc/self/io").read_text().splitlines():
+        name, _, value = line.partition(":")
+        if name == "write_bytes":
+            return int(value)
+    raise SystemExit("/proc/self/io: expected a line write_bytes, found none")

@@ -113,6 +113,13 @@ def sync_ms(folder: Path, *, count: int) -> list[float]:
     return waits
 
 
+def resident_mb() -> float:
+    """Of this process, in MiB."""
+    status = Path("/proc/self/status").read_text()
+    line = next(line for line in status.splitlines() if line.startswith("VmRSS"))
+    return int(line.split()[1]) / 1024
+
+
 class Busy:
     """What the processor does for others while the children of this process are measured."""
 

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import monotonic_ns
+from typing import TypeVar
 
 import msgspec
 import trio
@@ -33,6 +34,8 @@ from samebox import (
     collect_seldom,
     open_node,
 )
+
+T = TypeVar("T")
 
 MODULE = "benchmarks.product"
 SHARD = "main"
@@ -95,15 +98,15 @@ async def origin(task: Task) -> Asked:
         return await run_load(asking(shard, entries, task.load), task.load)
 
 
-async def prepare(shard: Shard) -> list[Dot]:
-    """One mailbox with ENTRIES entries, held by both nodes."""
-    await done(shard, Create(BOX))
-    await done(shard, Create(MAILBOX))
+async def prepare(shard: Shard, *, copies: int = COPIES) -> list[Dot]:
+    """One mailbox with ENTRIES entries, held by so many nodes."""
+    await done(shard, Create(BOX), copies)
+    await done(shard, Create(MAILBOX), copies)
     entries: list[Dot] = []
     free = trio.Semaphore(PREPARING_MAX)
 
     async def append(number: int) -> None:
-        entries.extend((await append_one(shard, b"%d" % number, copies=COPIES)).dots)
+        entries.extend((await append_one(shard, b"%d" % number, copies=copies)).dots)
         free.release()
 
     async with trio.open_nursery() as nursery:
@@ -113,8 +116,8 @@ async def prepare(shard: Shard) -> list[Dot]:
     return entries
 
 
-async def done(shard: Shard, request: Request) -> Done:
-    return confirmed(await shard.ask(request, copies=COPIES))
+async def done(shard: Shard, request: Request, copies: int) -> Done:
+    return confirmed(await shard.ask(request, copies=copies))
 
 
 def confirmed(outcome: object) -> Done:
@@ -166,7 +169,7 @@ async def watch(shard: Shard, visible_ns: dict[int, int]) -> None:
             visible_ns[change.dot.seq] = monotonic_ns()
 
 
-async def bounded(role: Callable[[Task], Awaitable[Struct]], task: Task) -> Struct:
+async def bounded(role: Callable[[T], Awaitable[Struct]], task: T) -> Struct:
     with trio.fail_after(CHILD_S):
         return await role(task)
 

@@ -13,7 +13,19 @@ from tempfile import TemporaryDirectory
 import msgspec
 from msgspec import Struct
 
-from benchmarks import append_4k, disk, latency, small_operations, visible
+from benchmarks import (
+    append_4k,
+    bytes_kept,
+    bytes_sent,
+    catch_up,
+    depths,
+    disk,
+    imports,
+    latency,
+    small_operations,
+    stopped_peer,
+    visible,
+)
 from benchmarks.children import PROJECT
 from benchmarks.figures import Figure, Row, print_table, row
 from benchmarks.load import SEED
@@ -26,6 +38,12 @@ QUESTIONS: dict[str, Callable[[Bench], list[Figure]]] = {
     "append_4k": append_4k.measure,
     "latency": latency.measure,
     "visible": visible.measure,
+    "depths": depths.measure,
+    "catch_up": catch_up.measure,
+    "stopped_peer": stopped_peer.measure,
+    "imports": imports.measure,
+    "bytes_kept": bytes_kept.measure,
+    "bytes_sent": bytes_sent.measure,
 }
 SECONDS = 3.0
 ROUNDS = 3

@@ -1,0 +1,197 @@
+"""A node that one caller asks until it is told to end, while its peer is away or stopped.
+
+The asked node is a child. It tells by a file that its preparation is done, and where it stands by
+then; what each request waited, and the memory of the node, are its answer.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import monotonic, monotonic_ns, sleep
+
+import msgspec
+import trio
+from msgspec import Struct
+
+from benchmarks.children import CLUSTER, Children, say
+from benchmarks.load import NS_PER_MS, Ask, Load
+from benchmarks.machine import disk_folder, resident_mb
+from benchmarks.product import SHARD, asking, bounded, prepare, write_config
+from certs import make_certificates
+from samebox import Shard, collect_seldom, open_node
+
+MODULE = "benchmarks.lasting"
+PER_S = 200
+"""Requests of the one caller, as far as the node answers in time."""
+DEPTH = 1000
+READY_S = 300.0
+END_S = 60.0
+LOOK_S = 0.005
+MEMORY_S = 0.25
+
+
+class Task(Struct, frozen=True):
+    """`behind`: operations to make before the node is ready, durable here. The peer ends when it
+    has `seq` operations of `actor`."""
+
+    config: str
+    behind: int = 0
+    actor: str = ""
+    seq: int = 0
+
+
+class Ready(Struct, frozen=True):
+    """Who wrote so far, and how much."""
+
+    actor: str
+    seq: int
+
+
+class Lasted(Struct, frozen=True):
+    """When each request was made and what it waited; the resident memory now and then."""
+
+    asked_ns: list[int]
+    waits_ms: list[float]
+    resident_mb: list[tuple[int, float]]
+
+    def waits(self, start_ns: int, end_ns: int) -> list[float]:
+        """Of what was asked then."""
+        pairs = zip(self.asked_ns, self.waits_ms, strict=True)
+        return [wait for asked, wait in pairs if start_ns <= asked < end_ns]
+
+    def memory(self, start_ns: int, end_ns: int) -> list[float]:
+        return [mb for at, mb in self.resident_mb if start_ns <= at < end_ns]
+
+
+class Returned(Struct, frozen=True):
+    """When the peer had the first of what it lacked, and the last (monotonic, ns)."""
+
+    first_ns: int
+    last_ns: int
+
+
+class Pair:
+    """The asked node, which runs, and its peer."""
+
+    def __init__(self, children: Children, task: Task) -> None:
+        self._children = children
+        self._task = task
+        self._origin = children.start(MODULE, "origin", task)
+
+    def ready(self) -> Ready:
+        """Wait until the asked node is."""
+        file = ready_file(self._task)
+        deadline = monotonic() + READY_S
+        while not file.exists():
+            assert self._origin.poll() is None, "the asked node ended"
+            assert monotonic() < deadline, f"the asked node was not ready within {READY_S} s"
+            sleep(LOOK_S)
+        return msgspec.json.decode(file.read_bytes(), type=Ready)
+
+    def start_peer(self, until: Ready) -> subprocess.Popen[bytes]:
+        task = Task(self._task.config, actor=until.actor, seq=until.seq)
+        return self._children.start(MODULE, "peer", task)
+
+    def returned(self, peer: subprocess.Popen[bytes], *, seconds: float) -> Returned:
+        return self._children.answer(peer, Returned, seconds=seconds)
+
+    def end(self) -> Lasted:
+        return self._children.answer(self._origin, Lasted, seconds=END_S)
+
+
+@contextmanager
+def lasting(within: Path | None, *, behind: int = 0) -> Iterator[Pair]:
+    with TemporaryDirectory(prefix="samebox-lasting-", dir=within or disk_folder()) as name:
+        folder = Path(name)
+        make_certificates(folder / "certs", CLUSTER, {"a": (), "b": ()})
+        with Children(folder) as children:
+            yield Pair(children, Task(str(write_config(folder)), behind))
+
+
+def ready_file(task: Task) -> Path:
+    return Path(task.config).with_name("ready")
+
+
+# --- The children ------------------------------------------------------------------------------
+
+
+async def origin(task: Task) -> Lasted:
+    asked: list[int] = []
+    waits: list[float] = []
+    memory: list[tuple[int, float]] = []
+    async with open_node(Path(task.config), "a") as node, trio.open_nursery() as nursery:
+        shard = node.shards[SHARD]
+        ask = asking(shard, await prepare(shard, copies=1), Load("one", 0, copies=1))
+        await make_many(ask, task.behind)
+        tell_ready(task, shard)
+        nursery.start_soon(ask_on, ask, asked, waits)
+        nursery.start_soon(note_memory, memory)
+        await trio.to_thread.run_sync(sys.stdin.buffer.read, abandon_on_cancel=True)
+        nursery.cancel_scope.cancel()
+    return Lasted(asked, waits, memory)
+
+
+async def make_many(ask: Ask, count: int) -> None:
+    numbers = iter(range(count))
+
+    async def caller() -> None:
+        for number in numbers:
+            await ask(number)
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(DEPTH):
+            nursery.start_soon(caller)
+
+
+def tell_ready(task: Task, shard: Shard) -> None:
+    actor = shard.replica.actor
+    assert actor is not None, "a node that has written has an actor"
+    file = ready_file(task)
+    new = file.with_suffix(".new")
+    new.write_bytes(msgspec.json.encode(Ready(actor.hex(), shard.clock[actor])))
+    new.rename(file)
+
+
+async def ask_on(ask: Ask, asked: list[int], waits: list[float]) -> None:
+    start = trio.current_time()
+    number = 0
+    while True:
+        number += 1
+        await trio.sleep_until(start + number / PER_S)
+        asked_ns = monotonic_ns()
+        await ask(number)
+        asked.append(asked_ns)
+        waits.append((monotonic_ns() - asked_ns) / NS_PER_MS)
+
+
+async def note_memory(memory: list[tuple[int, float]]) -> None:
+    while True:
+        memory.append((monotonic_ns(), resident_mb()))
+        await trio.sleep(MEMORY_S)
+
+
+async def peer(task: Task) -> Returned:
+    actor = bytes.fromhex(task.actor)
+    async with open_node(Path(task.config), "b") as node:
+        shard = node.shards[SHARD]
+        await shard.wait({actor: 1})
+        first_ns = monotonic_ns()
+        await shard.wait({actor: task.seq})
+        last_ns = monotonic_ns()
+        await trio.to_thread.run_sync(sys.stdin.buffer.read, abandon_on_cancel=True)
+    return Returned(first_ns, last_ns)
+
+
+def child(role: str, task: str) -> None:
+    known = {"origin": origin, "peer": peer}
+    collect_seldom()  # as `samebox run` does
+    say(trio.run(bounded, known[role], msgspec.json.decode(task, type=Task)))
+
+
+if __name__ == "__main__":
+    child(*sys.argv[1:])
