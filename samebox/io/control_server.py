@@ -1,7 +1,8 @@
 """Serves the control protocol (samebox.control) on a node's unix socket.
 
     one task per program: reads calls in order, takes in the contents that belong to them
-        one task per call: carries it out, sends its replies
+        one task per call: carries it out, hands in its replies
+        one task: writes the replies, all that wait at once
 
 The reader never waits for a call to end, so it notices a program that goes away, and cancels that
 program's calls. A program that does not read its replies holds up its own calls and nothing else.
@@ -46,6 +47,8 @@ log = logging.getLogger("samebox.control")
 PROGRAMS_MAX = 64
 """Programs served at once. Each may hold a frame of 1 MiB here, and its calls."""
 READ_BYTES = 64 << 10
+UNSENT_BYTES = 256 << 10
+"""Replies that wait for a program to read: at so many, its calls wait too."""
 
 
 async def serve_control(
@@ -91,24 +94,28 @@ class Program:
         self._stream = stream
         self._answers = answers
         self._frames = from_programs()
-        self._sending = trio.Lock()
+        self._unsent = bytearray()
+        self._news = trio.Event()
+        self._sent = trio.lowlevel.ParkingLot()
+        self._is_sending = False
         self._scope = trio.CancelScope()
         self._calls = 0
 
     async def serve(self, greeting: Greeting | Problem) -> None:
         """Until the program is gone, was cut off, or was not let in."""
         with self._scope:
-            await self._send(greeting)
-            if isinstance(greeting, Problem):
-                return
             async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._write)
+                await self._send(greeting)
+                if isinstance(greeting, Problem):
+                    await self._leave_told()
                 while True:
                     try:
                         await self._next_call(nursery)
                     except ProtocolError as error:
                         log.warning("a local program was cut off: %s", error)
                         await self._send(Problem("protocol", str(error)))
-                        await self._leave()
+                        await self._leave_told()
 
     async def _next_call(self, nursery: trio.Nursery) -> None:
         call = await self._receive()
@@ -155,13 +162,32 @@ class Program:
         self._calls -= 1
 
     async def _send(self, message: FromNode) -> None:
-        """Raises ProtocolError for a message that is too long for a frame."""
+        """Hand it in, in order; waits while there is no room. Raises ProtocolError for a message
+        that is too long for a frame."""
         data = frame(message)
-        async with self._sending:
+        while len(self._unsent) >= UNSENT_BYTES:
+            await self._sent.park()
+        self._unsent += data
+        self._news.set()
+
+    async def _write(self) -> None:
+        while True:
+            await self._news.wait()
+            self._news = trio.Event()
+            data, self._unsent = self._unsent, bytearray()
+            self._is_sending = True
             try:
                 await self._stream.send_all(data)
             except (trio.BrokenResourceError, trio.ClosedResourceError):
                 await self._leave()
+            self._is_sending = False
+            self._sent.unpark_all()
+
+    async def _leave_told(self) -> NoReturn:
+        """When the program was sent all that waits."""
+        while self._unsent or self._is_sending:
+            await self._sent.park()
+        await self._leave()
 
     async def _receive(self) -> FromProgram:
         while (message := self._frames.next()) is None:
