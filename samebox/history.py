@@ -253,11 +253,19 @@ class History:
         unfit, self._unfit = self._unfit, []
         return unfit
 
-    def replay(self, record: Record) -> Iterator[Item]:
-        """What a record of the own log delivers; see `receive`."""
-        if record.seq == self.expected(record.actor):
-            chain = record.chain[:CHAIN_PREFIX_BYTES]
-            yield from self.receive(Records(record.actor, record.seq, chain, [(record.data, ())]))
+    def replay(self, run: Sequence[Record]) -> Iterator[Item]:
+        """What records of the own log deliver, of one actor and without a hole; see `receive`.
+        Those that were received before are left out, and all where one before them was not."""
+        first, last = run[0], run[-1]
+        expected = self.expected(first.actor)
+        if first.seq <= expected <= last.seq:
+            new = run[expected - first.seq :]
+            items: list[tuple[bytes, tuple[bytes, ...]]] = [(record.data, ()) for record in new]
+            chain = last.chain[:CHAIN_PREFIX_BYTES]
+            yield from self.receive(Records(first.actor, expected, chain, items))
+            if len(new) > 1 and self.expected(first.actor) == expected:
+                for record in new:  # those before the one that cannot be taken
+                    yield from self.replay([record])
 
     def expected(self, actor: Actor) -> int:
         """The seq of the record of `actor` that can be read next."""

@@ -8,8 +8,23 @@ from itertools import count
 import pytest
 
 from comm import packed
-from crdt import Address, Create, MemoryRows, Operation, Record, Request, RequestId, State
+from crdt import (
+    Address,
+    Born,
+    BoxMade,
+    Create,
+    Draft,
+    MemoryRows,
+    Operation,
+    Record,
+    Request,
+    RequestId,
+    State,
+    first_head,
+    write,
+)
 from samebox.events import Arrived, Asked, Event, Ready, Synced
+from samebox.history import History
 from samebox.keeping import Unkept
 from samebox.making import Place
 from samebox.store import Store, Surroundings, open_store
@@ -165,3 +180,20 @@ def test_a_log_whose_files_were_removed_is_not_gone_on_with() -> None:
         if name.startswith("log/"):
             machine.remove(name)
     assert opened(machine).replica.actor != before
+
+
+def test_what_comes_before_a_record_that_cannot_be_read_is_delivered() -> None:
+    """Neighbours are read together; one of them takes none of the others with it."""
+    head = first_head(CLUSTER, "main", b"a" * 16)
+    records: list[Record] = []
+    for number in range(6):
+        body = BoxMade(f"{number}", False) if number else Born("a", b"", None)
+        _, record, head = write(head, Draft(body, number + 1, {}))
+        records.append(record)
+    records[4] = records[4]._replace(data=b"\xc1 is no MessagePack")
+    rows = MemoryRows()
+    history = History(CLUSTER, "main", rows)
+    rows.begin()
+    delivered = [item.dot.seq for item in history.replay(records)]
+    assert delivered == [1, 2, 3, 4]
+    assert [item.dot.seq for item in history.replay(records[2:])] == []

@@ -234,7 +234,7 @@ def reads_its_log_once_though_a_hole_was_filled(patch: Patch) -> None:
     ) -> Iterator[Operation]:
         state.rows.begin()
         for record in replay():
-            for item in history.replay(record):
+            for item in history.replay([record]):
                 state.apply(item.operation)
                 yield item.operation
         history.commit()
