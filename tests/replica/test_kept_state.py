@@ -21,7 +21,7 @@ from crdt import (
     State,
     StateLost,
 )
-from crdt.tables import ENTRIES
+from crdt.tables import ENTRIES, NODES
 from samebox.events import Asked, BlobStored, Event, Notice, Ready, Synced
 from samebox.held import Held
 from samebox.image import Image
@@ -201,6 +201,22 @@ def test_a_spoilt_row_that_is_met_as_all_blobs_are_asked_for_is_no_end_of_the_st
     again = node.start()
     assert seen(again) == before and again.birth is None
     assert "does not match its checksum" in node.told[0]
+
+
+def test_rows_that_could_not_be_read_are_gone_with_the_process() -> None:
+    """It ends before its state is made again. Whoever went on from them would meet them again."""
+    node = Node()
+    store = node.start()
+    for name in ("alice", "bob"):
+        ask(store, Create(Address(name)))
+    before = seen(store)
+    store.close()
+    node.images.image.spoil(NODES)
+    store = node.start()
+    with pytest.raises(StateLost):
+        store.replica.state.view()
+    store.close()
+    assert seen(node.start()) == before
 
 
 def test_a_state_of_another_data_directory_is_made_again() -> None:

@@ -6,6 +6,7 @@ wrong. None of them needs a hook in the product.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Any
 
@@ -20,7 +21,7 @@ import storage.opening
 import storage.recovery
 import storage.tail
 from comm import CHAIN_PREFIX_BYTES, Ack, Delivery, Progress, Records
-from crdt import Actor, Clock, Dot, Malformed, Operation, Record, State, read
+from crdt import Actor, Clock, Dot, Malformed, Operation, Record, State, Unknown, read
 from samebox.events import Batch, LinkUp
 from samebox.forgetting import Forgetting
 from samebox.history import History, Item
@@ -33,8 +34,9 @@ from samebox.replica import Replica
 from samebox.stability import Stability
 from samebox.store import Store
 from samebox.succession import Succession
+from samebox.write_back import WriteBackRows
 from sim.shell import Shell
-from storage import Continue, Disk
+from storage import Continue, Disk, Identity, NewActor
 from storage.files import FileName
 from storage.tail import Tail
 from storage.verdict import Verdict, judge
@@ -307,6 +309,35 @@ def compacts_away_some_blobs_that_are_used(patch: Patch) -> None:
     patch.setattr(Marking, "uses", overlooks)
 
 
+def forgets_that_a_start_did_not_end(patch: Patch) -> None:
+    original = storage.continuity
+
+    def forgetful(identity: Identity | None, **kwargs: Any) -> Continue | NewActor:
+        ended = identity and dataclasses.replace(identity, is_starting=False)
+        return original(ended, **kwargs)
+
+    patch.setattr(samebox.store, "continuity", forgetful)
+
+
+def stops_at_what_it_does_not_understand(patch: Patch) -> None:
+    original = History._judged
+
+    def strict(self: History, operation: Operation) -> str | None:
+        is_later = isinstance(operation.body, Unknown)
+        return "a kind of a later version" if is_later else original(self, operation)
+
+    patch.setattr(History, "_judged", strict)
+
+
+def goes_on_though_own_records_wait(patch: Patch) -> None:
+    patch.setattr(samebox.store, "_if_all_own_is_there", lambda decision, history, log: decision)
+
+
+def keeps_a_state_that_could_not_be_read(patch: Patch) -> None:
+    never = property(lambda self: False, lambda self, value: None)
+    patch.setattr(WriteBackRows, "is_lost", never, raising=False)
+
+
 PLANTED: tuple[Callable[[Patch], None], ...] = (
     acknowledges_before_the_sync,
     sends_its_operations_before_the_sync,
@@ -336,4 +367,15 @@ PLANTED: tuple[Callable[[Patch], None], ...] = (
     takes_an_operation_that_needs_what_is_forgotten,
     forgets_what_is_not_stable,
     compacts_away_some_blobs_that_are_used,
+    forgets_that_a_start_did_not_end,
+    stops_at_what_it_does_not_understand,
 )
+
+HARMLESS: tuple[Callable[[Patch], None], ...] = (
+    goes_on_though_own_records_wait,
+    keeps_a_state_that_could_not_be_read,
+)
+"""What no world shows, because something behind it keeps the promises all the same. The first: the
+delivery refuses to make a dot that was received and waits, so the node cannot write until a peer
+has brought what is missing; no dot has two contents. The second: whoever meets the spoilt row again
+makes the state again. A test of each shows it."""

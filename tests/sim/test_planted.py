@@ -10,12 +10,14 @@ from collections.abc import Callable, Mapping
 
 import pytest
 
+from crdt import StateLost
 from samebox.limits import Limits
 from sim.faults import FAULTS
 from sim.seed import Options, run_seed
 from storage import LogLimits
 from tests.oracle import view
-from tests.sim.planted import PLANTED, Patch
+from tests.replica import test_kept_state, test_starts
+from tests.sim.planted import HARMLESS, PLANTED, Patch
 
 SEEDS_MAX = 2000
 KEPT: Mapping[str, int] = {
@@ -47,6 +49,8 @@ KEPT: Mapping[str, int] = {
     "takes_an_operation_that_needs_what_is_forgotten": 292,
     "forgets_what_is_not_stable": 1,
     "compacts_away_some_blobs_that_are_used": 0,
+    "forgets_that_a_start_did_not_end": 75,
+    "stops_at_what_it_does_not_understand": 0,
 }
 
 
@@ -76,6 +80,10 @@ WORLDS: Mapping[str, Options] = {
     "does_not_listen_when_its_later_records_are_shown": striking(
         "rolled back", "clogged", "partial cut", errands=80, limits=SHORT_SEGMENTS
     ),
+    "forgets_that_a_start_did_not_end": striking(
+        "bit flip", "partition", "killed in a start", errands=60, nodes=2
+    ),
+    "stops_at_what_it_does_not_understand": striking("later version"),
     "takes_an_operation_that_needs_what_is_forgotten": striking(
         "restored from a backup", "stopped and started"
     ),
@@ -101,6 +109,25 @@ def test_a_planted_mistake_is_caught(plant: Callable[[Patch], None], monkeypatch
     found = caught(options, first, first + SEEDS_MAX)
     assert found is not None, f"not caught within {SEEDS_MAX} seeds from {first} on"
     print(f"seed {found[0]}, {found[0] - first} after the kept one: {found[1]}")
+
+
+SHOWN_BY: Mapping[str, Callable[[], None]] = {
+    "goes_on_though_own_records_wait": (
+        test_starts.test_own_records_that_wait_for_a_lost_one_of_another_actor_are_never_named_again
+    ),
+    "keeps_a_state_that_could_not_be_read": (
+        test_kept_state.test_rows_that_could_not_be_read_are_gone_with_the_process
+    ),
+}
+
+
+@pytest.mark.parametrize("plant", HARMLESS, ids=lambda plant: plant.__name__)
+def test_what_no_world_shows_fails_a_test_of_its_own(
+    plant: Callable[[Patch], None], monkeypatch: Patch
+) -> None:
+    plant(monkeypatch)
+    with pytest.raises((AssertionError, StateLost)):
+        SHOWN_BY[plant.__name__]()
 
 
 def test_there_are_as_many_as_promised() -> None:
