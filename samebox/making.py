@@ -141,7 +141,7 @@ class Making:
         """A request of a local program ends the node in no way, whatever it says. Raises Unfit."""
         try:
             self._answer(asked)
-        except (Poison, StateLost):
+        except (Poison, StateLost, MemoryError):
             raise
         except Exception as error:
             found = f"no operation can be made of {type(asked.request).__name__}: {error!r}"

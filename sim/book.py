@@ -57,7 +57,8 @@ class Book:
     it one that did not end, since the last one that did.
     `unfolded` counts states made again because an operation lacked what was forgotten.
     `calm_since` is when a node was last made slow. Once bytes were `garbled`, actors may stop; on
-    the word of `liars` nothing is to be built."""
+    the word of `liars` nothing is to be built. `forks` are the actors as which two processes may
+    write, each with the node whose history of it stays."""
 
     def __init__(self, world: World, names: Sequence[str]) -> None:
         self.world = world
@@ -77,6 +78,8 @@ class Book:
         self.garbled = False
         self.unfolded = 0
         self.liars: dict[str, None] = {}
+        self.forks: dict[Actor, str] = {}
+        self.fork_is_told = False
         self.lives: dict[str, Life] = {}
         for name in names:
             self.add(name)

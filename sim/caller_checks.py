@@ -74,6 +74,7 @@ class CallerChecks(Book):
         for node in nodes:
             for dot in dots:
                 trusted = node not in self.suspect and node not in self.liars
+                trusted = trusted and dot.actor not in self.forks
                 if trusted and not covers(self.durable[node], dot):
                     text = f"told that {node} holds {dot}, which it does not"
                     raise self.broken("3", shell.name, text)

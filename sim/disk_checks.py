@@ -53,11 +53,14 @@ class DiskChecks(Book):
         lost = [
             Dot(actor, number)
             for actor, seq in self.durable[node].items()
+            if actor not in self.forks
             for number in range(clock.get(actor, 0) + 1, seq + 1)
         ]
         if lost:
             self._check_loss(shell, lost)
         for actor, head in shell.replica.heads.items():
+            if actor in self.forks:
+                continue
             self._register_behind(shell, actor, head.seq)
             if self.chains[actor][head.seq - 1] != head.chain:
                 raise self.broken("O2", node, f"{Dot(actor, head.seq)} has two contents")
@@ -122,6 +125,8 @@ class DiskChecks(Book):
     def _register(self, shell: Shell, record: Record) -> None:
         """One dot, one content, whoever holds it."""
         actor, seq, chain, data = record
+        if actor in self.forks:
+            return
         known = self.chains.setdefault(actor, [])
         if seq == len(known) + 1:
             known.append(chain)

@@ -9,11 +9,17 @@ from msgspec import Struct
 
 from sim.disk_faults import DISK_FAULTS
 from sim.fault import Fault, Setting
+from sim.forks import FORK_FAULTS
 from sim.network_faults import NETWORK_FAULTS
 from sim.process_faults import PROCESS_FAULTS
 from sim.world import SECOND
 
-FAULTS: tuple[Fault, ...] = (*NETWORK_FAULTS, *PROCESS_FAULTS, *DISK_FAULTS)
+FAULTS: tuple[Fault, ...] = (
+    *NETWORK_FAULTS,
+    *PROCESS_FAULTS,
+    *DISK_FAULTS,
+    *FORK_FAULTS,
+)
 CALM_ONE_IN = 12
 FAULTS_MAX = 12
 """In one world: more of them leave nothing to stand on."""

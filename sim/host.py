@@ -304,4 +304,5 @@ class Host:
             self.watch.alarmed[self.name] = None
 
     def note(self, notice: Notice) -> None:
+        self.watch.fork_is_told |= notice.alarm and "histor" in notice.text
         self.world.say(self.name, f"{'ALARM' if notice.alarm else 'note'}: {notice.text}")

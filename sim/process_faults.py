@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sim.fault import Fault, Setting
-from sim.host import Host
+from sim.forks import beside
 from sim.world import MILLISECOND, SECOND
 
 
@@ -141,21 +141,11 @@ def later_version(setting: Setting) -> str | None:
 
 
 def cloned(setting: Setting) -> str | None:
-    """A second process with the name, the certificate and a copy of the data of a node."""
+    """On another medium, which shows that it is a copy."""
     host = setting.any_doomed()
     if setting.clones:
         return None
-    setting.watch.medium_damaged(host.name)
-    name = f"{host.name}'"
-    setting.network.add_machine(name, host.name)
-    setting.watch.add(name)
-    setting.watch.medium_damaged(name)
-    clone = Host(setting.world, setting.network, setting.watch, name, host.habits)
-    clone.machine.become(host.machine.copy(setting.world.random.randrange))
-    clone.machine.inode = 1000
-    setting.clones.append(clone)
-    clone.start()
-    setting.world.later(setting.world.between(SECOND, 20 * SECOND), clone.retire)
+    beside(setting, host, inode=1000)
     return host.name
 
 

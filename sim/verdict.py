@@ -15,6 +15,7 @@ from crdt import Blob, Dot, MemoryRows, Operation, State, View, covers
 from samebox.history import History
 from samebox.recovery import rebuild
 from sim.book import Violation
+from sim.forks import Operator
 from sim.host import Host
 from sim.shell import Shell
 from sim.watch import ASKED, Watch
@@ -37,6 +38,7 @@ class Verdict:
         self._world = world
         self._hosts = hosts
         self._watch = watch
+        self._operator = Operator(world, hosts, watch)
 
     def shells(self) -> list[Shell]:
         return [host.shell for host in self._hosts.values() if host.shell is not None]
@@ -49,6 +51,7 @@ class Verdict:
         rested_since: int | None = None
         while rested_since is None or self._world.now - rested_since < SECOND:
             self._start_again_who_stopped_an_actor()
+            self._operator.end_forks(began)
             self._world.run(self._world.now + LOOK_US)
             if not self._is_at_rest():
                 rested_since = None
@@ -63,7 +66,7 @@ class Verdict:
     def _start_again_who_stopped_an_actor(self) -> None:
         """What an operator does who reads the alarm: what was garbled is asked for again."""
         for shell in self.shells():
-            if shell.replica.history.stopped:
+            if any(actor not in self._watch.forks for actor in shell.replica.history.stopped):
                 shell.host.stop(f"{ASKED} to: actors are stopped")
 
     def _is_at_rest(self) -> bool:
@@ -130,6 +133,7 @@ class Verdict:
         for told in self._watch.confirmed:
             for dot in told.dots:
                 excused = all(node in lost_or_never_there for node in told.nodes)
+                excused = excused or dot.actor in self._watch.forks
                 if not covers(clock, dot) and not excused:
                     text = f"{dot} was confirmed as held by {', '.join(told.nodes)}; it is gone"
                     raise Violation(self._world, "O1", told.node, text)

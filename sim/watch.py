@@ -142,7 +142,7 @@ class Watch(DiskChecks, LinkChecks, CallerChecks):
             text = f"{operation.dot} is called delivered before it is synced"
             raise self.broken("3", shell.name, text)
         life.delivered[actor] = seq
-        if operation.dot not in self.operations:
+        if operation.dot not in self.operations and actor not in self.forks:
             self.operations[operation.dot] = operation
             self._check_repetition(shell, operation)
 
@@ -175,7 +175,7 @@ class Watch(DiskChecks, LinkChecks, CallerChecks):
 
     def _check_stopped(self, shell: Shell) -> None:
         stopped = shell.replica.stopped()
-        if stopped and not self.garbled:
+        if stopped and not self.garbled and not self.forks:
             (actor, reason), *_ = stopped.items()
             raise self.broken("10", shell.name, f"actor {actor.hex()[:8]} was stopped: {reason}")
 

@@ -158,7 +158,7 @@ def test_want_of_memory_in_an_effect_ends_the_step_and_is_the_fault_of_no_operat
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     _, _, theirs = two_nodes()
-    other = opened(Machine("c"))
+    other, asked = opened(Machine("c")), opened(Machine("d"))
 
     def exhausted(state: State, operation: Operation) -> None:
         raise MemoryError("no memory for a row")
@@ -168,7 +168,7 @@ def test_want_of_memory_in_an_effect_ends_the_step_and_is_the_fault_of_no_operat
         bring(other, theirs)
     assert other.replica.stopped() == {}
     with pytest.raises(MemoryError):
-        ask(opened(Machine("d")), Create(Address("z")))
+        ask(asked, Create(Address("z")))
 
 
 def test_a_log_whose_files_were_removed_is_not_gone_on_with() -> None:
