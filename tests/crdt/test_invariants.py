@@ -6,8 +6,7 @@ Histories here are honest: nobody asks for what their replica does not show.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
-from itertools import pairwise
+from functools import cache, partial
 from random import Random
 
 import pytest
@@ -39,6 +38,7 @@ from tests.histories import World, named_in
 from tests.oracle.history import History, concurrent
 from tests.oracle.names import key_of
 from tests.scripts import Script, random_script, scripts
+from tests.site import Site, all_of
 
 FEW, MANY = range(12), range(12, 100)
 SEEDS = pytest.mark.parametrize(
@@ -47,9 +47,9 @@ SEEDS = pytest.mark.parametrize(
 LENGTH = 40
 
 
-def worlds(seeds: range) -> Iterator[World]:
-    for seed in seeds:
-        yield World(random_script(Random(seed), LENGTH, honest=True))
+@cache
+def sites_of(seed: int) -> list[Site]:
+    return World(random_script(Random(seed), LENGTH, honest=True)).sites
 
 
 def nodes_of(view: View) -> Iterator[tuple[NodeView, NodeView | None]]:
@@ -114,8 +114,8 @@ def removed_by(history: History, target: Dot) -> list[Operation]:
 @SEEDS
 def test_whatever_is_not_shown_was_removed_by_who_had_seen_all_of_it(seeds: range) -> None:
     explained = 0
-    for world in worlds(seeds):
-        history = History.of(world.operations())
+    for sites in map(sites_of, seeds):
+        history = History.of(all_of(sites))
         shown = ids_in(oracle.view(history.operations))
         for target, interest in interest_in(history).items():
             if target not in shown:
@@ -158,8 +158,8 @@ def test_a_local_operation_changes_only_what_it_names(seeds: range) -> None:
     namesake is one with it.
     """
     changes = 0
-    for world in worlds(seeds):
-        for site in world.sites:
+    for sites in map(sites_of, seeds):
+        for site in sites:
             for count in range(1, len(site.delivered)):
                 operation = site.delivered[count]
                 if operation.dot.actor != site.actor or operation.dot.seq == 1:
@@ -205,19 +205,18 @@ def _goes_along(gone: object, operation: Operation, named: set[Dot]) -> bool:
 def test_nothing_that_was_removed_returns_without_a_concurrent_keep(seeds: range) -> None:
     """At each replica, step by step: only an operation that did not know of a removal undoes it."""
     returned = 0
-    for world in worlds(seeds):
-        for site in world.sites:
-            seen: set[Dot] = set()
-            for before, after in pairwise(range(1, len(site.delivered) + 1)):
-                shown = ids_in(oracle.view(site.delivered[:before]))
-                seen |= shown
-                new = site.delivered[before]
-                for dot in (ids_in(oracle.view(site.delivered[:after])) - shown) & seen:
-                    removers = [o for o in site.delivered[:before] if isinstance(
+    for sites in map(sites_of, seeds):
+        for site in sites:
+            seen, shown = set[Dot](), set[Dot]()
+            for count, new in enumerate(site.delivered):
+                before, shown = shown, ids_in(oracle.view(site.delivered[: count + 1]))
+                for dot in (shown - before) & seen:
+                    removers = [o for o in site.delivered[:count] if isinstance(
                         o.body, (NodesDeleted, EntriesExpunged))]  # fmt: skip
                     assert any(concurrent(new, remover) for remover in removers), (dot, new)
                     assert not isinstance(new.body, (NodesDeleted, EntriesExpunged)), (dot, new)
                     returned += 1
+                seen |= shown
     assert returned > 0
 
 
@@ -226,8 +225,8 @@ def test_nothing_that_was_removed_returns_without_a_concurrent_keep(seeds: range
 
 @SEEDS
 def test_each_id_is_shown_once_and_siblings_have_names_of_their_own(seeds: range) -> None:
-    for world in worlds(seeds):
-        operations = world.operations()
+    for sites in map(sites_of, seeds):
+        operations = all_of(sites)
         folds = {o.dot: o.body.fold for o in operations if isinstance(o.body, BoxMade)}
         view = oracle.view(operations)
         shown = [dot for node, _ in nodes_of(view) if node.conflict is None for dot in node.ids]
@@ -245,8 +244,8 @@ def test_each_id_is_shown_once_and_siblings_have_names_of_their_own(seeds: range
 
 @SEEDS
 def test_messages_stand_in_the_order_of_their_stamps(seeds: range) -> None:
-    for world in worlds(seeds):
-        operations = world.operations()
+    for sites in map(sites_of, seeds):
+        operations = all_of(sites)
         stamps = {operation.dot: operation.stamp for operation in operations}
         for node, _ in nodes_of(oracle.view(operations)):
             order = [stamps[entry.id] for entry in node.entries]
