@@ -11,7 +11,7 @@ writes them, and a power cut shows that they are gone. This is what Linux does.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator, Mapping
 
 from sim.pages import Draw as Draw
 from sim.pages import PagedFile, Truncate, Write
@@ -113,6 +113,15 @@ class SimulatedDisk:
         """The last file whose name ends so, if a power cut might take back bytes of it."""
         last = max((name for name in self._cached if name.endswith(ending)), default=None)
         return [last] if last is not None and self._cached[last].pending else []
+
+    def picture(self) -> Hashable:
+        """Equal where two disks hold the same: in the cache, on the medium, and on the way."""
+        files = {id(file): file for file in self._all_files()}
+        number = {known: place for place, known in enumerate(files)}
+        listings: list[Mapping[str, PagedFile | None]]
+        listings = [self._cached, self._durable, *self._renamings]
+        names = [[(name, number.get(id(file))) for name, file in each.items()] for each in listings]
+        return tuple(map(tuple, names)), tuple(file.picture() for file in files.values())
 
     def names(self) -> list[str]:
         return sorted(self._cached)

@@ -7,7 +7,7 @@ room only.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field
 
 Draw = Callable[[int], int]
@@ -76,6 +76,13 @@ class PagedFile:
     cache: bytearray = field(default_factory=bytearray)
     durable: bytearray = field(default_factory=bytearray)
     pending: list[Write | Truncate] = field(default_factory=list)
+
+    def __deepcopy__(self, memo: dict[int, object]) -> PagedFile:
+        """What copy.deepcopy does, at a tenth of its price."""
+        return PagedFile(bytearray(self.cache), bytearray(self.durable), list(self.pending))
+
+    def picture(self) -> Hashable:
+        return bytes(self.cache), bytes(self.durable), tuple(self.pending)
 
     def change(self, change: Write | Truncate) -> None:
         change.apply(self.cache)
