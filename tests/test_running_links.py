@@ -22,6 +22,7 @@ from comm import (
     encode_frame,
 )
 from comm.io import Connection, Local, dial, load_contexts
+from comm.io.tls_stream import TlsStream
 from samebox import open_node
 from samebox.events import Carried, Notice
 from samebox.io import renewal
@@ -129,8 +130,8 @@ async def test_a_member_holds_one_link_the_newest_and_its_flapping_floods_no_log
 def shown(connection: Connection) -> bytes:
     """The certificate of the other end."""
     secure = connection.frames._stream
-    assert isinstance(secure, trio.SSLStream)
-    der = secure.getpeercert(binary_form=True)
+    assert isinstance(secure, TlsStream)
+    der = secure._tls.getpeercert(binary_form=True)
     assert isinstance(der, bytes)
     return der
 

@@ -18,6 +18,7 @@ from comm.io.link import LinkEnd as LinkEnd
 from comm.io.link import LinkTimes as LinkTimes
 from comm.io.link import Outbox as Outbox
 from comm.io.link import run_link as run_link
+from comm.io.link import say_nowait as say_nowait
 from comm.io.listen import UNFINISHED_MAX as UNFINISHED_MAX
 from comm.io.listen import Acceptor as Acceptor
 from comm.io.listen import serve as serve

@@ -1,13 +1,17 @@
-"""A link that is up: one task receives, one sends, one keeps alive. The end of any ends the link.
+"""A link that is up: a task each to receive, to send, to keep alive, and to give up. The end of
+any ends the link.
 
 The receiver waits for `inbox.received`, so a full node reads no further and its peer feels it.
-The sender writes what `outbox.next` gives, one frame in memory at a time. Pings go out whatever
-the two are doing: a peer is given up when nothing at all comes, not when it is busy.
+The sender writes what `outbox.next` gives, one frame in memory at a time. Whoever has something
+small to say while the connection is free need not wake it: `say_nowait` writes at once, and what
+the socket did not take then is written by a task of its own. Pings go out whatever the others are
+doing: a peer is given up when nothing at all comes, not when it is busy.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from math import inf
 from typing import Protocol
 
 import trio
@@ -106,9 +110,17 @@ async def run_link(
             nursery.start_soon(ending, link.receive)
             nursery.start_soon(ending, link.send)
             nursery.start_soon(ending, link.keep_alive)
+            nursery.start_soon(ending, link.flush)
+            nursery.start_soon(ending, link.give_up)
     finally:
         await frames.close()
     return LinkEnd(ends[0], link.skipped)
+
+
+def say_nowait(frames: FrameStream, messages: Sequence[Message]) -> None:
+    """Send `messages` while `frames.is_prompt`. That the connection is broken is for the tasks of
+    the link to find."""
+    frames.send_nowait(b"".join([encode_frame(encode(message)) for message in messages]))
 
 
 class _Link:
@@ -128,20 +140,20 @@ class _Link:
         """One message a turn of the scheduler, however many came at once; and of other messages
         than records no more than a pace, so that no peer keeps this node busy with them."""
         while True:
-            payload = await self._frames.receive_frame(within_s=self._times.silence_s)
+            payload = await self._frames.receive_frame(within_s=inf)
             message = decode(payload)
             await self._take(message)
-            if isinstance(message, Records):
+            now = trio.current_time()
+            if isinstance(message, Records) or self._paced(now, len(payload)) <= now:
                 await trio.lowlevel.checkpoint()
             else:
-                await self._pace(len(payload))
+                await trio.sleep_until(self._control_until)
 
-    async def _pace(self, length: int) -> None:
-        """Wait where the peer has said more than it may: by count and by bytes."""
+    def _paced(self, now: float, length: int) -> float:
+        """Until when to wait, where the peer has said more than it may: by count and by bytes."""
         cost_s = max(CONTROL_EVERY_S, length * CONTROL_BYTE_S)
-        now = trio.current_time()
         self._control_until = max(self._control_until, now - CONTROL_BURST_S) + cost_s
-        await trio.sleep_until(self._control_until)
+        return self._control_until
 
     async def _take(self, message: Message | Unknown) -> None:
         match message:
@@ -183,6 +195,9 @@ class _Link:
         await self._frames.send_frames(encode_frame(encode(Bye(reason))), within_s=BYE_S)
         raise LinkLost("this node closed the link")
 
+    async def flush(self) -> None:
+        await self._frames.flush_left(within_s=self._times.stall_s)
+
     async def keep_alive(self) -> None:
         """Ping every so often, and answer the last ping of the peer that was not answered."""
         ping_at = trio.current_time() + self._times.ping_every_s
@@ -198,3 +213,15 @@ class _Link:
                 await self._write([Ping(self._pings)])
                 self._pinged_at = trio.current_time()
                 ping_at = self._pinged_at + self._times.ping_every_s
+
+    async def give_up(self) -> None:
+        """A peer from which nothing comes while this node listens. One task that looks now and then
+        costs less than a time limit on every receive."""
+        silence_s, frames = self._times.silence_s, self._frames
+        while True:
+            since = frames.listens_since
+            now = trio.current_time()
+            until = now + silence_s if since is None else max(since, frames.heard_at) + silence_s
+            if now >= until:
+                raise LinkLost(f"nothing came from the peer for {silence_s} s")
+            await trio.sleep_until(until)

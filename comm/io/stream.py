@@ -6,42 +6,75 @@ finished then, and says so to whoever tries again. Nothing is flushed at the end
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from math import inf
+from typing import NoReturn
 
 import trio
 from trio.abc import Stream
 
 from comm.errors import ConnectionFinished, LinkLost
 from comm.frames import FEED_BYTES_MAX, HANDSHAKE_BYTES_MAX, FrameReader, NeedMore
+from comm.io.tls_stream import TlsStream
 
 WRITE_BYTES = 256 << 10
 """Handed to the stream at a time: each such piece has the whole time limit for itself."""
+ENDS = (trio.TooSlowError, trio.BrokenResourceError, trio.ClosedResourceError)
+"""How a send or a receive ends a connection."""
 
 
 class FrameStream:
     """Owns `stream`. Sends may come from several tasks and go one after the other; one task at a
     time receives. The frame limit is that of a handshake until `reader.limit` is raised. At
-    `heard_at` something came last."""
+    `heard_at` something came last; since `listens_since` a task waits for more, if one does."""
 
     def __init__(self, stream: Stream) -> None:
         self.reader = FrameReader(limit=HANDSHAKE_BYTES_MAX)
         self.heard_at = trio.current_time()
+        self.listens_since: float | None = None
         self._stream = stream
         self._sending = trio.Lock()
+        self._left = trio.Event()
         self._finished = False
 
+    @property
+    def is_prompt(self) -> bool:
+        """`send_nowait` can send: nothing else is under way."""
+        busy = self._finished or self._sending.locked()
+        return isinstance(self._stream, TlsStream) and not busy and not self._stream.has_unsent
+
+    def send_nowait(self, data: bytes | bytearray) -> None:
+        """Whole frames, while the stream `is_prompt`. What does not leave now is left to
+        `flush_left`, and so is what goes wrong."""
+        assert self.is_prompt and isinstance(self._stream, TlsStream), "another send is under way"
+        self._stream.send_nowait(data)
+        if self._stream.has_unsent:
+            self._left.set()
+
+    async def flush_left(self, *, within_s: float) -> NoReturn:
+        """Send what `send_nowait` has left, for ever. Raises LinkLost."""
+        while True:
+            await self._left.wait()
+            self._left = trio.Event()
+            await self.send_frames(b"", within_s=within_s)
+
     async def send_frames(self, data: bytes | bytearray, *, within_s: float) -> None:
-        """Whole frames; the peer has to take each WRITE_BYTES `within_s`. Raises LinkLost."""
+        """Whole frames, behind those that are unsent; the peer has to take each WRITE_BYTES
+        `within_s`. Raises LinkLost."""
         view = memoryview(data)
         async with self._sending:
             if self._finished:
                 raise ConnectionFinished("an earlier send on this connection did not end")
             self._finished = True
-            with _losing(f"the peer took nothing for {within_s} s"):
+            try:
+                while isinstance(self._stream, TlsStream) and self._stream.has_unsent:
+                    with trio.fail_after(within_s):
+                        await self._stream.flush(WRITE_BYTES)
                 for start in range(0, len(view), WRITE_BYTES):
                     with trio.fail_after(within_s):
                         await self._stream.send_all(view[start : start + WRITE_BYTES])
+            except ENDS as error:
+                raise _lost(error, f"the peer took nothing for {within_s} s") from error
             self._finished = False
 
     async def receive_frame(
@@ -58,13 +91,14 @@ class FrameStream:
         """
         came, deadline = 0, trio.current_time() + within_s
         while isinstance(frame := self.reader.next_frame(), NeedMore):
-            left_s = max(0.0, deadline - trio.current_time())
-            with _losing(_silence(came, within_s)), trio.fail_after(left_s):
-                data = await self._stream.receive_some(FEED_BYTES_MAX)
+            try:
+                data = await self._receive(FEED_BYTES_MAX, deadline)
+            except ENDS as error:
+                raise _lost(error, _silence(came, within_s)) from error
             if not data:
                 where = "" if self.reader.is_empty else " inside a frame"
                 raise LinkLost(f"the peer closed the connection{where}")
-            self.reader.feed(bytes(data))
+            self.reader.feed(data)
             self.heard_at = trio.current_time()
             came += len(data)
             if came >= bytes_least:
@@ -76,12 +110,24 @@ class FrameStream:
         """What comes before the first frame. Raises LinkLost."""
         data = b""
         while len(data) < count:
-            with _losing(_silence(0, within_s)), trio.fail_after(within_s):
-                more = bytes(await self._stream.receive_some(count - len(data)))
+            try:
+                more = await self._receive(count - len(data), trio.current_time() + within_s)
+            except ENDS as error:
+                raise _lost(error, _silence(0, within_s)) from error
             if not more:
                 raise LinkLost(f"the peer closed the connection after {len(data)} bytes")
             data += more
         return data
+
+    async def _receive(self, count: int, deadline: float) -> bytes:
+        self.listens_since = trio.current_time()
+        try:
+            if deadline == inf:  # a scope costs more than all else here
+                return bytes(await self._stream.receive_some(count))
+            with trio.fail_at(deadline):
+                return bytes(await self._stream.receive_some(count))
+        finally:
+            self.listens_since = None
 
     async def close(self) -> None:
         """At once, whatever is unsent."""
@@ -94,16 +140,15 @@ def _silence(came: int, within_s: float) -> str:
     return f"{what} came from the peer for {within_s} s"
 
 
-@contextmanager
-def _losing(silence: str) -> Iterator[None]:
-    try:
-        yield
-    except trio.TooSlowError:
-        raise LinkLost(silence) from None
-    except trio.BrokenResourceError as error:
-        raise LinkLost(f"the connection broke: {cause_of(error)}") from error
-    except trio.ClosedResourceError:
-        raise LinkLost("the connection was closed here") from None
+def _lost(error: Exception, silence: str) -> LinkLost:
+    """One of ENDS in words."""
+    match error:
+        case trio.TooSlowError():
+            return LinkLost(silence)
+        case trio.ClosedResourceError():
+            return LinkLost("the connection was closed here")
+        case _:
+            return LinkLost(f"the connection broke: {cause_of(error)}")
 
 
 def cause_of(error: BaseException) -> str:

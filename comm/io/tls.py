@@ -7,9 +7,8 @@ side verifies the chain up to the cluster's authority here, and `comm.handshake`
 from __future__ import annotations
 
 import ssl
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import trio
 from msgspec import Struct
@@ -17,6 +16,8 @@ from trio.abc import Stream
 
 from comm.errors import LinkLost
 from comm.io.stream import cause_of
+from comm.io.tls_stream import TlsStream
+from comm.io.wire import wire_of
 
 ALERT_S = 1.0
 
@@ -43,49 +44,40 @@ def load_contexts(authority: Path, certificate: Path, key: Path) -> Contexts:
     return contexts
 
 
-async def dialed(stream: Stream, contexts: Contexts, *, within_s: float) -> trio.SSLStream[Stream]:
+async def dialed(stream: Stream, contexts: Contexts, *, within_s: float) -> TlsStream:
     """TLS on a connection that this node opened. Raises LinkLost."""
     return await _started(stream, contexts.dialer, server=False, within_s=within_s)
 
 
-async def accepted(
-    stream: Stream, contexts: Contexts, *, within_s: float
-) -> trio.SSLStream[Stream]:
+async def accepted(stream: Stream, contexts: Contexts, *, within_s: float) -> TlsStream:
     """TLS on a connection that a peer opened. Raises LinkLost."""
     return await _started(stream, contexts.acceptor, server=True, within_s=within_s)
 
 
 async def _started(
     stream: Stream, context: ssl.SSLContext, *, server: bool, within_s: float
-) -> trio.SSLStream[Stream]:
-    # https_compatible: an end without close_notify is an ordinary lost link.
-    secure = trio.SSLStream(stream, context, server_side=server, https_compatible=True)
-    with ExitStack() as given_up:
-        # A stream of Trio (0.35) holds itself: it would stay until Python looks for cycles, which
-        # a node does seldom, while strangers come by the thousand.
-        given_up.callback(secure.__dict__.clear)
-        try:
-            with trio.fail_after(within_s):
-                await secure.do_handshake()
-        except trio.TooSlowError:
-            raise LinkLost(f"no TLS handshake within {within_s} s") from None
-        except trio.BrokenResourceError as error:
-            await _send_alert(secure, stream)
-            raise LinkLost(f"the TLS handshake failed: {cause_of(error)}") from error
-        given_up.pop_all()
+) -> TlsStream:
+    secure = TlsStream(wire_of(stream), context, server=server)
+    try:
+        with trio.fail_after(within_s):
+            await secure.handshake()
+    except trio.TooSlowError:
+        raise LinkLost(f"no TLS handshake within {within_s} s") from None
+    except trio.BrokenResourceError as error:
+        await _send_alert(secure)
+        raise LinkLost(f"the TLS handshake failed: {cause_of(error)}") from error
     return secure
 
 
-async def _send_alert(secure: trio.SSLStream[Stream], stream: Stream) -> None:
-    """Tell the peer why: Trio (0.35) leaves the alert of a failed handshake unsent."""
-    alert = secure._outgoing.read()
+async def _send_alert(secure: TlsStream) -> None:
+    """Tell the peer why."""
     with trio.move_on_after(ALERT_S), suppress(trio.BrokenResourceError, trio.ClosedResourceError):
-        await stream.send_all(alert)
+        await secure.flush()
 
 
-def peer_names(stream: trio.SSLStream[Stream]) -> tuple[str, ...]:
+def peer_names(stream: TlsStream) -> tuple[str, ...]:
     """The URI names in the certificate that the peer showed, and TLS verified."""
-    certificate: Any = stream.getpeercert()
+    certificate = stream.certificate()
     assert certificate, "both sides have to show a certificate"
     names: tuple[tuple[str, str], ...] = certificate.get("subjectAltName", ())
     return tuple(name for kind, name in names if kind == "URI")

@@ -207,6 +207,33 @@ async def test_a_peer_that_never_reads_costs_one_write_and_is_given_up(
     assert link.node.taken == 1
 
 
+async def test_a_peer_that_neither_reads_nor_speaks_is_given_up_for_its_silence(
+    autojump_clock: MockClock,
+) -> None:
+    """Though the sender and the pings wait for it still."""
+    link = Link(lockstep_stream_pair())
+    link.node.put(RUN)
+    started = trio.current_time()
+    assert (await link.run()).reason == "nothing came from the peer for 20 s"
+    assert trio.current_time() - started == pytest.approx(TIMES.silence_s)
+
+
+async def test_the_silence_is_counted_from_when_this_node_listens_again(
+    autojump_clock: MockClock,
+) -> None:
+    link = Link()
+    link.node.is_open = trio.Event()
+    async with in_background(link.run):
+        await link.peer.say(RUN)
+        await trio.sleep(3.5 * TIMES.silence_s)
+        link.node.is_open.set()
+        reasons: list[str] = []
+        for share in (0.9, 0.2):
+            await trio.sleep(share * TIMES.silence_s)
+            reasons.append("" if link.end is None else link.end.reason)
+    assert reasons == ["", "nothing came from the peer for 20 s"]
+
+
 async def test_a_peer_that_reads_slowly_is_kept(autojump_clock: MockClock) -> None:
     link = Link(lockstep_stream_pair())
     link.node.put(RUN)
