@@ -26,6 +26,13 @@ class Outgoing:
         ranges = len(self._ranges) + len(self._merged)
         return len(self._wants) + ranges + (self._ack is not None)
 
+    @property
+    def next_range(self) -> Range | None:
+        """What `take` would give."""
+        if self._ranges:
+            return self._ranges[0]
+        return next(iter(self._merged.values()), None)
+
     def put(self, message: Ack | Want | Range) -> None:
         match message:
             case Ack():

@@ -15,6 +15,7 @@ from comm import (
     BlobBytes,
     Greeting,
     LinkLost,
+    Message,
     NoBlob,
     WantBlob,
     decode,
@@ -23,9 +24,10 @@ from comm import (
 )
 from comm.io import Connection, Local, dial, load_contexts
 from comm.io.tls_stream import TlsStream
-from samebox import open_node
+from samebox import Address, Create, Done, open_node
 from samebox.events import Carried, Notice
 from samebox.io import renewal
+from samebox.io.links import LinkPort
 from samebox.io.node import Node
 from samebox.testing import local_node_list
 
@@ -111,6 +113,23 @@ async def test_a_member_holds_one_connection_for_blobs_the_newest(tmp_path: Path
         scene.node.shards["main"].contents.remember([Carried(sha256(data).digest(), data)])
         found = await asked(earlier[-1], sha256(data).digest())
         assert found == BlobBytes(sha256(data).digest(), data)
+
+
+async def test_what_a_free_connection_takes_needs_no_sender_task(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Records and their acknowledgement leave with the step that made them durable."""
+
+    async def never(self: LinkPort) -> list[Message]:
+        await trio.sleep_forever()
+        raise AssertionError
+
+    monkeypatch.setattr(LinkPort, "next", never)
+    node_list = local_node_list(tmp_path, ["a", "b"])
+    with trio.fail_after(WAIT_S):
+        async with open_node(node_list, "a") as a, open_node(node_list, "b"):
+            outcome = await a.ask(Create(Address("mail/alice")), copies=2)
+    assert isinstance(outcome, Done) and outcome.nodes == ("a", "b")
 
 
 async def test_a_member_holds_one_link_the_newest_and_its_flapping_floods_no_log(

@@ -131,6 +131,10 @@ class Contents:
         for blob in carried:
             self._recent.add(blob.hash, blob.data)
 
+    def at_hand(self, hash_: bytes) -> bytes | None:
+        """One piece, if it is in memory."""
+        return self._recent.get(hash_)
+
     async def piece(self, hash_: bytes) -> bytes | None:
         """One verified piece, or None where it is not held."""
         recent = self._recent.get(hash_)

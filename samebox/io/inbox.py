@@ -15,10 +15,6 @@ class Inbox:
         self._busy = False
         self._room = trio.lowlevel.ParkingLot()
 
-    @property
-    def has_work(self) -> bool:
-        return self._incoming.has_work
-
     async def bring(self, event: WorkEvent) -> None:
         """Hand in work; waits while there is no room for it."""
         while self._incoming.is_full_for(event):
@@ -30,6 +26,10 @@ class Inbox:
     def tell(self, event: Event) -> None:
         self._incoming.tell(event)
         self._news.set()
+
+    def tell_with_next(self, event: Event) -> None:
+        """What makes no difference before something else happens is no reason for a step."""
+        self._incoming.tell(event)
 
     def withdraw(self, token: int) -> bool:
         """Take a request back that no step has taken yet; whether it was still here."""

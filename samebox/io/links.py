@@ -27,6 +27,7 @@ from comm.io import (
     dial,
     keep_dialing,
     run_link,
+    say_nowait,
     serve_blobs,
 )
 from crdt import Dot
@@ -37,6 +38,7 @@ from samebox.io.puller import Puller
 from samebox.io.sending import Part
 from samebox.io.shard import Shard
 from samebox.meeting import births_of, greeting_of, judge_histories, link_up
+from samebox.outgoing import Outgoing
 from storage import Log
 
 CHAINS_AT_ONCE = 32
@@ -105,7 +107,7 @@ class Links:
             try:
                 self.shard.tell(await self._link_up(link, connection))
                 self._say(peer, f"connected, dialed by {connection.dialer}")
-                async with aclosing(LinkPort(self.shard, link, outbox)) as port:
+                async with aclosing(LinkPort(self.shard, link, outbox, connection.frames)) as port:
                     end = (await run_link(connection.frames, inbox=port, outbox=port)).reason
             finally:
                 self.shard.outboxes.close(link)
@@ -184,11 +186,13 @@ class Links:
 class LinkPort:
     """What one link hands over and takes: the ports of comm.io.run_link."""
 
-    def __init__(self, shard: Shard, link: int, outbox: Outbox) -> None:
+    def __init__(self, shard: Shard, link: int, outbox: Outbox, frames: FrameStream) -> None:
         self._shard = shard
         self._link = link
         self._outbox = outbox
+        self._frames = frames
         self._range: AsyncGenerator[Part, None] | None = None
+        outbox.say_nowait = self._say_nowait
 
     async def aclose(self) -> None:
         """Give up the range under way."""
@@ -203,6 +207,22 @@ class LinkPort:
                 self._shard.tell(Acknowledged(self._link, message))
             case Want():
                 self._shard.tell(Wanted(self._link, message))
+
+    def _say_nowait(self, outgoing: Outgoing) -> None:
+        """What one write takes, if the connection is free and the records are in memory."""
+        if self._range is not None or not self._frames.is_prompt:
+            return
+        span = outgoing.next_range
+        part = None if span is None else self._shard.source.at_hand(span)
+        if span is not None and part is None:
+            return
+        messages: list[Message] = [
+            message for message in outgoing.take() if not isinstance(message, Range)
+        ]
+        if part is not None:
+            messages.append(part.message)
+            self._tell_sent(part)
+        say_nowait(self._frames, messages)
 
     def measured(self, round_trip_s: float) -> None:
         """Not shown anywhere yet."""
@@ -222,11 +242,14 @@ class LinkPort:
         return messages
 
     async def _more(self, messages: AsyncGenerator[Part, None]) -> list[Records]:
-        async for message, span, length in messages:
-            self._shard.tell(RangeSent(self._link, span, length))
-            return [message]
+        async for part in messages:
+            self._tell_sent(part)
+            return [part.message]
         self._range = None
         return []
+
+    def _tell_sent(self, part: Part) -> None:
+        self._shard.tell_with_next(RangeSent(self._link, part.span, part.length))
 
 
 def _chains_of(log: Log, dots: Sequence[Dot]) -> dict[Dot, bytes | None]:

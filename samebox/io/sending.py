@@ -33,6 +33,24 @@ class Source:
         self._log = log
         self._contents = contents
 
+    def at_hand(self, span: Range) -> Part | None:
+        """All of `span` in one message, where all of it is in memory and fits."""
+        items: list[Item] = []
+        size, next_ = 0, span.first
+        while next_ <= span.last and size < RECORDS_BYTES_TARGET:
+            records = self.recent.read(span.actor, next_, span.last)
+            if not records:
+                return None
+            for record in records:
+                blob = rider(record)
+                data = None if blob is None else self._contents.at_hand(blob.hash)
+                if blob is not None and data is None:
+                    return None
+                items.append((record, () if data is None else (data,)))
+                size += len(record.data) + (0 if data is None else len(data))
+            next_ += len(records)
+        return _part(items, size) if next_ > span.last else None
+
     async def messages(self, span: Range) -> AsyncGenerator[Part, None]:
         """The records of `span` in messages of about RECORDS_BYTES_TARGET."""
         next_, size = span.first, 0

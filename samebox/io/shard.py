@@ -50,10 +50,6 @@ from storage import LogDamaged
 
 T = TypeVar("T")
 CLIENT_BYTES = 8
-SEND_TURNS = 5
-"""Turns of Trio's loop from an outbox to the socket: the sender wakes, takes the lock of the
-connection, then that of TLS, and writes. So long the next batch waits, or it would keep the loop
-for milliseconds in which the peers have nothing to do. No peer can make that longer."""
 TICK_S = 0.25
 """How long the direct path has, before operations are forwarded and wants are repeated."""
 
@@ -251,6 +247,9 @@ class Shard:
     def tell(self, event: Event) -> None:
         self._inbox.tell(event)
 
+    def tell_with_next(self, event: Event) -> None:
+        self._inbox.tell_with_next(event)
+
     async def bring(self, event: WorkEvent) -> None:
         await self._inbox.bring(event)
 
@@ -288,9 +287,6 @@ class Shard:
                 self._inbox.free()
             if self._looks and not self.replica.is_busy:
                 self._answer_looks()
-            if ready.send and self._inbox.has_work:
-                for _ in range(SEND_TURNS):
-                    await trio.lowlevel.checkpoint()
 
     def _step(self, *, is_open: bool) -> Ready | None:
         """None where the state is lost."""
@@ -339,8 +335,7 @@ class Shard:
             self._jobs.mint(ready.mint)
         for token, result in ready.replies:
             self._reply(token, result)
-        for link, message in ready.send:
-            self.outboxes.put(link, message)
+        self.outboxes.send(ready.send)
         for blob in ready.fetch:
             self.wanted_blobs.add(blob)
         for notice in ready.notices:

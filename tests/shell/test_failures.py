@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import trio
 
+from comm.io import FrameStream
 from comm.io import link as wire
 from samebox.io import links as product
 from samebox.io.contents import Contents
@@ -24,12 +25,17 @@ EACH = 5
 Place = tuple[object, str]
 PLACES: dict[str, Place] = {
     "sending": (product.LinkPort, "next"),
+    "sending at once": (product, "say_nowait"),
     "receiving": (product.LinkPort, "received"),
     "reading the log": (Source, "messages"),
     "parsing": (wire, "decode"),
     "building": (wire, "encode"),
     "comparing histories": (product, "judge_histories"),
 }
+
+
+BY_THE_TASK = ("sending", "reading the log", "building")
+"""Where nothing is to be sent without it."""
 
 
 def failing_once(patch: pytest.MonkeyPatch, place: Place, error: Exception) -> Callable[[], bool]:
@@ -54,6 +60,9 @@ def failing_once(patch: pytest.MonkeyPatch, place: Place, error: Exception) -> C
 def test_an_error_in_one_link_ends_that_link_alone(
     place: str, error: Exception, node_list: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    if place in BY_THE_TASK:
+        monkeypatch.setattr(FrameStream, "is_prompt", False)
+
     async def scenario(cluster: Cluster) -> None:
         async with cluster.node("a") as a, cluster.node("b") as b, cluster.node("c") as c:
             await make_inbox(a)

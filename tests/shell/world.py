@@ -16,6 +16,7 @@ from typing import TypeVar
 import pytest
 import trio
 
+from comm.io import tls
 from crdt import Address, Append, Create, MemoryRows, RequestId
 from samebox.events import Done, Notice, Outcome
 from samebox.io import node as product
@@ -26,6 +27,7 @@ from samebox.making import Place
 from samebox.store import Store, Surroundings, open_store
 from sim import lose_all
 from sim.machine import Machine
+from tests.comm.wires import prompt_wire_of
 from tests.shell.loop_disk import LoopDisk
 from tests.shell.memory_network import MemoryNetwork
 
@@ -147,6 +149,7 @@ def replaced(patch: pytest.MonkeyPatch, cluster: Cluster) -> Iterator[None]:
         world.setattr(product, "DiskThread", LoopDisk)
         world.setattr(trio, "open_tcp_listeners", cluster.network.listen)
         world.setattr(trio, "open_tcp_stream", cluster.network.dial)
+        world.setattr(tls, "wire_of", prompt_wire_of)
         world.setattr(trio.to_thread, "run_sync", at_once)
         yield
 
