@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -12,7 +12,7 @@ import trio
 import trio.testing
 
 from comm.messages import CHUNK_BYTES_MAX
-from crdt import CHUNK_BYTES, HASH_BYTES, Blob, State
+from crdt import CHUNK_BYTES, HASH_BYTES, Blob, Clock, Operation, State
 from samebox import (
     Address,
     Call,
@@ -21,10 +21,13 @@ from samebox import (
     Done,
     Failure,
     Outcome,
+    Rename,
     Reply,
+    Shard,
     incoming,
     open_node,
 )
+from samebox.changes import describe
 from samebox.chunk_list import CONTENTS_BYTES_MAX, chunks_in
 from samebox.io import contents
 from samebox.io import shard as running
@@ -168,6 +171,75 @@ async def test_who_watches_has_its_turn_once_for_many_changes(
                         break
     assert [change.text for change in seen[1:]] == [f"mail/{n}" for n in range(PAGE_MAX)]
     assert len(looks) == 2
+
+
+async def test_who_watches_live_is_told_what_each_batch_changed_without_a_look(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the next batch has changed it again by the time that the watcher has its turn."""
+
+    async def never(question: object) -> None:
+        raise AssertionError("a look")
+
+    async with open_node(local_node_list(tmp_path, ["a"]), "a") as node:
+        shard = node.shard_of("mail/alice")
+        async with watching(shard) as changes:
+            monkeypatch.setattr(shard, "look", never)
+            earlier, later = (Address("mail/alice", path) for path in ("Earlier", "Later"))
+            await shard.ask(Create(earlier))
+            await shard.ask(Rename(earlier, later))
+            seen = [await changes.receive() for _ in range(2)]
+    assert [change.path for change in seen] == ["Earlier", "Later"]
+    assert seen[-1].cursor == shard.clock
+
+
+async def test_what_cannot_be_told_at_once_is_looked_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A batch that is too long, and one at which telling failed: no node ends of that."""
+    fails = True
+
+    def telling(state: State, operation: Operation, cursor: Clock) -> Change:
+        nonlocal fails
+        if fails:
+            fails = False
+            raise ZeroDivisionError
+        return describe(state, operation, cursor)
+
+    async with open_node(local_node_list(tmp_path, ["a"]), "a") as node:
+        shard = node.shard_of("mail/alice")
+        async with watching(shard) as changes:
+            monkeypatch.setattr("samebox.io.feed.describe", telling)
+            await shard.ask(Create(Address("mail/bob")))
+            assert (await changes.receive()).box == "mail/bob"
+            assert not fails
+            names = [f"mail/{number}" for number in range(2 * PAGE_MAX)]
+            async with trio.open_nursery() as nursery:
+                for name in names:
+                    nursery.start_soon(shard.ask, Create(Address(name)))
+            seen = [(await changes.receive()).box for _ in names]
+    assert sorted(map(str, seen)) == sorted(names)
+
+
+@asynccontextmanager
+async def watching(shard: Shard) -> AsyncIterator[trio.MemoryReceiveChannel[Change]]:
+    """What a watcher sees that has seen the box mail/alice come."""
+
+    async def watch() -> None:
+        async with aclosing(shard.changes()) as changes:
+            async for change in changes:
+                await seen.send(change)
+
+    seen, changes = trio.open_memory_channel[Change](0)
+    with trio.fail_after(WAIT_S):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(watch)
+            await trio.testing.wait_all_tasks_blocked()
+            await shard.ask(Create(Address("mail/alice")))
+            while (await changes.receive()).box != "mail/alice":
+                pass  # the birth
+            yield changes
+            nursery.cancel_scope.cancel()
 
 
 async def test_a_status_is_told_while_the_state_is_made_again(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Operations for those who watch: live from memory, from the log where they have fallen behind.
 
+What is live comes as the change that it was when its batch was committed, where that was told.
 A watcher that does not keep up is not waited for: what is kept for it is dropped, and it goes on
 from the log. So a slow watcher costs a bounded amount of memory and nobody's time.
 """
@@ -8,13 +9,26 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import NamedTuple, TypeAlias
 
 import trio
+from msgspec.structs import replace
 
-from crdt import Actor, Clock, Dot, Head, Operation, Record, covers, first_head, includes, read
-from samebox.changes import ChangesGone
+from crdt import (
+    Actor,
+    Clock,
+    Dot,
+    Head,
+    Operation,
+    Record,
+    State,
+    covers,
+    first_head,
+    includes,
+    read,
+)
+from samebox.changes import Change, ChangesGone, describe
 from samebox.io.disk_thread import DiskThread
 from storage import Log
 
@@ -28,14 +42,19 @@ READ_MAX = 500
 READ_BYTES_MAX = 1 << 20
 """Records that one job reads for a watcher: other jobs of the disk get their turn between."""
 
-Sized: TypeAlias = tuple[Operation, int]
-"""An operation, and the length of its record."""
+News: TypeAlias = Operation | Change
+"""An operation, or what it changed: its cursor is not that of any watcher."""
+Sized: TypeAlias = tuple[News, int]
+"""With the length of its record, or of what is kept of it."""
+
+Logged: TypeAlias = tuple[Operation, int]
+"""The same, as the log has it."""
 
 
 class Seen(NamedTuple):
-    """An operation, and the clock up to and including it."""
+    """An operation or its change, and the clock of the watcher up to and including it."""
 
-    operation: Operation
+    news: News
     cursor: dict[Actor, int]
 
 
@@ -49,34 +68,34 @@ class Watcher:
         self.behind = True
         self.news = trio.Event()
 
-    def offer(self, operations: Sequence[Sized]) -> None:
+    def offer(self, items: Sequence[Sized]) -> None:
         if not self.behind:
-            size = self._bytes + sum(length for _, length in operations)
-            if len(self._kept) + len(operations) > KEPT_MAX or size > KEPT_BYTES_MAX:
+            size = self._bytes + sum(length for _, length in items)
+            if len(self._kept) + len(items) > KEPT_MAX or size > KEPT_BYTES_MAX:
                 self.behind = True
                 self._kept.clear()
                 self._bytes = 0
             else:
-                self._kept += operations
+                self._kept += items
                 self._bytes = size
         self.news.set()
 
-    def next(self) -> list[Operation]:
+    def next(self) -> list[News]:
         """A page of what is kept; empty where nothing is."""
-        page: list[Operation] = []
+        page: list[News] = []
         while self._kept and len(page) < PAGE_MAX:
-            operation, length = self._kept.popleft()
+            item, length = self._kept.popleft()
             self._bytes -= length
-            page.append(operation)
+            page.append(item)
         return page
 
-    def take(self, operations: Sequence[Operation]) -> list[Seen]:
-        """Those that are news to this watcher; it stands behind them now."""
+    def take(self, page: Sequence[News]) -> list[Seen]:
+        """What of `page` is news to this watcher; it stands behind all of it now."""
         seen: list[Seen] = []
-        for operation in operations:
-            if not covers(self.clock, operation.dot):
-                self.clock[operation.dot.actor] = operation.dot.seq
-                seen.append(Seen(operation, dict(self.clock)))
+        for item in page:
+            if not covers(self.clock, item.dot):
+                self.clock[item.dot.actor] = item.dot.seq
+                seen.append(Seen(item, dict(self.clock)))
         return seen
 
 
@@ -88,9 +107,24 @@ class Feed:
         self._shard = shard
         self._watchers: list[Watcher] = []
 
-    def publish(self, operations: Sequence[Sized]) -> None:
+    def publish(
+        self, operations: Sequence[Operation], lengths: Sequence[int], state: State | None
+    ) -> None:
+        """`state` shows what `operations` made and nothing later; None where there is no such one.
+
+        Who watches is told what a short batch changed, and need not wait for the next one to end
+        for a look; after a long one it looks, a page at a time.
+        """
+        news: list[Sized] = list(zip(operations, lengths, strict=True))
+        if state is not None and self._is_live() and len(operations) <= PAGE_MAX:
+            with suppress(Exception):  # it is for the watcher's own look to meet it again
+                news = list(_changes(state, operations, lengths))
         for watcher in self._watchers:
-            watcher.offer(operations)
+            watcher.offer(news)
+
+    def _is_live(self) -> bool:
+        """Somebody watches who has not fallen behind."""
+        return not all(watcher.behind for watcher in self._watchers)
 
     async def pages(self, since: Clock) -> AsyncGenerator[list[Seen], None]:
         """Every operation not in `since`, each once and in causal order, some at a time. Raises
@@ -108,8 +142,9 @@ class Feed:
                     async with aclosing(self._from_log(watcher.clock)) as pages:
                         async for page in pages:
                             yield watcher.take(page)
-                while page := watcher.next():
-                    yield watcher.take(page)
+                while kept := watcher.next():
+                    yield watcher.take(kept)
+                    await trio.lowlevel.checkpoint()
                 if not watcher.behind:
                     await watcher.news.wait()
         finally:
@@ -125,7 +160,7 @@ class Feed:
             if not part:
                 return
 
-    def _read(self, after: Clock) -> Iterator[Sized]:
+    def _read(self, after: Clock) -> Iterator[Logged]:
         if not includes(after, self._log.base()):
             text = "the operations behind this place are in a snapshot by now, not in the log: "
             raise ChangesGone(text + "read anew what there is, and watch from there on")
@@ -136,7 +171,28 @@ class Feed:
                 yield from reader.read(record)
 
 
-def _portion(source: Iterator[Sized]) -> list[Operation]:
+def told(page: Sequence[Seen]) -> list[Change]:
+    """Those changes of `page` that are known."""
+    return [replace(news, cursor=at) for news, at in page if isinstance(news, Change)]
+
+
+def described(page: Sequence[Seen], state: State) -> list[Change]:
+    """All changes of `page`; those that are not known are looked up in `state`."""
+    return [
+        replace(news, cursor=at) if isinstance(news, Change) else describe(state, news, at)
+        for news, at in page
+    ]
+
+
+def _changes(
+    state: State, operations: Sequence[Operation], lengths: Sequence[int]
+) -> Iterator[Sized]:
+    for operation, length in zip(operations, lengths, strict=True):
+        change = describe(state, operation, {})
+        yield change, length + len(change.path or "")
+
+
+def _portion(source: Iterator[Logged]) -> list[Operation]:
     """READ_MAX operations, or as many as have READ_BYTES_MAX; none at the end."""
     portion: list[Operation] = []
     size = 0
@@ -167,7 +223,7 @@ class Reader:
             if head is not None and actor not in self._heads:
                 self._heads[actor] = Head.decode(head)
 
-    def read(self, record: Record) -> Iterator[Sized]:
+    def read(self, record: Record) -> Iterator[Logged]:
         actor = record.actor
         head = self._heads.get(actor) or first_head(self._cluster, self._shard, actor)
         if record.seq > head.seq + 1:

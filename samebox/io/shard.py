@@ -11,7 +11,7 @@ from typing import TypeVar
 import trio
 
 from crdt import Blob, Clock, Request, RequestId, State, StateLost
-from samebox.changes import Change, describe
+from samebox.changes import Change
 from samebox.config import Limbo
 from samebox.events import (
     Abandoned,
@@ -31,7 +31,7 @@ from samebox.io.call import Call, Reply, check_seconds
 from samebox.io.contents import Contents
 from samebox.io.disk_jobs import DiskJobs
 from samebox.io.disk_thread import DiskThread
-from samebox.io.feed import Feed, Seen
+from samebox.io.feed import Feed, described, told
 from samebox.io.inbox import Inbox
 from samebox.io.looks import Looks
 from samebox.io.outbox import Outboxes
@@ -172,7 +172,10 @@ class Shard:
         start = dict(self.replica.clock) if since is None else since
         async with aclosing(self._feed.pages(start)) as pages:
             async for page in pages:
-                for change in await self.look(partial(_described, page)):
+                changes = told(page)
+                if len(changes) < len(page):
+                    changes = await self.look(partial(described, page))
+                for change in changes:
                     yield change
 
     def verify(self, bytes_per_s: int) -> AsyncGenerator[Findings, None]:
@@ -326,7 +329,8 @@ class Shard:
     def _do(self, ready: Ready) -> None:
         if ready.delivered:  # of the batch before the one that follows
             self.contents.marking.delivered(ready.delivered)
-            self._feed.publish(list(zip(ready.delivered, self._lengths, strict=True)))
+            state = None if self.replica.is_busy else self.replica.state
+            self._feed.publish(ready.delivered, self._lengths, state)
         if ready.append is not None:
             self.contents.remember(ready.append.blobs)
             self._lengths = [len(record.data) for record in ready.append.records]
@@ -382,7 +386,3 @@ class Shard:
         """How long the oldest of what is not stable has waited."""
         stable = self.replica.forgetting.stability.clock
         return self._waited.look(self.replica.clock, stable, trio.current_time())
-
-
-def _described(page: Sequence[Seen], state: State) -> list[Change]:
-    return [describe(state, operation, cursor) for operation, cursor in page]
