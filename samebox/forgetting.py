@@ -84,7 +84,7 @@ class Forgetting:
             return
         try:
             self._state.fold(stable, things, kept_requests=self.kept_requests)
-        except StateLost:
+        except (StateLost, MemoryError):
             raise
         except Exception as error:
             self.failures.append(f"to forget what is stable failed: {error!r}")
