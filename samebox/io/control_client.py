@@ -203,6 +203,9 @@ def connect(path: Path) -> socket.socket:
         found = "nothing there"
     except ConnectionRefusedError:
         found = "the socket of a node that is not running"
+        if not path.is_socket():
+            kind = "a folder" if path.is_dir() else "a file"
+            found = f"{kind}; --socket takes what `socket` in the node list says"
     except PermissionError:
         found = "one that belongs to another user; become the user whom the node runs as"
     except OSError as error:

@@ -20,7 +20,10 @@ def verified_directory(directory: Path, shard: str | None) -> Iterator[Verified]
     chosen = [root for root in roots if shard in (None, root.name)]
     if not chosen:
         what = "a shard" if shard is None else f"the shard {shard}"
-        raise FileMissing(f"{directory}: expected a data directory with {what}, found none")
+        raise FileMissing(
+            f"{directory}: expected a data directory with {what}, found none; name the one that "
+            "`data` in the node list says, as data/a, or none to verify the running node"
+        )
     lock = DirectoryLock.acquire(directory) if (directory / LOCK_NAME).exists() else None
     try:
         for root in chosen:

@@ -64,6 +64,9 @@ def test_nobody_and_a_dead_nodes_socket_are_told_apart(tmp_path: Path) -> None:
         dead.bind(str(tmp_path / "dead.sock"))
     with pytest.raises(NotReachable, match="not running"):
         Connection(tmp_path / "dead.sock")
+    (tmp_path / "nodes.yaml").touch()
+    with pytest.raises(NotReachable, match="found a file; --socket takes"):
+        Connection(tmp_path / "nodes.yaml")
 
 
 def test_a_node_of_another_protocol_is_told(tmp_path: Path) -> None:

@@ -189,6 +189,15 @@ def test_ls_shows_boxes_then_what_is_in_them_then_entries(mail: User) -> None:
     assert line.startswith(ID) and line.endswith("5 B  \\Seen\n")
 
 
+def test_ls_of_a_mailbox_without_folders_says_what_there_is(mail: User) -> None:
+    done = mail.type("ls", "mail/alice:Work")
+    assert done.stdout == ""
+    assert "1 entry: samebox ls --entries mail/alice:Work" in done.stderr
+    assert mail.type("ls", "mail/alice:INBOX").stderr == "nothing is in mail/alice:INBOX yet\n"
+    assert mail.type("ls", "mail/alice").stderr == ""
+    assert mail.type("ls", "mail/alice:Work", "--json").stderr == ""
+
+
 def test_ls_of_a_file_shows_it(user: User) -> None:
     user.type("create", "b")
     user.type("create", "b:f", "--file", input=b"one")
@@ -236,6 +245,14 @@ def test_watch_shows_changes_and_goes_on_from_a_cursor(mail: User) -> None:
     said = mail.type("watch", "--since", cursor, "--count", "1").stdout
     assert f"append  mail/alice:Work  {ID}  \\Seen" in said
     mail.type("watch", "--since", cursor, "--shard", "other", exit_code=2)
+
+
+def test_watch_of_a_box_that_is_not_there_says_so_and_waits(mail: User) -> None:
+    since = ("--since", "main@", "--count", "1")
+    done = mail.type("watch", "mail/alcie", *since)
+    assert "there is no box mail/alcie yet" in done.stderr
+    assert mail.type("watch", "mail/alice", *since).stderr == ""
+    assert "watch mail/alice" in mail.type("watch", "mail/alice:Work", exit_code=2).stderr
 
 
 # --- Which node ----------------------------------------

@@ -130,7 +130,8 @@ def test_a_maildir_comes_in_with_its_folders(served: Running, tmp_path: Path) ->
 def test_a_mailbox_that_is_not_there_is_not_made_unasked(served: Running, tmp_path: Path) -> None:
     typed(served, "create", "mail/alice")
     source = str(mbox(tmp_path / "m", 2))
-    assert "found nothing" in typed(served, "import", source, "mail/alice:No", exit_code=1)
+    said = typed(served, "import", source, "mail/alice:No", exit_code=1)
+    assert "with --create it is made" in said
 
 
 def test_a_source_that_is_neither_is_told(served: Running, tmp_path: Path) -> None:

@@ -91,6 +91,7 @@ def import_(
             if create:
                 make_mailbox(node, source.mailbox, how)
             try:
+                expect_mailbox(node, source.mailbox)
                 under_way.run(source)
             except (MailError, OSError) as error:
                 raise Refused(f"stopped in {source.path}: {error}") from None
@@ -130,6 +131,11 @@ def make_mailbox(node: Connection, mailbox: Address, how: How) -> None:
         list(node.call(Ask(Create(Address(mailbox.box)), None, how.copies, how.timeout_s)))
     if not is_there(node, mailbox):
         list(node.call(Ask(Create(mailbox, parents=True), None, how.copies, how.timeout_s)))
+
+
+def expect_mailbox(node: Connection, mailbox: Address) -> None:
+    if not is_there(node, mailbox):
+        raise Refused(f"expected the mailbox {mailbox}, found none; with --create it is made")
 
 
 def is_there(node: Connection, address: Address) -> bool:

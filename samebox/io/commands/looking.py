@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from shlex import quote
 
 import click
 
@@ -18,7 +19,7 @@ from samebox.io.commands.options import (
     at_node,
     connected,
 )
-from samebox.io.commands.showing import escaped, plural, say, say_json, size_words, when
+from samebox.io.commands.showing import escaped, hint, plural, say, say_json, size_words, when
 from samebox.io.control_client import Connection
 
 
@@ -52,13 +53,24 @@ def ls(*, address: Address | None, entries: bool, recursive: bool, json: bool, s
 
 
 def show_address(node: Connection, address: Address, *, json: bool, recursive: bool) -> None:
-    for position, listed in enumerate(look(node, address)):
+    place, *inside_it = look(node, address)
+    if not inside_it and place.node.kind is not Kind.FILE and not json:
+        hint(about_no_folders(address, place))
+    for position, listed in enumerate([place, *inside_it]):
         if position == 0 and listed.node.kind is not Kind.FILE:
             continue
         where = address if position == 0 else inside(address, listed.node.name)
         show_node(where, listed, json=json)
         if recursive and listed.node.kind is not Kind.FILE:
             show_below(node, where, json=json)
+
+
+def about_no_folders(address: Address, place: Listed) -> str:
+    """An empty answer about a full mailbox would be misunderstood."""
+    if place.entries:
+        held = plural(place.entries, "entry", "entries")
+        return f"no folders or files in it, and {held}: samebox ls --entries {quote(str(address))}"
+    return f"nothing is in {address} yet"
 
 
 def show_below(node: Connection, address: Address, *, json: bool) -> None:

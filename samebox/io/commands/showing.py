@@ -20,6 +20,11 @@ def say(line: str) -> None:
     click.echo(escaped(line) if sys.stdout.isatty() else line)
 
 
+def hint(line: str) -> None:
+    """To people, beside what was asked for: a script that reads the answer does not meet it."""
+    click.echo(escaped(line) if sys.stderr.isatty() else line, err=True)
+
+
 def say_json(**shape: object) -> None:
     click.echo(json.dumps(shape, ensure_ascii=True, separators=(", ", ": ")))
 

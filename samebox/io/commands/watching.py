@@ -10,6 +10,7 @@ from crdt import Actor, Address
 from samebox import spelling
 from samebox.changes import Change
 from samebox.control import Watch, Watched
+from samebox.io.commands.looking import boxes
 from samebox.io.commands.options import (
     RECEIPT,
     Site,
@@ -17,7 +18,7 @@ from samebox.io.commands.options import (
     at_node,
     connected,
 )
-from samebox.io.commands.showing import say, say_json, when
+from samebox.io.commands.showing import hint, say, say_json, when
 
 
 @click.command()
@@ -49,7 +50,12 @@ def watch(
         if shard not in (None, since[0]):
             raise click.UsageError(f"expected a cursor of shard {shard}, found one of {since[0]}")
         shard = since[0]
+    if box is not None and ":" in box:
+        found = Address.parse(box)
+        raise click.UsageError(f"expected a box, found a place in one; watch {found.box}")
     with suppress(KeyboardInterrupt), connected(site) as node:
+        if box is not None and box not in [listed.node.name for listed in boxes(node)]:
+            hint(f"there is no box {box} yet; its changes are shown once there is one")
         command = Watch(shard, box, None if since is None else since[1])
         for seen, body in enumerate(node.call(command), 1):
             assert isinstance(body, Watched), f"a watch is answered by {body}"
