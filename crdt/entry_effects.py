@@ -36,7 +36,6 @@ from crdt.operations import (
 from crdt.rows import Rows
 from crdt.shadows import add_flags, add_life, any_flag, bring_back, bring_back_lives
 from crdt.tables import ALL, FOLDER, KEEP, EntryRow, Flag, Life, NodeRow
-from crdt.uses import use
 
 Mailbox: TypeAlias = tuple[bytes, NodeRow]
 """A folder's id and row."""
@@ -64,7 +63,6 @@ class EntryEffects:
         if issue is not None:
             row.issue = part_key(issue.client, issue.number, issue.part)
         put_entry(self._rows, id, row)
-        use(self._rows, body.blob.hash)
         if folder and not hidden:
             enter(self._rows, folder, stamp, marked=not keep)
         return [id]

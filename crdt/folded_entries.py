@@ -6,7 +6,7 @@ from __future__ import annotations
 from crdt.contexts import context
 from crdt.entries import entry_row, entry_rows, lives, put_entry, relocate, standing
 from crdt.ids import Clock
-from crdt.keys import STAMP_BYTES, id_in, stop_of, within
+from crdt.keys import ID_BYTES, STAMP_BYTES, id_in, stop_of, within
 from crdt.limbo import Budget, unsettled
 from crdt.notes import Note
 from crdt.shadows import shadow_key
@@ -88,10 +88,9 @@ class FoldedEntries:
             id = note.keys[0]
             for key, value in list(self._rows.scan(OVERWRITTEN, id, stop_of(id))):
                 self._budget.spend()
-                over = OVER.decode(value)
-                if self._is_stable(over.by):
+                if self._is_stable(OVER.decode(value).by):
                     self._rows.remove(OVERWRITTEN, key)
-                    release(self._rows, over.blob.hash)
+                    release(self._rows, key[ID_BYTES:])
             self._budget.spend()
             del note.keys[0]
         return not note.keys
@@ -173,6 +172,5 @@ def forget_entry(rows: WatchedRows, family: list[EntryRow]) -> None:
                 for key, _ in list(rows.scan(table, id, stop_of(id))):
                     rows.remove(table, key)
         rows.remove(ENTRIES, id)
-        release(rows, row.blob.hash)
         if row.issue:
             rows.notes.issued(row.issue)

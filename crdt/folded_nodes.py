@@ -14,7 +14,6 @@ from crdt.limbo import Budget
 from crdt.nodes import Node, effective_deletes, is_container, is_lasting, load, put_node
 from crdt.notes import Note
 from crdt.tables import (
-    CONTENT,
     CONTENTS,
     CONTEXTS,
     COUNTS,
@@ -23,7 +22,6 @@ from crdt.tables import (
     MAIL,
     MOVES,
     NODES,
-    OVER,
     OVERWRITTEN,
     RENAMED,
     RENAMES,
@@ -130,21 +128,21 @@ class FoldedNodes:
         return True
 
     def _forget_contents(self, id: bytes) -> bool:
-        for key, value in self._rows.scan(CONTENTS, id, stop_of(id)):
+        for key, _ in self._rows.scan(CONTENTS, id, stop_of(id)):
             if self._budget.is_spent:
                 return False
             self._budget.spend()
             self._rows.remove(CONTENTS, key)
-            release(self._rows, CONTENT.decode(value).blob.hash)
+            release(self._rows, key[ID_BYTES:])
         return True
 
     def _forget_overwritten(self, id: bytes) -> bool:
-        for key, value in self._rows.scan(OVERWRITTEN, id, stop_of(id)):
+        for key, _ in self._rows.scan(OVERWRITTEN, id, stop_of(id)):
             if self._budget.is_spent:
                 return False
             self._budget.spend()
             self._rows.remove(OVERWRITTEN, key)
-            release(self._rows, OVER.decode(value).blob.hash)
+            release(self._rows, key[ID_BYTES:])
         return True
 
     def _forget_removed(self, note: Note, node: Node) -> bool:
@@ -169,9 +167,9 @@ class FoldedNodes:
             return True
         deletes = effective_deletes(self._rows, node)
         for id in node.ids:
-            for key, value in list(self._rows.scan(CONTENTS, id, stop_of(id))):
+            for key, _ in list(self._rows.scan(CONTENTS, id, stop_of(id))):
                 if any(within(seen, key[ID_BYTES:]) for seen in deletes):
                     self._budget.spend()
                     self._rows.remove(CONTENTS, key)
-                    release(self._rows, CONTENT.decode(value).blob.hash)
+                    release(self._rows, key[ID_BYTES:])
         return True

@@ -41,7 +41,7 @@ from crdt.tables import (
     Overwritten,
     Renamed,
 )
-from crdt.uses import use
+from crdt.uses import write
 
 INBOX = "INBOX"
 
@@ -185,8 +185,9 @@ class NodeEffects:
 
     def _add_content(self, operation: Operation, id: bytes, blob: Blob) -> None:
         content = Content(stamp_key(operation), blob)
-        use(self._rows, blob.hash)
-        self._rows.put(CONTENTS, id + id_key(operation.dot), CONTENT.encode(content))
+        dot = id_key(operation.dot)
+        write(self._rows, dot)
+        self._rows.put(CONTENTS, id + dot, CONTENT.encode(content))
 
 
 def _made(kind: int, stamp: bytes, parent: bytes, name: str, *, fold: bool = False) -> NodeRow:

@@ -6,7 +6,7 @@ of it, the clock too, so that a transaction of the rows is one of the state.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from heapq import merge
 from itertools import islice
 from typing import NamedTuple
@@ -47,11 +47,10 @@ from crdt.tables import (
     MARKED,
     OVER,
     OVERWRITTEN,
-    UNUSED,
-    USES,
     EntryRow,
     seq_of,
 )
+from crdt.uses import names_blob
 from crdt.view import EntryView, Located, NodeView, View
 from crdt.watched import Folder, WatchedRows
 
@@ -121,19 +120,10 @@ class State:
         """Whether an operation of a later version was applied: beside it nothing is forgotten."""
         return self._folding.has_unknown
 
-    def uses(self, hash_: bytes) -> bool:
-        """Whether an entry or a content names this blob, shown or not forgotten yet."""
-        return self.rows.get(USES, hash_) is not None
-
-    def unused(self) -> Iterator[bytes]:
-        """Hashes of blobs that were named once, and are no more: candidates to be swept."""
-        for hash_, _ in self.rows.scan(UNUSED, FIRST, LAST):
-            yield hash_
-
-    def swept(self, hashes: Iterable[bytes]) -> None:
-        """Those are candidates no more, inside a transaction."""
-        for hash_ in hashes:
-            self.rows.remove(UNUSED, hash_)
+    def names_blob(self, dot: Dot) -> bool:
+        """Whether an entry or a content of this operation, shown or not forgotten yet, names the
+        blob that it came with."""
+        return names_blob(self.rows, id_key(dot))
 
     # All of it
 

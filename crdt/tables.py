@@ -38,8 +38,7 @@ MARKED = "marked"  # folder, stamp of the entry: those of them that show as \Del
 LIVES = "lives"  # folder, life dot, stamp of the entry: all that are in MAIL
 COUNTS = "counts"  # folder -> rows in MAIL
 
-USES = "uses"  # hash of a blob -> how many entries and contents name it
-UNUSED = "unused"  # hash of a blob that none names any more
+WRITTEN = "written"  # operation -> how many contents bear its dot, overwritten ones too
 
 FOLDED = "folded"  # actor -> seq: whatever is still to come has seen all of these
 FOLDABLE = "foldable"  # queue, number -> notes of what may be forgotten: see crdt.notes

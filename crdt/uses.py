@@ -1,33 +1,34 @@
-"""Which blobs the state still names: counted, so that one look tells.
+"""Which operations still name a blob: one that made an entry as long as its row is there, one that
+wrote files as long as a content of one of them bears its dot.
 
-Whoever compacts the packs takes the candidates from UNUSED, and asks once more before it sweeps.
+So an append, of which there are most, costs no row for that, and nothing is looked for by a hash:
+hashes come from everywhere, and each would be a page of its own that is read and written.
 """
 
 from __future__ import annotations
 
 from crdt.rows import Rows
-from crdt.tables import UNUSED, USES, seq_of, seq_value
+from crdt.tables import ENTRIES, WRITTEN, seq_of, seq_value
 
 
-def use(rows: Rows, hash_: bytes) -> None:
-    """One more row names it."""
-    known = rows.get(USES, hash_)
-    if known is None:
-        rows.put(USES, hash_, _ONE)
-        rows.remove(UNUSED, hash_)
-    else:
-        rows.put(USES, hash_, seq_value(seq_of(known) + 1))
+def write(rows: Rows, id: bytes) -> None:
+    """One more content bears the dot of this operation."""
+    rows.put(WRITTEN, id, seq_value(_contents(rows, id) + 1))
 
 
-def release(rows: Rows, hash_: bytes) -> None:
-    """One row that named it was forgotten."""
-    left = seq_of(rows.get(USES, hash_) or b"") - 1
-    assert left >= 0, f"the blob {hash_.hex()} was released more often than used"
+def release(rows: Rows, id: bytes) -> None:
+    """One was forgotten."""
+    left = _contents(rows, id) - 1
+    assert left >= 0, f"a content of {id.hex()} was forgotten more often than written"
     if left:
-        rows.put(USES, hash_, seq_value(left))
+        rows.put(WRITTEN, id, seq_value(left))
     else:
-        rows.remove(USES, hash_)
-        rows.put(UNUSED, hash_, b"")
+        rows.remove(WRITTEN, id)
 
 
-_ONE = seq_value(1)
+def names_blob(rows: Rows, id: bytes) -> bool:
+    return rows.get(ENTRIES, id) is not None or rows.get(WRITTEN, id) is not None
+
+
+def _contents(rows: Rows, id: bytes) -> int:
+    return seq_of(rows.get(WRITTEN, id) or b"")

@@ -97,12 +97,12 @@ class Missing:
     def blobs(self) -> list[Blob]:
         return list(self._blobs.values())
 
-    def next_blobs(self, is_used: Callable[[bytes], bool]) -> list[Blob]:
+    def next_blobs(self, names_blob: Callable[[Dot], bool]) -> list[Blob]:
         """Up to FETCH_MAX, others at every call until all had their turn. One that nothing names
         any more, because what did was forgotten, is missed no longer."""
         turn = [self._blobs[hash_] for hash_ in islice(self._blobs, FETCH_MAX)]
         for blob in turn:
-            if is_used(blob.hash):
+            if any(map(names_blob, self._dots[blob.hash])):
                 self._blobs[blob.hash] = self._blobs.pop(blob.hash)
             else:
                 self.stored(blob.hash)

@@ -23,7 +23,7 @@ RUN_MAX = 100
 """Records of one actor that are taken together."""
 TELL_EVERY = 100_000
 """Operations between two lines about how far it is: some seconds."""
-ROWS_VERSION = 3
+ROWS_VERSION = 4
 """Of what the tables mean. Rows of another version are made again from the log."""
 
 ORIGIN = "origin"

@@ -204,7 +204,7 @@ class Replica:
             case Tick():
                 self._birth_is_due = self.succession.tick()
                 self._out.send += self.peers.asks(self.history.wants())
-                self._out.fetch += self.missing.next_blobs(self.state.uses)
+                self._out.fetch += self.missing.next_blobs(self.state.names_blob)
                 self._send(forward=True)
                 self.forgetting.go_on(self.clock, self.peers, is_idle=self._making is None)
             case Asked() | Arrived():

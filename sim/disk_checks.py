@@ -148,7 +148,7 @@ class DiskChecks(Book):
                 continue
             if hash_ in self.dropped[shell.name]:
                 continue
-            is_used = shell.look(lambda state, hash_=hash_: state.uses(hash_))  # type: ignore[misc]
+            is_used = shell.look(lambda state, dot=dot: state.names_blob(dot))  # type: ignore[misc]
             if is_used and shell.name not in self.suspect:
                 raise self.broken("5", shell.name, f"the blob of {dot} went with a compaction")
             self.dropped[shell.name][hash_] = None

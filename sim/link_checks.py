@@ -51,7 +51,7 @@ class LinkChecks(Book):
                 blob = None if operation is None else blob_of(operation)
                 if blob is None or shell.store.packs.has(blob.hash):
                     continue
-                if not shell.replica.state.uses(blob.hash) or _is_removed(shell, operation):
+                if not shell.replica.state.names_blob(dot) or _is_removed(shell, operation):
                     continue
                 if dot not in ack.missing and blob.hash not in self.dropped[shell.name]:
                     raise self.broken("5", shell.name, f"{dot} is acknowledged without its blob")

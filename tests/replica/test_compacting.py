@@ -106,7 +106,7 @@ async def test_the_contents_of_what_was_expunged_and_forgotten_go(tmp_path: Path
         entries = await now.shard.look(in_mailbox)
         gone = await now.shard.ask(Expunge(MAILBOX, entries[:1]))
         assert isinstance(gone, Done)
-        while await now.shard.look(lambda state: state.uses(NAMES[0])):
+        while await now.shard.look(lambda state: state.names_blob(entries[0])):
             now.shard.tell(Tick())
         await compact(now.shard)
         assert list(map(now.packs.has, NAMES)) == [False, True, False, False, False]

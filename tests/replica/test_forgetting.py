@@ -45,7 +45,7 @@ def entries(cluster: SimCluster) -> tuple[Dot, ...]:
 
 
 def remembers(cluster: SimCluster, name: str) -> bool:
-    return cluster.nodes[name].replica.state.uses(HELLO.hash)
+    return any(blob == HELLO for blob, _ in cluster.nodes[name].replica.state.blobs())
 
 
 def test_what_is_expunged_is_forgotten_when_all_members_hold_it() -> None:
@@ -148,15 +148,16 @@ def test_the_birth_of_a_new_member_needs_nothing() -> None:
 
 def test_a_blob_that_nothing_names_any_more_is_missed_no_longer() -> None:
     cluster = with_expunged(["a"])
-    missing = cluster.nodes["a"].replica.missing
-    state = cluster.nodes["a"].replica.state
+    replica = cluster.nodes["a"].replica
+    missing, state = replica.missing, replica.state
+    ((blob, append),) = state.blobs()
     state.rows.begin()
-    missing.add(HELLO, Dot(b"a" * 16, 3))
+    missing.add(blob, append)
     state.rows.commit()
-    assert remembers(cluster, "a") and missing.next_blobs(state.uses) == [HELLO]
+    assert remembers(cluster, "a") and missing.next_blobs(state.names_blob) == [HELLO]
     cluster.tick("a")
     assert not remembers(cluster, "a")
-    assert missing.next_blobs(state.uses) == [] and missing.listed() == ((), False)
+    assert missing.next_blobs(state.names_blob) == [] and missing.listed() == ((), False)
 
 
 def test_status_says_what_waits_because_of_whom_and_since_when() -> None:

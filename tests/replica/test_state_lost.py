@@ -203,11 +203,12 @@ def test_the_state_is_lost_while_an_actor_is_born(is_written: bool) -> None:
 
 def compact(node: Node) -> None:
     """As after a start, when all that was written lies in sealed packs."""
-    packs, uses = node.store.packs, node.replica.state.uses
+    packs = node.store.packs
+    used = {blob.hash for blob, _ in node.replica.state.blobs()}
     packs.drop_new(packs.begin_new())
     for step in Compaction(packs).steps():
         if isinstance(step, Ask):
-            step.do(uses)
+            step.do(used.__contains__)
         else:
             step.do()
 

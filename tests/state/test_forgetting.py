@@ -65,7 +65,7 @@ def test_an_undelete_brings_back_what_was_expunged_as_long_as_the_expunge_is_not
     a.do(EntriesExpunged((entry,)))
     state = state_at(a)
     fold(state, stable)
-    assert state.entry(entry) is None and state.uses(blob_of("x").hash)
+    assert state.entry(entry) is None and state.names_blob(entry)
     b.do(FlagsStored(folder, (entry,), (), ("\\Deleted",), False, (entry,)))
     assert not state.lacks(b.delivered[-1])
     apply_all(state, b.delivered[-1:])
@@ -78,32 +78,28 @@ def test_after_the_expunge_is_stable_entry_and_blob_are_forgotten() -> None:
     a.do(EntriesExpunged((entry,)))
     state = state_at(a)
     fold(state, clock_of(a))
-    assert not state.uses(blob_of("x").hash)
-    assert list(state.unused()) == [blob_of("x").hash]
+    assert not state.names_blob(entry) and not list(state.blobs())
     b.sees(a)
-    b.do(EntryAppended(folder, blob_of("x"), (), 0))
+    again = b.do(EntryAppended(folder, blob_of("x"), (), 0))
     apply_all(state, b.delivered[-1:])
-    assert state.uses(blob_of("x").hash) and not list(state.unused())
+    assert state.names_blob(again)
     assert outline(state.view()) == outline(state_at(b).view())
 
 
-def test_a_blob_is_used_as_often_as_it_is_named() -> None:
+def test_an_operation_names_its_blob_as_long_as_a_row_of_it_does() -> None:
     a, _ = with_box("ab")
     _, entry = mailbox(a)
     file = a.do(FileMade(box_of(a), "f", blob_of("x")))
     a.do(EntriesExpunged((entry,)))
     state = state_at(a)
     fold(state, clock_of(a))
-    assert state.uses(blob_of("x").hash)
-    a.do(FileWritten((file,), blob_of("y")))
+    assert not state.names_blob(entry) and state.names_blob(file)
+    written = a.do(FileWritten((file,), blob_of("y")))
     apply_all(state, a.delivered[-1:])
-    assert state.uses(blob_of("x").hash), "what is overwritten is kept until that is stable"
+    assert state.names_blob(file), "what is overwritten is kept until that is stable"
     fold(state, clock_of(a))
-    assert not state.uses(blob_of("x").hash)
-    state.rows.begin()
-    state.swept([blob_of("x").hash])
-    state.rows.commit()
-    assert not list(state.unused())
+    assert not state.names_blob(file) and state.names_blob(written)
+    assert [blob for blob, _ in state.blobs()] == [blob_of("y")]
 
 
 def test_an_operation_that_lacks_what_is_folded_is_told() -> None:
@@ -132,7 +128,7 @@ def test_nothing_is_forgotten_for_a_clock_that_went_back() -> None:
     a.do(EntriesExpunged((again,)))
     apply_all(state, a.delivered[-3:])
     assert fold(state, before) == 0
-    assert state.uses(blob_of("x").hash)
+    assert state.names_blob(again)
 
 
 def test_beside_an_operation_of_a_later_version_nothing_is_forgotten() -> None:
@@ -243,9 +239,6 @@ def test_a_box_in_which_everything_was_deleted_takes_as_many_rows_as_an_empty_on
         state = State(rows)
         apply_all(state, a.delivered)
         fold(state, clock_of(a))
-        state.rows.begin()
-        state.swept(list(state.unused()))
-        state.rows.commit()
         counts.append(rows_in(rows))
     assert counts[0] == counts[1] == counts[2]
 
