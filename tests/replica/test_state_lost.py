@@ -253,6 +253,19 @@ def removed_at_both() -> Node:
     return node
 
 
+def test_want_of_memory_in_a_folding_ends_the_step_and_is_no_failure_of_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def exhausted(state: State, stable: Clock, things: int, *, kept_requests: int) -> int:
+        raise MemoryError("no memory for a row")
+
+    node = removed_at_both()
+    monkeypatch.setattr(State, "fold", exhausted)
+    with pytest.raises(MemoryError):
+        node.do(Tick())
+    assert node.replica.forgetting.failures == []
+
+
 @pytest.mark.parametrize("failures", [1, 2, 1000])
 def test_a_folding_that_fails_has_the_state_made_again_and_ends_when_it_fails_again(
     monkeypatch: pytest.MonkeyPatch, failures: int
