@@ -21,6 +21,7 @@ from benchmarks import (
     depths,
     disk,
     imports,
+    large_changes,
     latency,
     small_operations,
     stopped_peer,
@@ -44,6 +45,7 @@ QUESTIONS: dict[str, Callable[[Bench], list[Figure]]] = {
     "imports": imports.measure,
     "bytes_kept": bytes_kept.measure,
     "bytes_sent": bytes_sent.measure,
+    "large_changes": large_changes.measure,
 }
 SECONDS = 3.0
 ROUNDS = 3
