@@ -7,8 +7,9 @@ line: where, what was found, what to do instead.
 import ast
 import re
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from pathlib import PurePosixPath
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 Tree: TypeAlias = Mapping[str, str]
 
@@ -78,15 +79,40 @@ def dotted(path: str) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def imports(path: str, text: str) -> Iterator[tuple[int, str, tuple[str, ...]]]:
-    """Line, module, names; a relative import has its dots in front of the module."""
+class Source(NamedTuple):
+    """What the rules ask of one file, each with its line; `functions` with how many they have."""
+
+    imports: list[tuple[int, str, tuple[str, ...]]]
+    calls: list[tuple[int, str]]
+    functions: list[tuple[int, str, int]]
+    strings: set[str]
+
+
+@cache
+def source(path: str, text: str) -> Source:
+    found = Source([], [], [], set())
     for item in ast.walk(ast.parse(text, path)):
-        if isinstance(item, ast.Import):
-            for alias in item.names:
-                yield item.lineno, alias.name, ()
-        elif isinstance(item, ast.ImportFrom):
-            names = tuple(alias.name for alias in item.names)
-            yield item.lineno, "." * item.level + (item.module or ""), names
+        match item:
+            case ast.Import(names):
+                found.imports.extend((item.lineno, alias.name, ()) for alias in names)
+            case ast.ImportFrom(module, names, level):
+                words = tuple(alias.name for alias in names)
+                found.imports.append((item.lineno, "." * level + (module or ""), words))
+            case ast.Call(ast.Name(name)):
+                found.calls.append((item.lineno, name))
+            case ast.FunctionDef(name) | ast.AsyncFunctionDef(name):
+                lines = (item.end_lineno or item.lineno) - item.lineno + 1
+                found.functions.append((item.lineno, name, lines))
+            case ast.Constant(str(value)):
+                found.strings.add(value.partition(":")[0])
+            case _:
+                pass
+    return found
+
+
+def imports(path: str, text: str) -> list[tuple[int, str, tuple[str, ...]]]:
+    """Line, module, names; a relative import has its dots in front of the module."""
+    return source(path, text).imports
 
 
 def import_directions(tree: Tree) -> Iterator[str]:
@@ -157,10 +183,9 @@ def pure_outside_io(tree: Tree) -> Iterator[str]:
                 and path not in FRONT_DOORS
             ):
                 yield f"{path}:{line}: imports {module}; only a file in io/ may, hand the value in"
-        for called in ast.walk(ast.parse(text, path)):
-            if isinstance(called, ast.Call) and isinstance(called.func, ast.Name):
-                if called.func.id in WORLD_CALLS:
-                    yield f"{path}:{called.lineno}: calls {called.func.id}(); move it into io/"
+        for line, name in source(path, text).calls:
+            if name in WORLD_CALLS:
+                yield f"{path}:{line}: calls {name}(); move it into io/"
 
 
 def sizes(tree: Tree) -> Iterator[str]:
@@ -172,14 +197,12 @@ def sizes(tree: Tree) -> Iterator[str]:
                 "give its second idea a file of its own"
             )
     for path, text in product_modules(tree):
-        for item in ast.walk(ast.parse(text, path)):
-            if isinstance(item, ast.FunctionDef | ast.AsyncFunctionDef):
-                count = (item.end_lineno or item.lineno) - item.lineno + 1
-                if count > FUNCTION_LINES_MAX:
-                    yield (
-                        f"{path}:{item.lineno}: {item.name} has {count} lines, at most "
-                        f"{FUNCTION_LINES_MAX}; keep the control flow, move the leaves out"
-                    )
+        for line, name, count in source(path, text).functions:
+            if count > FUNCTION_LINES_MAX:
+                yield (
+                    f"{path}:{line}: {name} has {count} lines, at most {FUNCTION_LINES_MAX}; "
+                    "keep the control flow, move the leaves out"
+                )
 
 
 def names_of_the_domain(tree: Tree) -> Iterator[str]:
@@ -205,9 +228,7 @@ def named_by(path: str, text: str) -> Iterator[str]:
     for _, module, names in imports(path, text):
         yield module
         yield from (f"{module}.{name}" for name in names)
-    for item in ast.walk(ast.parse(text, path)):
-        if isinstance(item, ast.Constant) and isinstance(item.value, str):
-            yield item.value.partition(":")[0]
+    yield from source(path, text).strings
 
 
 def documents_name_files(tree: Tree) -> Iterator[str]:
