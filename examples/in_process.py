@@ -32,7 +32,7 @@ async def main() -> None:
             print("created, says a:", held(await reply.wait()))
 
             # In one call, with a message. Contents may be of any size: they come in pieces.
-            blob, carried = await a.shard_of(BOX.box).put(pieces())
+            blob, carried = await (await a.shard_of(BOX.box)).put(pieces())
             done = await a.ask(Append(WORK, blob, ("\\Seen",)), carried=carried, copies=2)
             print("appended, says a:", held(done))
 

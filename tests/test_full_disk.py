@@ -49,7 +49,9 @@ async def fill(node: Node) -> None:
 
 
 async def names(node: Node) -> list[str]:
-    return [box.name for box in await node.shard_of("mail/0").look(lambda state: state.boxes())]
+    return [
+        box.name for box in await (await node.shard_of("mail/0")).look(lambda state: state.boxes())
+    ]
 
 
 async def test_a_start_that_waits_for_room_says_so_and_can_be_stopped(
@@ -95,7 +97,7 @@ async def test_a_node_without_room_refuses_writes_and_says_why_until_there_is_so
     with trio.fail_after(WAIT_S):
         async with open_node(local_node_list(tmp_path, ["a"]), "a", log=log) as node:
             await fill(node)
-            shard = node.shard_of("mail/0")
+            shard = await node.shard_of("mail/0")
             with monkeypatch.context() as patch:
                 patch.setattr(SqliteFile, "write", no_room)
                 refused = await first_failure(node)

@@ -47,7 +47,7 @@ async def test_a_request_made_while_a_batch_is_written_needs_no_tick(
     monkeypatch.setattr(running, "TICK_S", NO_TICK_S)
     at_disk, go_on = threading.Event(), threading.Event()
     async with open_node(local_node_list(tmp_path, ["a"]), "a") as node:
-        shard = node.shard_of("mail/alice")
+        shard = await node.shard_of("mail/alice")
         answers: dict[str, Outcome] = {}
 
         async def make(name: str) -> None:
@@ -73,7 +73,7 @@ async def test_a_deadline_holds_also_while_the_shard_has_no_room(
     monkeypatch.setattr(incoming, "REQUESTS_MAX", 1)
     at_disk, go_on = threading.Event(), threading.Event()
     async with open_node(local_node_list(tmp_path, ["a"]), "a") as node:
-        shard = node.shard_of("mail/alice")
+        shard = await node.shard_of("mail/alice")
         await shard.ask(Create(Address("earlier")))
         hold_first_job(monkeypatch, shard.disk, at_disk, go_on)
         with trio.fail_after(WAIT_S):
@@ -131,7 +131,7 @@ async def test_contents_beyond_the_bound_are_refused_before_they_end(
             yield bytes(100)
 
     async with open_node(local_node_list(tmp_path, ["a"]), "a") as node:
-        shard = node.shard_of("mail/alice")
+        shard = await node.shard_of("mail/alice")
         async with aclosing(without_end()) as pieces:
             with pytest.raises(contents.ContentsTooLong, match="at most 1000 bytes"):
                 await shard.put(pieces)
@@ -152,7 +152,7 @@ async def test_who_watches_has_its_turn_once_for_many_changes(
     """A turn comes at the end of a batch: with one for each change, no watcher would keep up."""
     looks: list[object] = []
     async with open_node(local_node_list(tmp_path, ["a"]), "a") as node:
-        shard = node.shard_of("mail/alice")
+        shard = await node.shard_of("mail/alice")
         for number in range(PAGE_MAX):
             await shard.ask(Create(Address(f"mail/{number}")))
         look = shard.look
@@ -182,7 +182,7 @@ async def test_who_watches_live_is_told_what_each_batch_changed_without_a_look(
         raise AssertionError("a look")
 
     async with open_node(local_node_list(tmp_path, ["a"]), "a") as node:
-        shard = node.shard_of("mail/alice")
+        shard = await node.shard_of("mail/alice")
         async with watching(shard) as changes:
             monkeypatch.setattr(shard, "look", never)
             earlier, later = (Address("mail/alice", path) for path in ("Earlier", "Later"))
@@ -207,7 +207,7 @@ async def test_what_cannot_be_told_at_once_is_looked_up(
         return describe(state, operation, cursor)
 
     async with open_node(local_node_list(tmp_path, ["a"]), "a") as node:
-        shard = node.shard_of("mail/alice")
+        shard = await node.shard_of("mail/alice")
         async with watching(shard) as changes:
             monkeypatch.setattr("samebox.io.feed.describe", telling)
             await shard.ask(Create(Address("mail/bob")))
@@ -245,13 +245,31 @@ async def watching(shard: Shard) -> AsyncIterator[trio.MemoryReceiveChannel[Chan
 async def test_a_status_is_told_while_the_state_is_made_again(tmp_path: Path) -> None:
     """A snapshot is thought of then as well, and the node went down with the question."""
     async with open_node(local_node_list(tmp_path, ["a"]), "a") as node:
-        shard = node.shard_of("mail/alice")
+        shard = await node.shard_of("mail/alice")
         await shard.ask(Create(Address("mail/alice")))
         keeper = shard.store.keeper
         await shard.disk.run(lambda: keeper.close(is_whole=False))
         status = shard.status()
         assert (status.limbo.blocked, sum(status.clock.values())) == (LOST, 2)
         await shard.disk.run(keeper.open)
+
+
+async def test_a_box_is_looked_for_in_all_shards_also_while_the_state_of_one_is_lost(
+    tmp_path: Path,
+) -> None:
+    node_list = local_node_list(tmp_path, ["a"])
+    with node_list.open("a") as file:
+        file.write("shards:\n  mail: {nodes: [a]}\n  files: {nodes: [a]}\n")
+    async with open_node(node_list, "a") as node:
+        files = node.shards["files"]
+        assert isinstance(await files.ask(Create(Address("team"))), Done)
+        assert await node.shard_of("team") is files
+        assert await node.box("team").find() is not None
+        await files.disk.run(lambda: files.store.keeper.close(is_whole=False))
+        with trio.fail_after(WAIT_S):
+            assert isinstance(await node.ask(Create(Address("other"))), Done)
+            assert isinstance(await node.ask(Create(Address("team", "notes"))), Done)
+        assert await files.look(lambda state: state.find(Address("team", "notes"))) is not None
 
 
 def hold_first_job(

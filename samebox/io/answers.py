@@ -77,7 +77,7 @@ class Answers:
 
     async def take(self, ask: Ask, pieces: AsyncIterator[bytes]) -> tuple[Ask, tuple[Carried, ...]]:
         """Stream the contents of a request into the packs; the request then names them."""
-        shard = self._node.shard_of(box_of(ask.request))
+        shard = await self._node.shard_of(box_of(ask.request))
         blob, carried = await shard.put(pieces)
         return replace(ask, request=with_content(ask.request, blob), content=False), carried
 
@@ -110,7 +110,7 @@ class Answers:
     # --- Writing ----------------------------------------------------------------------------------
 
     async def _ask(self, ask: Ask, carried: tuple[Carried, ...]) -> Body:
-        shard = self._node.shard_of(box_of(ask.request))
+        shard = await self._node.shard_of(box_of(ask.request))
         request = with_whole_entries(ask.request, shard.clock)
         outcome = await shard.ask(
             request,
@@ -131,7 +131,7 @@ class Answers:
         ids = recall.ids
         if len(ids) > RECALLS_MAX:
             raise Declined("too-large", f"expected at most {RECALLS_MAX} ids, found {len(ids)}")
-        shard = self._node.shard_of(recall.box)
+        shard = await self._node.shard_of(recall.box)
         return Known(await shard.look(lambda state: tuple(id for id in ids if state.issued(*id))))
 
     def _members(self, shard: HostedShard, copies: Copies) -> int:
@@ -163,7 +163,7 @@ class Answers:
         return None
 
     async def _look(self, address: Address, emit: Emit) -> Body | None:
-        shard = self._node.shard_of(address.box)
+        shard = await self._node.shard_of(address.box)
         node = await shard.look(lambda state: found(state, address))
         nodes = [node]
         if node.kind is not Kind.FILE:
@@ -174,7 +174,7 @@ class Answers:
         return None
 
     async def _entries(self, address: Address, emit: Emit) -> Body | None:
-        shard = self._node.shard_of(address.box)
+        shard = await self._node.shard_of(address.box)
         ids = (await shard.look(lambda state: mailbox(state, address))).ids
         after: Dot | None = None
         while True:
@@ -185,7 +185,7 @@ class Answers:
             after = page[-1].id
 
     async def _read(self, read: Read, emit: Emit) -> Body:
-        shard = self._node.shard_of(read.address.box)
+        shard = await self._node.shard_of(read.address.box)
         if read.entry is None:
             blob = await shard.look(lambda state: file_content(state, read.address))
             await emit(Opened(blob))
@@ -220,7 +220,7 @@ class Answers:
         return None
 
     async def _watch(self, watch: Watch, emit: Emit) -> Body | None:
-        shards = self._watched(watch)
+        shards = await self._watched(watch)
         if watch.since is not None and len(shards) != 1:
             raise Declined("unclear", "expected one shard with `since`, found several; name it")
         gone: list[ChangesGone] = []
@@ -237,11 +237,11 @@ class Answers:
                 nursery.start_soon(watch_one, shard)
         return Problem("gone", str(gone[0])) if gone else None
 
-    def _watched(self, watch: Watch) -> list[HostedShard]:
+    async def _watched(self, watch: Watch) -> list[HostedShard]:
         if watch.shard is not None:
             return [self._shard(watch.shard)]
         if watch.box is not None:
-            return [self._node.shard_of(watch.box)]
+            return [await self._node.shard_of(watch.box)]
         return [self._node.shards[name] for name in sorted(self._node.shards)]
 
     async def _watch_shard(self, shard: HostedShard, watch: Watch, emit: Emit) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -50,7 +50,7 @@ class CannotListen(SameboxError):
 class Channel(trio.abc.SendChannel[Call]):
     """Takes calls for any shard; whoever sends waits while that shard is full, and for no other."""
 
-    def __init__(self, shard_of: Callable[[str], Shard]) -> None:
+    def __init__(self, shard_of: Callable[[str], Awaitable[Shard]]) -> None:
         self._shard_of = shard_of
         self._closed = False
 
@@ -59,7 +59,8 @@ class Channel(trio.abc.SendChannel[Call]):
         await trio.lowlevel.checkpoint()
         if self._closed:
             raise trio.ClosedResourceError
-        await self._shard_of(box_of(value.request)).bring_call(value)
+        shard = await self._shard_of(box_of(value.request))
+        await shard.bring_call(value)
 
     @override
     async def aclose(self) -> None:
@@ -76,18 +77,21 @@ class Node:
         self.shards = shards
         self.channel = Channel(self.shard_of)
 
-    def shard_of(self, box: str) -> Shard:
-        """The shard that shows `box`, or the one where it would be made: the first in the list."""
+    async def shard_of(self, box: str) -> Shard:
+        """The shard that shows `box`, or the one where it would be made: the first in the list.
+
+        Those that are at work are asked last: one of them may wait for its disk for long.
+        """
         first, *others = self.shards.values()
         if others and box_problem(box) is None:
-            for shard in self.shards.values():
-                if shard.replica.state.find(Address(box)) is not None:
+            for shard in sorted(self.shards.values(), key=lambda shard: not shard.is_at_rest):
+                if await shard.look(lambda state: state.find(Address(box))) is not None:
                     return shard
         return first
 
     def box(self, name: str) -> Box:
         """A view of one box, for reading."""
-        return Box(self.shard_of(name), name)
+        return Box(self.shard_of, name)
 
     async def ask(
         self,
@@ -101,7 +105,7 @@ class Node:
         """Carry out one request and tell what came of it; see Shard.ask. `copies` is how many
         members have to hold it, this one included; by default what the node list says."""
         level = self.config.copies if copies is None else copies
-        shard = self.shard_of(box_of(request))
+        shard = await self.shard_of(box_of(request))
         return await shard.ask(request, id=id, copies=level, timeout_s=timeout_s, carried=carried)
 
     async def wait(

@@ -143,12 +143,17 @@ class Shard:
         It keeps the loop while it runs: ask for a page at a time.
         """
         await trio.lowlevel.checkpoint()
-        if not self.replica.is_busy and self._lost is None:
+        if self.is_at_rest:
             try:
                 return question(self.replica.state)
             except StateLost as error:
                 self.lost(error)
         return await self._looks.wait(question)
+
+    @property
+    def is_at_rest(self) -> bool:
+        """No batch is under way, and the state is whole: `look` answers at once."""
+        return not self.replica.is_busy and self._lost is None
 
     async def put(self, pieces: AsyncIterator[bytes]) -> tuple[Blob, tuple[Carried, ...]]:
         """Take contents in, piece by piece; hand what comes back to `ask`. Raises ContentsTooLong

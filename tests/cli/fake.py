@@ -194,7 +194,7 @@ class FakeNode:
         self.main = FakeShard()
         self.shards = {"main": self.main}
 
-    def shard_of(self, box: str) -> FakeShard:
+    async def shard_of(self, box: str) -> FakeShard:
         return self.main
 
 

@@ -64,7 +64,7 @@ async def life(folder: Path) -> AsyncIterator[Life]:
     with trio.fail_after(60):
         async with open_node(nodes, "a") as node:
             await node.ask(Create(Address("mail")))
-            yield Life(node.shard_of("mail"))
+            yield Life(await node.shard_of("mail"))
 
 
 def in_mailbox(state: State) -> tuple[Dot, ...]:

@@ -62,7 +62,7 @@ async def test_what_was_written_since_the_greeting_is_no_lost_memory(tmp_path: P
         raise AssertionError("nobody is dialed")
 
     async with open_node(local_node_list(tmp_path, ["a", "b"]), "a") as node:
-        links = Links(node.shard_of("mail"), {}, no_contexts)
+        links = Links(await node.shard_of("mail"), {}, no_contexts)
         early = links.local("operations").greeting
         await node.ask(Create(Address("mail")))
         theirs = replace(links.local("operations").greeting, node="b")

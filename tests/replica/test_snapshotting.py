@@ -117,7 +117,7 @@ async def test_a_running_node_makes_one_while_it_works_and_starts_from_it(tmp_pa
         async with open_node(nodes, "a") as node:
             await node.ask(Create(Address("alice")))
         async with open_node(nodes, "a") as node:
-            shard = node.shard_of("alice")
+            shard = await node.shard_of("alice")
 
             async def work() -> None:
                 for number in range(40):
@@ -133,7 +133,7 @@ async def test_a_running_node_makes_one_while_it_works_and_starts_from_it(tmp_pa
         for path in data.glob("shards/main/state/*"):
             path.unlink()
         async with open_node(nodes, "a", log=told.append) as node:
-            assert await node.shard_of("alice").look(lambda state: state.digest()) == digest
+            assert await (await node.shard_of("alice")).look(lambda state: state.digest()) == digest
     assert any("snapshot-0000000001.snapshot has" in notice.text for notice in told), told
 
 
@@ -143,7 +143,7 @@ async def test_a_verification_sets_a_damaged_snapshot_aside(tmp_path: Path) -> N
         async with open_node(nodes, "a") as node:
             await node.ask(Create(Address("alice")))
         async with open_node(nodes, "a") as node:
-            shard = node.shard_of("alice")
+            shard = await node.shard_of("alice")
             await take_running(shard, 1)
             steps = [found async for found in shard.verify(1 << 30)]
             assert steps[-1].damages == []

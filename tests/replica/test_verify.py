@@ -26,7 +26,7 @@ async def pieces(data: bytes) -> AsyncIterator[bytes]:
 
 
 async def append(node: Node, data: bytes, *, copies: int = 1) -> Blob:
-    shard = node.shard_of("mail")
+    shard = await node.shard_of("mail")
     await shard.ask(Create(Address("mail")))
     blob, carried = await shard.put(pieces(data))
     request = Append(Address("mail", "INBOX"), blob)
@@ -36,7 +36,7 @@ async def append(node: Node, data: bytes, *, copies: int = 1) -> Blob:
 
 
 async def verify(node: Node) -> Findings:
-    return [found async for found in node.shard_of("mail").verify(FAST)][-1]
+    return [found async for found in (await node.shard_of("mail")).verify(FAST)][-1]
 
 
 def spoil(directory: Path, kind: str, inside: bytes) -> None:
@@ -79,7 +79,7 @@ async def test_a_damaged_blob_is_fetched_again_from_a_peer(tmp_path: Path) -> No
             spoil(a.config.paths_for("a").data, "pack", LETTER[:500])
             (damage,) = (await verify(a)).damages
             assert damage.blob == blob.hash
-            read = [piece async for piece in a.shard_of("mail").read(blob)]
+            read = [piece async for piece in (await a.shard_of("mail")).read(blob)]
             assert b"".join(read) == LETTER
             assert (await verify(a)).damages == []
             assert (await verify(b)).damages == []
@@ -99,7 +99,7 @@ async def test_after_the_start_that_mends_a_damaged_log_nothing_is_damaged(tmp_p
             assert (done.exit_code, "DAMAGED" in done.output) == (1, True), done.output
             (data / "shards/main/state/rows.db").unlink()  # so that the start reads all of the log
             async with open_node(nodes, "a") as a:
-                everything = Receipt("main", b.shard_of("one").clock)
+                everything = Receipt("main", (await b.shard_of("one")).clock)
                 assert isinstance(await a.wait(everything), Done)
                 assert (await verify(a)).damages == []
 
@@ -113,7 +113,7 @@ async def test_damage_that_comes_while_a_node_runs_stops_it_once_all_is_told(
         async with open_node(nodes, "a") as node:
             await node.ask(Create(Address("one")))
             spoil(node.config.paths_for("a").data, "segment", b"\xa3one")
-            async for step in node.shard_of("one").verify(FAST):
+            async for step in (await node.shard_of("one")).verify(FAST):
                 found.append(step)
             await trio.sleep_forever()
     assert [damage.file for damage in found[-1].damages] == ["log-0000000001.segment"]

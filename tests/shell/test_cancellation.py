@@ -175,7 +175,7 @@ def test_a_caller_cancelled_at_any_await(
                 await cancel.part(partial(write_at, cluster, a, AT_A_PULLED, AT_A, copies=copies))
                 await write_at(cluster, b, AT_B)
                 await assert_account(cluster, set(cluster.confirmed), b, a)
-                assert not a.shard_of(INBOX.box)._replies
+                assert not (await a.shard_of(INBOX.box))._replies
 
     assert at_every_await(scenario) >= 3
 
@@ -185,7 +185,7 @@ def test_a_watcher_cancelled_at_any_await(node_list: Path, monkeypatch: pytest.M
         cluster = Cluster(node_list, "ab")
         with replaced(monkeypatch, cluster):
             async with cluster.node("a") as a:
-                shard = a.shard_of(INBOX.box)
+                shard = await a.shard_of(INBOX.box)
 
                 async def watch() -> None:
                     async with aclosing(shard.changes({})) as changes:
@@ -212,7 +212,7 @@ def test_a_start_on_a_real_disk_cancelled_at_any_await(tmp_path: Path) -> None:
         async def life() -> None:
             async with open_node(node_list, "a") as node:
                 await make_inbox(node)
-                shard = node.shard_of(INBOX.box)
+                shard = await node.shard_of(INBOX.box)
                 blob, carried = await shard.put(pieces_of(message(AT_A, PULLED)))
                 id = RequestId(CLIENT, AT_A)
                 outcome = await shard.ask(Append(INBOX, blob), id=id, carried=carried)

@@ -163,7 +163,7 @@ def test_a_peer_that_reads_nothing_delays_nobody_and_costs_a_bounded_queue(
                 for number in range(MANY):
                     assert isinstance(await cluster.append(a, number), Done)
                 assert trio.current_time() < STALL_S
-                (outbox,) = a.shard_of(INBOX.box).outboxes._boxes.values()
+                (outbox,) = (await a.shard_of(INBOX.box)).outboxes._boxes.values()
                 assert len(outbox._outgoing) <= outgoing.RANGES_MAX + 3
                 with trio.fail_after(STALL_S + SILENCE_S):
                     while not links_lost(cluster, "a"):  # noqa: ASYNC110 - a line of a log
@@ -284,7 +284,7 @@ def test_a_deadline_that_is_none_is_refused_and_nothing_is_kept_for_it(
     async def scenario(cluster: Cluster) -> None:
         async with cluster.node("a") as a:
             await make_inbox(a)
-            shard = a.shard_of(INBOX.box)
+            shard = await a.shard_of(INBOX.box)
             with pytest.raises(ValueError, match="expected a timeout of 0 s or more"):
                 await cluster.append(a, 1, timeout_s=seconds)
             with pytest.raises(ValueError, match="expected a timeout of 0 s or more"):

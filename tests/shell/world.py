@@ -92,7 +92,7 @@ class Cluster:
         """Ask for message `number` under its own id; what was confirmed is kept account of."""
         data = message(number, size)
         self.hashes[number] = sha256(data).digest()
-        shard = node.shard_of(INBOX.box)
+        shard = await node.shard_of(INBOX.box)
         blob, carried = await shard.put(pieces_of(data))
         outcome = await shard.ask(
             Append(INBOX, blob),
@@ -125,7 +125,7 @@ async def shown(node: Node) -> list[bytes]:
         found = state.find(INBOX)  # type: ignore[attr-defined]
         return [] if found is None else [e.blob.hash for e in state.entries(found.ids)]  # type: ignore[attr-defined]
 
-    return await node.shard_of(INBOX.box).look(entries)
+    return await (await node.shard_of(INBOX.box)).look(entries)
 
 
 async def agreed(*nodes: Node) -> None:
@@ -136,7 +136,7 @@ async def agreed(*nodes: Node) -> None:
 
 
 def at_rest(nodes: Sequence[Node]) -> bool:
-    shards = [node.shard_of(INBOX.box) for node in nodes]
+    shards = [shard for node in nodes for shard in node.shards.values()]
     same = all(shard.clock == shards[0].clock for shard in shards)
     return same and not any(len(shard.replica.missing) for shard in shards)
 
