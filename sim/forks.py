@@ -77,9 +77,12 @@ class Operator:
         self._hosts = hosts
         self._watch = watch
 
-    def end_forks(self, since_us: int) -> None:
+    def end_forks(self, since_us: int) -> bool:
+        """Whether there is nothing left to be done."""
+        if not self._watch.forks:
+            return True
         if self._world.now - since_us < OPERATOR_US:
-            return
+            return False
         for actor, name in self._watch.forks.items():
             kept = self._hosts[name].shell
             for host in self._hosts.values():
@@ -87,6 +90,7 @@ class Operator:
                     continue
                 if _differ(kept, host.shell, actor):
                     self._begin_anew(host)
+        return True
 
     def _begin_anew(self, host: Host) -> None:
         if not self._watch.fork_is_told:

@@ -51,9 +51,9 @@ class Verdict:
         rested_since: int | None = None
         while rested_since is None or self._world.now - rested_since < SECOND:
             self._start_again_who_stopped_an_actor()
-            self._operator.end_forks(began)
+            is_ended = self._operator.end_forks(began)
             self._world.run(self._world.now + LOOK_US)
-            if not self._is_at_rest():
+            if not is_ended or not self._is_at_rest():
                 rested_since = None
             elif rested_since is None:
                 rested_since = self._world.now
