@@ -137,11 +137,11 @@ class DiskChecks(Book):
             raise self.broken("O2", shell.name, f"{Dot(actor, seq)} has two contents")
 
     def compacted(self, shell: Shell) -> None:
-        """What went is used by nothing."""
+        """What went is used by nothing that this node has committed."""
         missing = {blob.hash for blob in shell.replica.missing.blobs()}
         for dot, operation in self.operations.items():
             blob = blob_of(operation)
-            if blob is None or not covers(self.durable[shell.name], dot):
+            if blob is None or not covers(shell.replica.clock, dot):
                 continue
             hash_ = blob.hash
             if shell.store.packs.has(hash_) or hash_ in missing:
