@@ -98,7 +98,7 @@ class EntryEffects:
                     relocate(self._rows, before, self._standing(row))
                 changed.append(id)
         if shadowing:
-            self._notes.note(notes.SHADOWED, shadowing)
+            self._notes.shadowed(shadowing)
         if not dots:
             changed.clear()
         if body.undelete:
@@ -207,7 +207,7 @@ class EntryEffects:
                 self._end(id, row, before)
                 ids.append(id)
         if shadowing:
-            self._notes.note(notes.SHADOWED, shadowing)
+            self._notes.shadowed(shadowing)
         return ids
 
     def _begin(self, id: bytes) -> tuple[EntryRow, Standing | None]:

@@ -9,7 +9,7 @@ from crdt.ids import Clock
 from crdt.keys import ID_BYTES, STAMP_BYTES, id_in, stop_of, within
 from crdt.limbo import Budget, unsettled
 from crdt.notes import Note
-from crdt.shadows import shadow_key
+from crdt.shadows import has_rows, put_below, shadow_key
 from crdt.tables import (
     CONTEXTS,
     ENTRIES,
@@ -121,21 +121,21 @@ class FoldedEntries:
         """
         blocker: bytes | None = None
         is_lighter = False
-        dots: list[Flag | Life] = [*row.flags, *row.life]
-        for above in [dot for dot in dots if dot.under and not dot.hidden]:
-            if not self._is_stable(id_in(above.stamp)):
-                continue
-            before = above.under
-            if isinstance(above, Flag):
-                above.under = self._left_under(id, above)
-                blocker = id_in(above.under[:STAMP_BYTES]) if above.under else blocker
-            else:
-                self._forget_lives(id, above.under)
-                above.under = b""
-            is_lighter = is_lighter or above.under != before
+        for flag in row.flags:
+            if (flag.under or flag.below) and not flag.hidden and self._is_above(flag):
+                is_lighter = self._forget_flags(id, flag) or is_lighter
+                blocker = _first_below(flag) or blocker
+        for life in row.life:
+            if life.under and not life.hidden and self._is_above(life):
+                self._forget_lives(id, life.under)
+                life.under, is_lighter = b"", True
         if is_lighter:
             put_entry(self._rows, id, row)
         return blocker
+
+    def _is_above(self, dot: Flag | Life) -> bool:
+        """Whether what it shadows is shadowed for good."""
+        return self._is_stable(id_in(dot.stamp))
 
     def _forget_lives(self, id: bytes, under: bytes) -> None:
         """All that a life dot shadows, it has seen: so it is stable with it."""
@@ -146,20 +146,40 @@ class FoldedEntries:
             under += LIFE.decode(value).under
             self._rows.remove(SHADOWED_LIVES, id + stamp)
 
-    def _left_under(self, id: bytes, above: Flag) -> bytes:
-        """The stamps of what has to stay: what stood under something that goes comes up."""
-        left, waiting = b"", above.under
-        while waiting:
-            stamp, waiting = waiting[:STAMP_BYTES], waiting[STAMP_BYTES:]
-            if not self._is_stable(id_in(stamp)):
-                left += stamp
-                continue
-            key = shadow_key(id, stamp, above.flag)
-            value = self._rows.get(SHADOWED, key)
-            assert value is not None, f"the dot {key.hex()} was put away and is gone"
-            waiting += FLAG.decode(value).under
-            self._rows.remove(SHADOWED, key)
-        return left
+    def _forget_flags(self, id: bytes, above: Flag) -> bool:
+        """Whether any goes. What stood under something that goes comes up."""
+        stays: list[Flag] = []
+        left, waiting, below = b"", above.under, above.below
+        is_any = False
+        while waiting or below:
+            if not below:
+                stamp, waiting = waiting[:STAMP_BYTES], waiting[STAMP_BYTES:]
+                if not self._is_stable(id_in(stamp)):
+                    left += stamp
+                    continue
+                below = [self._taken(shadow_key(id, stamp, above.flag))]
+            dot, *below = below
+            if self._is_stable(id_in(dot.stamp)):
+                is_any = True
+                waiting += dot.under
+                below += dot.below
+            else:
+                stays.append(dot)
+        above.under, above.below = left, []
+        put_below(self._rows, id, above, stays)
+        return is_any
+
+    def _taken(self, key: bytes) -> Flag:
+        value = self._rows.get(SHADOWED, key)
+        assert value is not None, f"the dot {key.hex()} was put away and is gone"
+        self._rows.remove(SHADOWED, key)
+        return FLAG.decode(value)
+
+
+def _first_below(above: Flag) -> bytes | None:
+    """The id of a dot that it shadows."""
+    stamp = above.below[0].stamp if above.below else above.under[:STAMP_BYTES]
+    return id_in(stamp) if stamp else None
 
 
 def forget_entry(rows: WatchedRows, family: list[EntryRow]) -> None:
@@ -167,7 +187,7 @@ def forget_entry(rows: WatchedRows, family: list[EntryRow]) -> None:
     relocate(rows, standing(rows, family), None)
     for row in family:
         id = id_in(row.life[0].stamp)
-        if any(flag.under for flag in row.flags) or any(life.under for life in row.life):
+        if any(map(has_rows, row.flags)) or any(life.under for life in row.life):
             for table in (SHADOWED, SHADOWED_LIVES):
                 for key, _ in list(rows.scan(table, id, stop_of(id))):
                     rows.remove(table, key)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from crdt.ids import ACTOR_BYTES, Actor, Clock, includes
+from crdt.ids import ACTOR_BYTES, Actor, Clock, Dot, includes
 from crdt.keys import id_key
 from crdt.operations import Operation
 from crdt.rows import Rows
@@ -24,6 +24,8 @@ NOTES_PER_ROW = 64
 KEY_BYTES = 24
 """Of a part of a request: see crdt.aliases.part_key."""
 KEYS_PER_ROW = 256
+KEYS_PER_NOTE = 64
+"""Of what is shadowed: a row of notes is written again as often as folding stops inside it."""
 
 DELETED, RENAMED, VANISHED, EXPUNGED, OVERWRITTEN, SHADOWED = range(6)
 OF_NODES = (DELETED, RENAMED, VANISHED)
@@ -73,6 +75,7 @@ class Notes:
     def __init__(self, rows: Rows) -> None:
         self._rows = rows
         self._noted: list[Note] = []
+        self._shadowing: dict[Actor, tuple[int, dict[bytes, None]]] = {}
         self._issues: list[bytes] = []
         self._issued_by: dict[Actor, int] = {}
         self._operation: Operation | None = None
@@ -112,6 +115,15 @@ class Notes:
         assert self._operation is not None, "effects are those of an operation"
         id = id_key(self._operation.dot)
         self._noted.append(Note(id, id, kind, keys))
+
+    def shadowed(self, keys: list[bytes]) -> None:
+        """Below something of these, something else is. What an actor did so in one transaction is
+        one note, which waits for the last of it."""
+        assert self._operation is not None, "effects are those of an operation"
+        actor, seq = self._operation.dot
+        _, every = self._shadowing.get(actor, (0, {}))
+        every.update(dict.fromkeys(keys))
+        self._shadowing[actor] = seq, every
 
     def again(self, note: Note) -> None:
         """To be looked at once more."""
@@ -166,6 +178,7 @@ class Notes:
         self.takers |= self._taken
         self.joined |= self._joined
         self.has_unknown = self.has_unknown or self._is_unknown
+        self._noted += self._of_shadows()
         of_nodes = [note for note in self._noted if note.kind in OF_NODES]
         others = [note for note in self._noted if note.kind not in OF_NODES]
         for queue, notes in ((NODES_QUEUE, of_nodes), (ENTRIES_QUEUE, others)):
@@ -177,6 +190,12 @@ class Notes:
             self._put(ISSUES_QUEUE, REQUESTS.encode(issues))
         self._drop()
 
+    def _of_shadows(self) -> Iterator[Note]:
+        for actor, (seq, every) in self._shadowing.items():
+            id, keys = id_key(Dot(actor, seq)), list(every)
+            for first in range(0, len(keys), KEYS_PER_NOTE):
+                yield Note(id, id, SHADOWED, keys[first : first + KEYS_PER_NOTE])
+
     def _put(self, queue: bytes, value: bytes) -> None:
         number = self._next[queue]
         self._next[queue] = number + 1
@@ -186,6 +205,7 @@ class Notes:
 
     def _drop(self) -> None:
         self._noted.clear()
+        self._shadowing.clear()
         self._issues.clear()
         self._issued_by = {}
         self._taken.clear()

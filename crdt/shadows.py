@@ -2,10 +2,11 @@
 
 The simple rule: a flag has all dots that were added and not removed (R5). But whoever sets what is
 set adds a dot every time, and a row would grow with every repetition. What shows depends on the dot
-with the greatest stamp alone, as long as it is there and acts: so it *shadows* the others. They go
-from the row of the entry to rows of their own (SHADOWED), which it names in `under`. They come back
-before anything happens that could take that one away: a removal of the flag, an operation on the
-entry that becomes an alias or ceases to be one, a twin (R10).
+with the greatest stamp alone, as long as it is there and acts: so it *shadows* the others. A few of
+them stay in its place (`below`); all others go from the row of the entry to rows of their own
+(SHADOWED), which it names in `under`. They come back before anything happens that could take that
+one away: a removal of the flag, an operation on the entry that becomes an alias or ceases to be
+one, a twin (R10).
 
 The same with life (R2): whoever has seen a move or undelete has seen all that this one had seen. So
 of life dots that saw one another the last one tells whether a remover knows all of them, and it
@@ -24,49 +25,72 @@ from crdt.operations import Operation
 from crdt.rows import Rows
 from crdt.tables import FLAG, LIFE, SHADOWED, SHADOWED_LIVES, EntryRow, Flag, Life
 
+BELOW_MAX = 4
+"""Dots that one may keep in its place: as many as come until what was set again is stable."""
+
 
 def add_flags(rows: Rows, id: bytes, row: EntryRow, dots: Iterable[Flag]) -> bool:
     """Put new dots into the row of entry `id`; whether they shadow others."""
-    any_under = False
+    is_any_below = False
     for dot in dots:
-        under = b""
+        above = Flag(dot.flag, dot.stamp, dot.hidden)
         if row.flags and not (dot.hidden or row.crowded):
-            under = _shadow(rows, id, row, dot)
-        any_under = any_under or under != b""
-        row.flags.append(Flag(dot.flag, dot.stamp, dot.hidden, under))
-    return any_under
+            is_any_below = _shadow(rows, id, row, above) or is_any_below
+        row.flags.append(above)
+    return is_any_below
 
 
-def _shadow(rows: Rows, id: bytes, row: EntryRow, above: Flag) -> bytes:
-    """Put away what `above` outdoes; returns the stamps."""
+def _shadow(rows: Rows, id: bytes, row: EntryRow, above: Flag) -> bool:
+    """Put away what `above` outdoes; whether there is any."""
     key = flag_key(above.flag)
     stays: list[Flag] = []
-    under = b""
+    outdone: list[Flag] = []
     for dot in row.flags:
-        if flag_key(dot.flag) == key and dot.stamp < above.stamp:
-            rows.put(SHADOWED, shadow_key(id, dot.stamp, key), FLAG.encode(dot))
-            under += dot.stamp
-        else:
-            stays.append(dot)
+        is_outdone = dot.stamp < above.stamp and flag_key(dot.flag) == key
+        (outdone if is_outdone else stays).append(dot)
     row.flags = stays
-    return under
+    put_below(rows, id, above, outdone)
+    return outdone != []
+
+
+def put_below(rows: Rows, id: bytes, above: Flag, dots: Iterable[Flag]) -> None:
+    """Have `above` shadow these as well, in its place while there is room."""
+    room = BELOW_MAX - sum(map(_weight, above.below))
+    for dot in dots:
+        weight = _weight(dot)
+        if weight <= room:
+            above.below.append(dot)
+            room -= weight
+        else:
+            rows.put(SHADOWED, shadow_key(id, dot.stamp, above.flag), FLAG.encode(dot))
+            above.under += dot.stamp
+
+
+def _weight(dot: Flag) -> int:
+    return 1 + sum(map(_weight, dot.below)) if dot.below else 1
+
+
+def has_rows(dot: Flag) -> bool:
+    """Whether something that it shadows has a row of its own."""
+    return dot.under != b"" or any(map(has_rows, dot.below))
 
 
 def bring_back(rows: Rows, id: bytes, row: EntryRow, concerns: Callable[[str], bool]) -> None:
     """Put what is shadowed by the dots of those flags into the row of entry `id` again."""
-    waiting = [dot for dot in row.flags if dot.under and concerns(dot.flag)]
+    waiting = [dot for dot in row.flags if (dot.under or dot.below) and concerns(dot.flag)]
     back: list[Flag] = []
     while waiting:
         above = waiting.pop()
+        found = above.below
         for at in range(0, len(above.under), STAMP_BYTES):
             key = shadow_key(id, above.under[at : at + STAMP_BYTES], above.flag)
             value = rows.get(SHADOWED, key)
             assert value is not None, f"the dot {key.hex()} was put away and is gone"
             rows.remove(SHADOWED, key)
-            dot = FLAG.decode(value)
-            back.append(dot)
-            waiting.append(dot)
-        above.under = b""
+            found.append(FLAG.decode(value))
+        back += found
+        waiting += found
+        above.under, above.below = b"", []
     row.flags[:0] = back
 
 

@@ -148,13 +148,14 @@ class Life(Struct, array_like=True, gc=False):
 
 
 class Flag(Struct, array_like=True, gc=False):
-    """One dot of a flag, as it was spelled. `under`: the stamps of the dots that it shadows, one
-    behind the other."""
+    """One dot of a flag, as it was spelled. It shadows the dots in `below`, and those with rows of
+    their own, whose stamps stand in `under`, one behind the other."""
 
     flag: str
     stamp: bytes
     hidden: bool
     under: bytes = b""
+    below: list[Flag] = []
 
 
 class EntryRow(Struct, array_like=True, gc=False):

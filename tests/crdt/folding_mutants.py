@@ -34,6 +34,10 @@ MUTANTS = [
         "if not self._is_stable(id_in(stamp)):", "if False:",
     ),
     Mutant(
+        "R9", "a dot below another is forgotten before it is stable", folded_entries,
+        "if self._is_stable(id_in(dot.stamp)):", "if True:",
+    ),
+    Mutant(
         "R9", "what shows is forgotten", folded_nodes,
         "return not node.row.shown and", "return",
     ),
