@@ -31,10 +31,6 @@ MUTANTS = [
     ),
     Mutant(
         "R9", "a shadowed dot is forgotten before it is stable", folded_entries,
-        "if not self._is_stable(id_in(stamp)):", "if False:",
-    ),
-    Mutant(
-        "R9", "a dot below another is forgotten before it is stable", folded_entries,
         "if self._is_stable(id_in(dot.stamp)):", "if True:",
     ),
     Mutant(

@@ -170,11 +170,11 @@ MISTAKES = [
     ),
     Mutant(
         "R5", "what has a greater stamp goes away too", shadows,
-        "== key and dot.stamp < above.stamp", "== key",
+        "dot.stamp < above.stamp and flag_key(dot.flag) == key", "flag_key(dot.flag) == key",
     ),
     Mutant(
         "R5", "another flag goes away too", shadows,
-        "flag_key(dot.flag) == key and dot.stamp", "dot.stamp",
+        "dot.stamp < above.stamp and flag_key(dot.flag) == key", "dot.stamp < above.stamp",
     ),
     Mutant(
         "R10", "an alias puts away what still counts", shadows,
@@ -190,7 +190,11 @@ MISTAKES = [
     ),
     Mutant(
         "R5", "of what lies above each other, the first alone comes back", shadows,
-        "back.append(dot)\n            waiting.append(dot)", "back.append(dot)",
+        "waiting += found", "pass",
+    ),
+    Mutant(
+        "R5", "what found no room is not put away", shadows,
+        "above.under += dot.stamp", "pass",
     ),
 ]  # fmt: skip
 
