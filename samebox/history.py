@@ -178,9 +178,11 @@ class History:
             self._receive_again(actor)
 
     def succeed(self, other: History) -> None:
-        """Stop the actors that `other` had stopped, and ask for all that it had received."""
+        """Stop the actors that `other` had stopped, for as long as it would have, and ask for all
+        that it had received."""
         for actor, reason in other.stopped.items():
             self.stop(actor, reason)
+        self._forks.update(other._forks)
         for actor, head in other._received.items():
             self._delivery.heard_of(actor, head.seq)
 

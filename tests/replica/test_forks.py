@@ -8,11 +8,14 @@ from __future__ import annotations
 from copy import deepcopy
 
 from comm import Greeting, chains_needed
-from crdt import Actor, Address, Create
+from crdt import Actor, Address, Create, MemoryRows, State
 from samebox.events import Done, LinkDown
+from samebox.history import History
 from samebox.meeting import births_of, greeting_of, judge_histories, link_up
+from samebox.recovery import rebuild
+from samebox.starting import Restored
 from sim import SimCluster, SimNode
-from sim.cluster import CLUSTER
+from sim.cluster import CLUSTER, SHARD
 from storage import MemoryDisk
 from tests.replica.lies import own, writes
 
@@ -98,6 +101,29 @@ def test_no_copy_of_one_history_counts_for_the_other() -> None:
     part(cluster, "a", "b")
     meet(cluster, "a", "b")
     assert not isinstance(a.outcomes.get(token), Done)
+
+
+def make_state_again(node: SimNode) -> None:
+    """As after it was lost."""
+    state = State(MemoryRows())
+    history = History(CLUSTER, SHARD, state.rows)
+    list(rebuild(history, state, node.log.replay))
+    node.replica.restored(Restored(history, state, [], []))
+
+
+def test_a_fork_ends_also_where_the_state_was_made_again_meanwhile() -> None:
+    cluster, actor = forked()
+    a, b = cluster.nodes["a"], cluster.nodes["b"]
+    meet(cluster, "a", "b")
+    assert list(b.replica.stopped()) == [actor]
+    make_state_again(b)
+    assert list(b.replica.stopped()) == [actor]
+    part(cluster, "a", "b")
+    a.disk = MemoryDisk()
+    a.start()
+    cluster.settle("a")
+    meet(cluster, "a", "b")
+    assert b.replica.stopped() == {}
 
 
 def test_it_is_over_once_the_forked_node_has_begun_anew() -> None:
