@@ -1,7 +1,7 @@
 """Scripts for a cluster in one process: what users do, mixed with what happens to nodes and lines.
 
-Hypothesis makes them and shrinks them; `play` runs them step by step. Import this module only
-where Hypothesis is installed.
+Hypothesis makes them and shrinks them; `play` runs them step by step, and says in words which
+steps the smallest failing one has. Import this module only where Hypothesis is installed.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from enum import StrEnum
 from typing import Generic, NamedTuple, TypeVar
 
+from hypothesis import currently_in_test_context, note
 from hypothesis import strategies as st
 
 from sim.cluster import SimCluster
@@ -32,6 +33,9 @@ class Happening(StrEnum):
     """Time goes by at a node."""
     SETTLE = "settle"
     """The disk of a node ends everything under way."""
+
+
+BETWEEN_TWO = (Happening.CARRY, Happening.CONNECT, Happening.CUT)
 
 
 class Step(NamedTuple, Generic[A]):
@@ -66,7 +70,14 @@ def scripts(
         action = actions if happening is Happening.ACT else st.none()
         return st.builds(Step, st.just(happening), place, place, action)
 
-    return st.lists(happenings.flatmap(step), min_size=5, max_size=size_max)
+    # Two lists: as many steps as a least size would draw, and the end may shrink to fewer.
+    half = st.lists(happenings.flatmap(step), max_size=size_max // 2)
+    return _joined(half)
+
+
+@st.composite
+def _joined(draw: st.DrawFn, half: st.SearchStrategy[list[Step[A]]]) -> list[Step[A]]:
+    return [*draw(half), *draw(half)]
 
 
 def play(cluster: SimCluster, script: Iterable[Step[A]], act: Callable[[str, A], object]) -> None:
@@ -74,17 +85,21 @@ def play(cluster: SimCluster, script: Iterable[Step[A]], act: Callable[[str, A],
     for step in script:
         name = cluster.names[step.node % len(cluster.names)]
         other = cluster.names[step.other % len(cluster.names)]
+        if step.happening in BETWEEN_TWO and other == name:
+            continue
+        if currently_in_test_context():
+            note(_in_words(step, name, other))
         match step.happening:
             case Happening.ACT:
                 assert step.action is not None
                 act(name, step.action)
             case Happening.SYNC:
                 cluster.sync(name)
-            case Happening.CARRY if other != name:
+            case Happening.CARRY:
                 cluster.carry(name, other)
-            case Happening.CONNECT if other != name:
+            case Happening.CONNECT:
                 cluster.connect(name, other)
-            case Happening.CUT if other != name:
+            case Happening.CUT:
                 cluster.cut(name, other)
             case Happening.KILL:
                 cluster.kill(name)
@@ -92,5 +107,14 @@ def play(cluster: SimCluster, script: Iterable[Step[A]], act: Callable[[str, A],
                 cluster.tick(name)
             case Happening.SETTLE:
                 cluster.settle(name)
-            case _:
-                continue
+
+
+def _in_words(step: Step[A], name: str, other: str) -> str:
+    """As the call that it is: act('a', 'book'), carry('a', 'b')."""
+    match step.happening:
+        case Happening.ACT:
+            return f"act({name!r}, {step.action!r})"
+        case happening if happening in BETWEEN_TWO:
+            return f"{happening}({name!r}, {other!r})"
+        case happening:
+            return f"{happening}({name!r})"
