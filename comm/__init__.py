@@ -38,6 +38,7 @@ from comm.histories import Fork as Fork
 from comm.histories import MyLaterRecords as MyLaterRecords
 from comm.histories import chains_needed as chains_needed
 from comm.histories import compare_histories as compare_histories
+from comm.messages import ACK_ENTRIES_MAX as ACK_ENTRIES_MAX
 from comm.messages import CHAIN_PREFIX_BYTES as CHAIN_PREFIX_BYTES
 from comm.messages import CHUNK_BYTES_MAX as CHUNK_BYTES_MAX
 from comm.messages import HISTORIES_MAX as HISTORIES_MAX
@@ -48,15 +49,19 @@ from comm.messages import BlobBytes as BlobBytes
 from comm.messages import Bye as Bye
 from comm.messages import Greeting as Greeting
 from comm.messages import Hello as Hello
+from comm.messages import LogBase as LogBase
 from comm.messages import Message as Message
 from comm.messages import NoBlob as NoBlob
+from comm.messages import NoSnapshot as NoSnapshot
 from comm.messages import Ping as Ping
 from comm.messages import Pong as Pong
 from comm.messages import Records as Records
 from comm.messages import Refusal as Refusal
+from comm.messages import SnapshotPiece as SnapshotPiece
 from comm.messages import Unknown as Unknown
 from comm.messages import Want as Want
 from comm.messages import WantBlob as WantBlob
+from comm.messages import WantSnapshot as WantSnapshot
 from comm.messages import Welcome as Welcome
 from comm.messages import decode as decode
 from comm.messages import encode as encode

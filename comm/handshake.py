@@ -15,7 +15,7 @@ from msgspec import Struct
 from comm.messages import Greeting, Refusal
 from crdt import Actor
 
-PURPOSES = ("operations", "blobs")
+PURPOSES = ("operations", "blobs", "snapshot")
 QUIET_S = 7.5
 """A peer that is there has sent a ping by then (comm.io.link): a connection that was silent for so
 long makes way for a new one."""

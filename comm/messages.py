@@ -38,6 +38,7 @@ BLOBS_MAX = 16
 RECORDS_BYTES_TARGET = 256 << 10
 """A message of records is closed once it holds this much: large enough to make its frame and
 its system calls cheap, small enough for two to be in memory per peer."""
+SNAPSHOT_ID_BYTES = 16
 SEQ_MAX = (1 << 63) - 1
 TAG_MAX = 127
 
@@ -64,8 +65,8 @@ class Message(Struct, array_like=True, frozen=True):
 class Greeting(Message, frozen=True):
     """What a node says of itself first, before anything else on a connection.
 
-    `purpose` is "operations" or "blobs". `actor` is the one that the node writes as, None if it
-    has none. `incarnation` names the life of its process. `members_epoch` and
+    `purpose` is "operations", "blobs" or "snapshot". `actor` is the one that the node writes as,
+    None if it has none. `incarnation` names the life of its process. `members_epoch` and
     `members_hash` name the member list that it works with. `histories` is what it holds durably;
     `missing` lists operations in there whose blobs it does not hold yet.
     """
@@ -183,6 +184,39 @@ class NoBlob(Message, tag=12, frozen=True):
     hash: HashBytes
 
 
+class LogBase(Message, tag=13, frozen=True):
+    """The log of the sender begins behind these operations: whoever lacks one of them is sent none
+    on this link, and gets a snapshot on another connection. For good it has forgotten what nobody
+    needs who holds all of `folded`. Replaces what was said before."""
+
+    clock: Entries
+    folded: Entries = []
+
+
+class WantSnapshot(Message, tag=14, frozen=True):
+    """Send a piece from `at` on of the snapshot with this id; without an id, of the newest that
+    stands for `base`, behind which the log of the asker begins."""
+
+    base: Entries
+    id: Annotated[bytes, Meta(max_length=SNAPSHOT_ID_BYTES)] = b""
+    at: Position = 0
+
+
+class SnapshotPiece(Message, tag=15, frozen=True):
+    """What the snapshot's file holds from `at` on; it has `size` bytes."""
+
+    id: Annotated[bytes, Meta(min_length=SNAPSHOT_ID_BYTES, max_length=SNAPSHOT_ID_BYTES)]
+    at: Position
+    size: Position
+    data: Annotated[bytes, Meta(min_length=1, max_length=CHUNK_BYTES_MAX)]
+
+
+class NoSnapshot(Message, tag=16, frozen=True):
+    """There is none like that, or not yet."""
+
+    reason: Text
+
+
 class Unknown(NamedTuple):
     """A message of a later version, to be skipped."""
 
@@ -191,7 +225,8 @@ class Unknown(NamedTuple):
 
 KINDS: Mapping[int, type[Message]] = {
     1: Hello, 2: Welcome, 3: Refusal, 4: Records, 5: Ack, 6: Want, 7: Ping, 8: Pong, 9: Bye,
-    10: WantBlob, 11: BlobBytes, 12: NoBlob,
+    10: WantBlob, 11: BlobBytes, 12: NoBlob, 13: LogBase, 14: WantSnapshot, 15: SnapshotPiece,
+    16: NoSnapshot,
 }  # fmt: skip
 """By tag. A tag once given is never given another meaning."""
 

@@ -12,6 +12,7 @@ from crdt.codec import write as write
 from crdt.digest import SEMANTICS_VERSION as SEMANTICS_VERSION
 from crdt.digest import digest_of as digest_of
 from crdt.folding import KEPT_REQUESTS as KEPT_REQUESTS
+from crdt.folding import may_need as may_need
 from crdt.ids import ACTOR_BYTES as ACTOR_BYTES
 from crdt.ids import ROOT as ROOT
 from crdt.ids import Actor as Actor

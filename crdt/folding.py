@@ -19,12 +19,25 @@ from crdt.ids import Clock, includes
 from crdt.keys import id_in, within
 from crdt.limbo import Budget, is_settled
 from crdt.notes import NOTES, REQUESTS, Issues, Note
+from crdt.operations import Born, Operation
 from crdt.tables import ISSUED, ISSUES, Issued
 from crdt.watched import WatchedRows
 
 KEPT_REQUESTS = 100_000
 """A request id is remembered until so many operations more are stable than when it came: a caller
 that was told nothing may ask again. Some 20 MB of rows."""
+
+
+def may_need(operation: Operation, folded: Clock) -> bool:
+    """Whether `operation` may need what was forgotten because all of `folded` was stable.
+
+    It does not where it has seen all of that. Nor does one that has seen nothing at all of those
+    who made it, as a member writes that begins with nothing: whatever it names is its own.
+    """
+    if isinstance(operation.body, Born):
+        return False
+    seen = operation.context()
+    return not includes(seen, folded) and any(actor in folded for actor in seen)
 
 
 class Folding:

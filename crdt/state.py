@@ -27,12 +27,12 @@ from crdt.entries import (
     standing,
     survivors,
 )
-from crdt.folding import KEPT_REQUESTS, Folding
+from crdt.folding import KEPT_REQUESTS, Folding, may_need
 from crdt.ids import ACTOR_BYTES, Actor, Clock, Dot, Stamp, includes
 from crdt.keys import ID_BYTES, dot_of, id_in, id_key, key_of_stamp, stamp_of, stop_of
 from crdt.lookups import BOXES, Lookups
 from crdt.nodes import Node, effective_deletes, load, path_up
-from crdt.operations import Blob, Born, Operation
+from crdt.operations import Blob, Operation
 from crdt.requests import Address
 from crdt.rows import Rows
 from crdt.tables import (
@@ -106,14 +106,14 @@ class State:
         return self._folding.fold(stable, things, kept_requests=kept_requests)
 
     def lacks(self, operation: Operation) -> bool:
-        """Whether `operation` has not seen what is folded here: it may need what is forgotten."""
+        """Whether `operation` has not seen what is folded here, and may need what is forgotten."""
         actor, rows = operation.dot.actor, self.rows
-        if not rows.folded or actor in rows.caught_up or isinstance(operation.body, Born):
+        if not rows.folded or actor in rows.caught_up:
             return False
-        if not includes(operation.context(), rows.folded):
-            return True
-        rows.caught_up[actor] = None
-        return False
+        if includes(operation.context(), rows.folded):
+            rows.caught_up[actor] = None
+            return False
+        return may_need(operation, rows.folded)
 
     @property
     def has_unknown(self) -> bool:

@@ -62,6 +62,13 @@ class Limbo(Struct, frozen=True):
     size_mib: int = 1024
 
 
+class Retained(Struct, frozen=True):
+    """So much log is kept for members that are away; what a quorum of the members holds goes
+    beyond, and they get a snapshot when they return."""
+
+    size_mib: int = 4096
+
+
 class Paths(Struct, frozen=True):
     """One node's files and directories; relative only where the path of the node list was."""
 
@@ -86,6 +93,7 @@ class Config(Struct, frozen=True):
     socket: str = "run/{node}.sock"
     copies: int = 1
     limbo: Limbo = Limbo()
+    log: Retained = Retained()
     lines: Mapping[str, int] = field(default_factory=dict)
 
     def paths_for(self, node: str) -> Paths:

@@ -12,7 +12,7 @@ from typing import NamedTuple, TypeAlias
 
 from msgspec import Struct
 
-from comm import Ack, Range, Records, Want
+from comm import Ack, LogBase, Range, Records, Want
 from crdt import Actor, Blob, Dot, Operation, Record, Request, RequestId
 
 
@@ -113,6 +113,15 @@ class Wanted(Struct, frozen=True):
     want: Want
 
 
+class PeerLogBegins(Struct, frozen=True):
+    """The peer cannot send operations up to `base`, and takes none that was made without what it
+    has `folded`: see LogBase."""
+
+    link: int
+    base: Mapping[Actor, int]
+    folded: Mapping[Actor, int] = {}
+
+
 class RangeSent(Struct, frozen=True):
     """The shell has written these many bytes of a range; it counts against the link's window."""
 
@@ -172,6 +181,7 @@ Event: TypeAlias = (
     | AppendFailed
     | BlobStored
     | LogBegins
+    | PeerLogBegins
     | Tick
 )
 
@@ -274,7 +284,7 @@ class Ready(Struct):
 
     append: Batch | None = None
     mint: str | None = None
-    send: list[tuple[int, Ack | Want | Range]] = []
+    send: list[tuple[int, Ack | Want | LogBase | Range]] = []
     replies: list[tuple[int, Outcome]] = []
     fetch: list[Blob] = []
     notices: list[Notice] = []

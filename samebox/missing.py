@@ -14,6 +14,7 @@ import msgspec
 from comm import MISSING_MAX
 from crdt import ACTOR_BYTES, HASH_BYTES, Blob, Dot, Rows
 from samebox.holding import Holding
+from samebox.making import WITH_BLOB, Making, blob_of
 from samebox.recovery import ORIGIN, UNSURE_KEY
 
 MISSING = "missing"
@@ -45,6 +46,17 @@ class Missing:
 
     def __len__(self) -> int:
         return len(self._blobs)
+
+    def noted(self, making: Making, holds_blob: Callable[[Blob], bool]) -> Iterator[Blob]:
+        """What a batch names and does not bring, and is not held."""
+        carried = {blob.hash for blob in making.blobs}
+        for item in making.items:
+            if not isinstance(item.operation.body, WITH_BLOB):
+                continue
+            blob = blob_of(item.operation)
+            if blob is not None and blob.hash not in carried and not holds_blob(blob):
+                self.add(blob, item.dot)
+                yield blob
 
     def add(self, blob: Blob, user: Dot) -> None:
         """Inside a transaction."""

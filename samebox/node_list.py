@@ -10,14 +10,14 @@ from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 from typing import TypeVar
 
-from samebox.config import MAIN, Address, Config, Limbo, Node, Shard, Tls
+from samebox.config import MAIN, Address, Config, Limbo, Node, Retained, Shard, Tls
 from samebox.fields import Document, Problem, Section, Text
 
 LABEL = "[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 """A name that is also one label of a host name (RFC 1123): at most 63 characters."""
 HOST_CHARACTERS_MAX = 253
 PORT_MAX = 65_535
-FIELDS = ("cluster", "nodes", "tls", "data", "socket", "shards", "copies", "limbo")
+FIELDS = ("cluster", "nodes", "tls", "data", "socket", "shards", "copies", "limbo", "log")
 
 Value = TypeVar("Value")
 
@@ -64,6 +64,7 @@ class Reader:
             socket=self.value(top, "socket", as_path, plain.socket),
             copies=self.copies(top, shards),
             limbo=self.limbo(top),
+            log=self.retained(top),
             lines=self.document.lines,
         )
 
@@ -186,6 +187,12 @@ class Reader:
             age_days=self.value(section, "age_days", as_count, plain.age_days),
             size_mib=self.value(section, "size_mib", as_count, plain.size_mib),
         )
+
+    def retained(self, top: Section) -> Retained:
+        section = self.document.section(top, "log", Retained.__struct_fields__)
+        if section is None:
+            return Retained()
+        return Retained(self.value(section, "size_mib", as_count, Retained().size_mib))
 
     def value(
         self, section: Section, key: str, convert: Callable[[str], Value], default: Value

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from comm import Ack, Range, Want
+from comm import Ack, LogBase, Range, Want
 
 RANGES_MAX = 256
 """Four times a window of ranges, each of one turn."""
@@ -18,13 +18,15 @@ RANGES_MAX = 256
 class Outgoing:
     def __init__(self) -> None:
         self._ack: Ack | None = None
+        self._base: LogBase | None = None
         self._wants: dict[bytes, Want] = {}
         self._ranges: deque[Range] = deque()
         self._merged: dict[bytes, Range] = {}
 
     def __len__(self) -> int:
         ranges = len(self._ranges) + len(self._merged)
-        return len(self._wants) + ranges + (self._ack is not None)
+        small = (self._ack is not None) + (self._base is not None)
+        return len(self._wants) + ranges + small
 
     @property
     def next_range(self) -> Range | None:
@@ -33,22 +35,27 @@ class Outgoing:
             return self._ranges[0]
         return next(iter(self._merged.values()), None)
 
-    def put(self, message: Ack | Want | Range) -> None:
+    def put(self, message: Ack | Want | LogBase | Range) -> None:
         match message:
             case Ack():
                 self._ack = message if self._ack is None else _merged(self._ack, message)
             case Want():
                 self._wants[message.actor] = message
+            case LogBase():
+                self._base = message
             case Range():
                 self._put_range(message)
 
-    def take(self) -> list[Ack | Want | Range]:
+    def take(self) -> list[Ack | Want | LogBase | Range]:
         """All small messages that wait and one range."""
-        taken: list[Ack | Want | Range] = list(self._wants.values())
+        taken: list[Ack | Want | LogBase | Range] = list(self._wants.values())
         self._wants.clear()
         if self._ack is not None:
             taken.append(self._ack)
             self._ack = None
+        if self._base is not None:
+            taken.append(self._base)
+            self._base = None
         if self._ranges:
             taken.append(self._ranges.popleft())
         elif self._merged:

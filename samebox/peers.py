@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from msgspec import Struct
 
-from comm import WINDOW_RECORDS, Ack, Progress, Range, Want
-from crdt import Actor, Dot, Record
-from samebox.events import LinkUp
+from comm import ACK_ENTRIES_MAX, WINDOW_RECORDS, Ack, LogBase, Progress, Range, Want
+from crdt import Actor, Dot, Record, includes
+from samebox.events import LinkUp, PeerLogBegins
 from samebox.holding import Holding
 
 UNFIT_MAX = 256
@@ -19,7 +19,9 @@ line in the log says so."""
 class Link(Struct):
     """One conversation that is up. `untold` is what became durable here and the peer was not told
     of; it was told of the blobs missing in `told`. `unfit` says what was wrong with what came;
-    of the actors in `shunned`, nothing is taken from it any more."""
+    of the actors in `shunned`, nothing is taken from it any more. It cannot send what is up to
+    `base`, takes nothing that was made without what it has `folded`, and was told of `told_base` as
+    what this node cannot send."""
 
     peer: str
     progress: Progress
@@ -27,6 +29,9 @@ class Link(Struct):
     told: tuple[tuple[Dot, ...], bool] = ((), False)
     unfit: dict[Actor, str] = {}
     shunned: dict[Actor, None] = {}
+    base: Mapping[Actor, int] = {}
+    told_base: Mapping[Actor, int] = {}
+    folded: Mapping[Actor, int] = {}
 
 
 class Peers:
@@ -155,6 +160,38 @@ class Peers:
                 link.told = missing
                 yield number, Ack(news, list(missing[0]), missing[1])
 
+    def bases(self, folded: Mapping[Actor, int]) -> Iterator[tuple[int, LogBase]]:
+        """Where the log begins here, to every peer that was not told of it yet."""
+        for number, link in self._links.items():
+            if link.told_base is not self.base and (link.told_base or self.base):
+                link.told_base = self.base
+                yield number, LogBase(_entries(self.base), _entries(folded))
+
+    def begins(self, event: PeerLogBegins) -> None:
+        if event.link in self._links:
+            link = self._links[event.link]
+            link.base, link.folded = event.base, event.folded
+
+    def takes_writes_on(self, clock: Mapping[Actor, int]) -> bool:
+        """Whether all peers take what is written on top of `clock`."""
+        for link in self._links.values():
+            if link.folded:
+                if not includes(clock, link.folded):
+                    return False
+                link.folded = {}
+        return True
+
+    def out_of_reach(self, clock: Mapping[Actor, int]) -> list[str]:
+        """The peers whose snapshot is needed to get on: their log begins behind what is missing
+        here, and no other one can send all of that."""
+        behind = [link for link in self._links.values() if not includes(clock, link.base)]
+        others = [link for link in self._links.values() if includes(clock, link.base)]
+        return [
+            link.peer
+            for link in behind
+            if not any(includes(self._holdings[one.peer].clock, link.base) for one in others)
+        ]
+
     def asks(self, wants: Sequence[Want]) -> Iterator[tuple[int, Want]]:
         """Each want to one peer that has what is wanted, to another one at every turn."""
         self._turn += 1
@@ -167,3 +204,7 @@ class Peers:
             ]
             if able:
                 yield able[self._turn % len(able)], want
+
+
+def _entries(clock: Mapping[Actor, int]) -> list[tuple[Actor, int]]:
+    return list(clock.items())[:ACK_ENTRIES_MAX]

@@ -95,6 +95,13 @@ def begin_rows(rows: Rows, store: bytes) -> None:
     rows.commit()
 
 
+def is_begun(origin: Iterable[tuple[bytes, bytes]]) -> bool:
+    """Whether these are the rows of a state, and not the first of a snapshot that is being loaded,
+    nor marked as outdated."""
+    keys = [key for key, _ in origin]
+    return ORIGIN_KEY in keys and OUTDATED_KEY not in keys
+
+
 def outdate(rows: Rows, why: str) -> None:
     """These rows are not to be gone on from."""
     rows.begin()

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from comm import WINDOW_RECORDS
-from crdt import KEPT_REQUESTS, Actor, Blob, Dot, Head, Operation, State
+from crdt import KEPT_REQUESTS, Actor, Blob, Dot, Head, State
 from samebox.confirmations import Confirmations
 from samebox.events import (
     Abandoned,
@@ -28,6 +28,7 @@ from samebox.events import (
     LinkUp,
     LogBegins,
     Notice,
+    PeerLogBegins,
     RangeSent,
     Ready,
     Reborn,
@@ -42,12 +43,12 @@ from samebox.forgetting import Forgetting, Lacking, unfold
 from samebox.history import History, Poison
 from samebox.holding import Holding
 from samebox.leftover import TOO_LATE, Leftover, take_back
-from samebox.making import WITH_BLOB, Making, Place, blob_of
+from samebox.making import Making, Place
 from samebox.missing import Missing
 from samebox.peers import Peers
 from samebox.receiving import note_forks, receive
 from samebox.starting import Restored
-from samebox.succession import Succession
+from samebox.succession import CATCHING_UP, Succession
 from samebox.vetting import Unfit
 
 
@@ -125,6 +126,7 @@ class Replica:
 
     def begins(self, event: LogBegins) -> None:
         self.peers.base, self.forgetting.for_good = event.base, event.folded
+        self._is_news = True
 
     def restored(self, made: Restored) -> Ready:
         """Go on after StateLost, when the batch under way has ended, in the log or not. What the
@@ -142,6 +144,8 @@ class Replica:
         self.peers.learned(made.last_records())
         if making is not None:
             self._settle(making)
+        if made.is_moved:
+            self.succession.moved(self.actor, made.reached)
         self._out.delivered += made.beyond
         self._is_news = True
         return self._work_through()
@@ -197,6 +201,8 @@ class Replica:
                 self._is_news = True
             case LogBegins():
                 self.begins(event)
+            case PeerLogBegins():
+                self.peers.begins(event)
             case WaitAsked():
                 self._wait(event)
             case Abandoned(token):
@@ -284,6 +290,8 @@ class Replica:
 
     def _take(self, making: Making, event: WorkEvent) -> None:
         match event:
+            case Asked() if self.succession.is_new and self.succession.is_behind(self.clock):
+                self._out.replies.append((event.token, CATCHING_UP))
             case Asked():
                 making.take(event, is_full=self._confirmations.is_full(len(making.waits)))
             case Arrived(link, records):
@@ -311,10 +319,7 @@ class Replica:
 
     def _commit(self, number: int) -> None:
         making = self._under_way(number)
-        carried = {blob.hash for blob in making.blobs}
-        for item in making.items:
-            if isinstance(item.operation.body, WITH_BLOB):
-                self._note_blob(item.operation, carried)
+        self._out.fetch += self.missing.noted(making, self._holds_blob)
         self.missing.keep()
         self.forgetting.with_batch(len(making.items))
         self.history.commit()
@@ -380,13 +385,6 @@ class Replica:
         self._abandoned.clear()
         self._send()
 
-    def _note_blob(self, operation: Operation, carried: set[bytes]) -> None:
-        blob = blob_of(operation)
-        if blob is None or blob.hash in carried or self._holds_blob(blob):
-            return
-        self.missing.add(blob, operation.dot)
-        self._out.fetch.append(blob)
-
     # --- Confirmations and peers ----------------------------------------------------------------
 
     def _release(self) -> None:
@@ -397,4 +395,5 @@ class Replica:
     def _send(self, *, forward: bool = False) -> None:
         """Tell every peer what is durable here, and send it what it lacks."""
         self._out.send += self.peers.acks(self.missing.listed())
+        self._out.send += self.peers.bases(self.state.folded)
         self._out.send += self.peers.ranges(self.clock, forward=forward)

@@ -17,7 +17,7 @@ from samebox.compacting import OnDisk
 from samebox.history_rows import HEADS
 from samebox.image import Frozen
 from samebox.missing import MISSING
-from samebox.recovery import COMMIT_EVERY, ORIGIN, ROWS_VERSION
+from samebox.recovery import COMMIT_EVERY, ORIGIN, ROWS_VERSION, apart, is_begun
 from samebox.unwritten import unsealed
 from samebox.write_back import NAMES
 from storage import (
@@ -25,12 +25,12 @@ from storage import (
     Damaged,
     Disk,
     Log,
+    Snapshot,
     SnapshotWriter,
     Tip,
     new_snapshot,
     present_snapshots,
     remove_snapshots,
-    snapshot_numbers,
 )
 
 LOCAL = (ORIGIN, MISSING)
@@ -59,9 +59,15 @@ def is_due(log_bytes: int, snapshot_bytes: int) -> bool:
     return log_bytes >= max(DUE_BYTES, snapshot_bytes)
 
 
+def sound(log: Log, disk: Disk) -> list[Snapshot]:
+    """Those that the log goes on from, the newest first. Raises LogDamaged."""
+    present = (one for one in present_snapshots(disk) if one.version == ROWS_VERSION)
+    return [one for one in present if apart(one.told, log) is None]
+
+
 def is_wanted(log: Log, disk: Disk) -> bool:
     """Whether one is due; also where a log that is cut has too few of them."""
-    snapshots = present_snapshots(disk)
+    snapshots = sound(log, disk)
     if log.is_cut and len(snapshots) < KEPT:
         return True
     if not snapshots:
@@ -73,8 +79,9 @@ def is_wanted(log: Log, disk: Disk) -> bool:
 class Snapshotting:
     """One snapshot in the making: `steps`; when they ended early, `abandon` in the disk thread."""
 
-    def __init__(self, disk: Disk, frozen: Callable[[], Frozen | None]) -> None:
+    def __init__(self, disk: Disk, log: Log, frozen: Callable[[], Frozen | None]) -> None:
         self._disk = disk
+        self._log = log
         self._freeze = frozen
         self._frozen: Frozen | None = None
         self._writer: SnapshotWriter | None = None
@@ -90,6 +97,8 @@ class Snapshotting:
             if self._frozen is None:
                 raise StateLost("no rows of the state are kept from which one could be made")
             tables = tables_of(self._frozen)
+            if not is_begun(_rows_of(self._frozen, tables, ORIGIN)):
+                raise StateLost("the rows of the state are not all written yet")
             self._writer = new_snapshot(
                 self._disk,
                 beginning_of(self._frozen, tables),
@@ -140,7 +149,9 @@ class Snapshotting:
         name = self._writer.finish()
         self._writer = None
         size = self._disk.size(name.text)
-        remove_snapshots(self._disk, but=snapshot_numbers(self._disk)[-KEPT:])
+        kept = [one.name.number for one in sound(self._log, self._disk)[:KEPT]]
+        if number in kept:  # or the log has begun anew meanwhile
+            remove_snapshots(self._disk, but=kept)
         return Taken(number, size)
 
 

@@ -109,11 +109,8 @@ class Restored(Struct, frozen=True):
     state: State
     beyond: list[Operation]
     lacking: list[tuple[Blob, Dot]]
-
-    @property
-    def reached(self) -> dict[Actor, Head]:
-        actors = dict.fromkeys(operation.dot.actor for operation in self.beyond)
-        return {actor: self.history.heads[actor] for actor in actors}
+    reached: dict[Actor, Head] = {}
+    is_moved: bool = False
 
     def last_records(self) -> list[Record]:
         """Of each actor that went on, its last one, without the bytes."""
@@ -289,6 +286,7 @@ class Recovering:
         *,
         has_forgotten: bool,
         lacks: Callable[[Blob], bool],
+        is_moved: bool = False,
     ) -> Restored:
         """From a snapshot and the log, while the node runs; from the log alone where the state
         `has_forgotten` what is needed. Raises LogDamaged, DiskWriteFailed."""
@@ -300,7 +298,8 @@ class Recovering:
         if not includes(history.clock, known):
             raise LogDamaged("a lost state stood for records that the log does not hold")
         lacking = [(blob, user) for blob, user in state.blobs() if lacks(blob)]
-        return Restored(history, state, self.beyond, lacking)
+        reached = {a: head for a, head in history.heads.items() if head.seq > known.get(a, 0)}
+        return Restored(history, state, self.beyond, lacking, reached, is_moved)
 
     def _forget_snapshots(self, log: Log) -> None:
         """They may have forgotten what is needed now; the log has not. Where that is cut, the

@@ -64,7 +64,8 @@ class Disks(Struct, frozen=True):
 
 class Store(Struct):
     """`birth` is set where a new actor has to be born before anything is written. `notices` are the
-    alarms of the start; they were told. `life` tells this opening from every other one."""
+    alarms of the start; they were told. `life` tells this opening from every other one.
+    `wants_snapshot` where a peer needs one that is newer."""
 
     cluster: str
     place: Place
@@ -80,6 +81,7 @@ class Store(Struct):
     surroundings: Surroundings
     snapshots: FoundSnapshots
     life: bytes = b""
+    wants_snapshot: bool = False
 
     def __post_init__(self) -> None:
         self.life = self.entropy(LIFE_BYTES)
@@ -106,9 +108,10 @@ class Store(Struct):
         save_identity(self.disks.root, self.identity)
         return Reborn(actor, self.key, self.surroundings.now_ms(), reason)
 
-    def restored(self, known: Clock, lost: StateLost) -> Restored:
+    def restored(self, known: Clock, lost: StateLost, *, is_moved: bool = False) -> Restored:
         """History and state made again, when the log has ended what it was given. `known` is the
-        clock of what the core has committed. Raises StorageError."""
+        clock of what the core has committed. With `is_moved` the log begins anew behind a snapshot
+        that stands for more. Raises StorageError."""
         recovering = Recovering(
             self.disks.log,
             self.surroundings,
@@ -118,7 +121,12 @@ class Store(Struct):
         )
         has_forgotten = isinstance(lost, ForgotTooMuch)
         return recovering.restored(
-            self.log, known, str(lost), has_forgotten=has_forgotten, lacks=self.held.lacks
+            self.log,
+            known,
+            str(lost),
+            has_forgotten=has_forgotten,
+            lacks=self.held.lacks,
+            is_moved=is_moved,
         )
 
     def sizes(self) -> tuple[LogSize, PacksSize]:

@@ -10,10 +10,16 @@ node has written is forgotten.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from crdt import Actor, Clock
-from samebox.events import Asked, Doubt, LinkUp, Notice, Reborn, WorkEvent
+from samebox.events import Asked, Doubt, Failure, LinkUp, Notice, Reborn, WorkEvent
 from samebox.peers import Peers
 
+CATCHING_UP = Failure(
+    "this node began anew, and does not hold yet what all others do; ask again in some seconds, or "
+    "another node"
+)
 CLAIMS_MAX = 4
 """New actors that one peer may cause without showing why, while this process lives. A node that is
 really set back starts again, or takes its memory of this back with it."""
@@ -21,13 +27,15 @@ really set back starts again, or takes its memory of this back with it."""
 
 class Succession:
     """`reason` is why a new actor is asked for, `birth` the one that has come and is not durable.
-    `actor` is always the one that this node writes as, `clock` what is durable here."""
+    `actor` is always the one that this node writes as, `clock` what is durable here. `is_new`: the
+    actor is one of this life of the node."""
 
     def __init__(self, peers: Peers) -> None:
         self._peers = peers
         self.reason: str | None = None
         self.birth: Reborn | None = None
         self._is_asked = True
+        self.is_new = False
         self._notices: list[Notice] = []
 
     def mint(self) -> str | None:
@@ -41,10 +49,15 @@ class Succession:
         return self.birth is not None
 
     def came(self, birth: Reborn) -> None:
-        self.reason, self.birth = None, birth
+        self.reason, self.birth, self.is_new = None, birth, True
 
     def is_durable(self) -> None:
         self.birth = None
+
+    def is_behind(self, clock: Clock) -> bool:
+        """Whether what this node writes as a new actor would be taken by no one: it has to catch up
+        with what the peers hold for good."""
+        return not self._peers.takes_writes_on(clock)
 
     def notices(self) -> list[Notice]:
         """Since the last call."""
@@ -70,6 +83,14 @@ class Succession:
         if seq > clock.get(actor, 0):
             holding.doubt(Doubt(actor, seq, b""))
             self._claimed(link, actor, f"has operations of it up to {seq}")
+
+    def moved(self, actor: Actor | None, reached: Collection[Actor]) -> None:
+        """This node took a snapshot over that has later operations of these actors."""
+        if actor in reached and self.reason is None and self.birth is None:
+            self.reason, self._is_asked = (
+                "a snapshot has operations of it that it lost",
+                False,
+            )
 
     def takes(self, event: WorkEvent, actor: Actor | None, clock: Clock) -> bool:
         """Operations of this node's actor that this node does not know are taken once it writes as

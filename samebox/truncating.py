@@ -13,8 +13,7 @@ from msgspec import Struct
 from crdt import Clock
 from samebox.compacting import OnDisk
 from samebox.events import LogBegins
-from samebox.recovery import ROWS_VERSION, apart
-from samebox.snapshotting import KEPT
+from samebox.snapshotting import KEPT, sound
 from samebox.store import Store, log_begins
 from storage import (
     Bounds,
@@ -22,7 +21,6 @@ from storage import (
     DiskReadFailed,
     Snapshot,
     check_snapshot,
-    present_snapshots,
     removable,
     set_snapshot_aside,
 )
@@ -69,10 +67,7 @@ class Truncating:
         return Truncated(segments, size)
 
     def _counting(self) -> list[Snapshot]:
-        """The newest snapshots that this log goes on from."""
-        log, snapshots = self._store.log, present_snapshots(self._store.disks.log)
-        fit = (one for one in snapshots if one.version == ROWS_VERSION)
-        return [one for one in fit if apart(one.told, log) is None][:KEPT]
+        return sound(self._store.log, self._store.disks.log)[:KEPT]
 
     def _check(self, snapshot: Snapshot) -> Generator[OnDisk, object, str | None]:
         if snapshot.header.id in self._sound:

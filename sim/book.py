@@ -55,7 +55,8 @@ class Book:
     `suspect` are the nodes whose medium was spoiled, with how often; `troubled` those with any
     trouble of the disk; both for good. `alarmed` are those of which a start has told an alarm, be
     it one that did not end, since the last one that did.
-    `unfolded` counts states made again because an operation lacked what was forgotten.
+    `unfolded` counts states made again because an operation lacked what was forgotten, `adoptions`
+    snapshots of peers that were taken over.
     `calm_since` is when a node was last made slow. Once bytes were `garbled`, actors may stop; on
     the word of `liars` nothing is to be built. `forks` are the actors as which two processes may
     write, each with the node whose history of it stays."""
@@ -77,6 +78,7 @@ class Book:
         self.outcomes: dict[str, int] = {}
         self.garbled = False
         self.unfolded = 0
+        self.adoptions = 0
         self.liars: dict[str, None] = {}
         self.forks: dict[Actor, str] = {}
         self.fork_is_told = False

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from hashlib import sha256
 
-from comm import Ack, Range, Records, Want, packed
+from comm import Ack, LogBase, Range, Records, Want, packed
 from crdt import (
     ACTOR_BYTES,
     Address,
@@ -66,7 +66,7 @@ class SimNode:
         self.delivered: list[Operation] = []
         self.outcomes: dict[int, Outcome] = {}
         self.notices: list[Notice] = []
-        self.outbox: list[tuple[int, Ack | Want | Range]] = []
+        self.outbox: list[tuple[int, Ack | Want | LogBase | Range]] = []
         self._rows = rows
         self._drawn = 0
         self.start()
@@ -149,7 +149,7 @@ class SimCluster:
         self.names = list(names)
         self.nodes = {name: SimNode(name, names, rows) for name in names}
         self._links: dict[int, tuple[str, str]] = {}
-        self._queues: dict[tuple[int, str], deque[Ack | Want | Records]] = {}
+        self._queues: dict[tuple[int, str], deque[Ack | Want | LogBase | Records]] = {}
         self._next = 0
         self._token = 0
 
@@ -200,6 +200,8 @@ class SimCluster:
                 self.nodes[other].tell(Acknowledged(link, message))
             case Want():
                 self.nodes[other].tell(Wanted(link, message))
+            case LogBase():
+                raise AssertionError("no log is cut here")
             case Records():
                 self.nodes[other].bring(Arrived(link, message))
         self._collect()

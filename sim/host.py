@@ -38,7 +38,8 @@ AGAIN_US = SECOND
 
 class Habits(Struct, frozen=True):
     """What differs between the worlds of two seeds without being a fault. Without `bounds` the rows
-    of a state end with the process. With `upkeep` nodes make snapshots and verify."""
+    of a state end with the process. With `upkeep` nodes make snapshots and verify; with
+    `log_bytes_max` they cut their logs, too, which are kept so long for those who are away."""
 
     limits: Limits
     message_bytes: int
@@ -48,6 +49,7 @@ class Habits(Struct, frozen=True):
     compacts_us: int
     bounds: Bounds | None
     upkeep: bool = False
+    log_bytes_max: int | None = None
 
 
 class Host:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from comm import Ack, Backoff, Range, Want, replaces
+from comm import Ack, Backoff, LogBase, Range, Want, replaces
 from samebox.outgoing import Outgoing
 from sim.network import Side
 from sim.talk import Talk
@@ -109,7 +109,7 @@ class Links:
     def outgoing(self, link: int) -> Outgoing:
         return self._outgoing[link][0]
 
-    def put(self, link: int, message: Ack | Want | Range) -> None:
+    def put(self, link: int, message: Ack | Want | LogBase | Range) -> None:
         found = self._outgoing.get(link)
         if found is not None:
             found[0].put(message)

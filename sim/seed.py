@@ -44,6 +44,7 @@ class Options(Struct, frozen=True):
     oracle: Oracle | None = None
     table: Callable[[], Image] = MemoryImage
     upkeep: bool = False
+    cuts: bool = False
 
 
 class Account(Struct, frozen=True):
@@ -69,6 +70,8 @@ def run_seed(
     world = World(Random(seed), trace)
     names = NAMES[: options.nodes or _nodes(world)]
     habits = structs.replace(_habits(world, options.limits), upkeep=options.upkeep)
+    if options.cuts:
+        habits = _cutting(world, habits)
     network = Network(world, names, buffer_bytes=habits.buffer_bytes)
     watch = Watch(world, names)
     hosts = {name: Host(world, network, watch, name, habits, options.table) for name in names}
@@ -128,6 +131,18 @@ def _habits(world: World, limits: Limits | None) -> Habits:
         compacts_us=world.random.choice((0, SECOND, 10 * SECOND)),
         bounds=world.random.choice(BOUNDS),
         turn_us=world.random.choice((200, 5 * MILLISECOND, 60 * MILLISECOND)),
+    )
+
+
+def _cutting(world: World, habits: Habits) -> Habits:
+    """So that the beginnings of logs go all the time, and now and then what a member lacks."""
+    log = LogLimits(segment_bytes=world.random.choice((5_000, 6_000, 10_000)), recent_bytes=0)
+    return structs.replace(
+        habits,
+        upkeep=True,
+        log_bytes_max=world.random.choice((0, 15_000, 1 << 40)),
+        limits=structs.replace(habits.limits, log=log),
+        bounds=world.random.choice(BOUNDS[1:]),
     )
 
 

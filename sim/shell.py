@@ -43,6 +43,7 @@ from sim.links import Links
 from sim.novelties import as_made_here, novelty
 from sim.pulls import Pulls
 from sim.scarcity import OutOfMemory, Scarcity
+from sim.snapshots import Snapshots
 from sim.upkeep import Upkeep
 from sim.watch import ASKED
 from sim.world import MILLISECOND, Action
@@ -80,6 +81,7 @@ class Shell:
         self.compactions = Compactions(self, host.habits.compacts_us)
         self.upkeep = Upkeep(self)
         self.scarcity = Scarcity()
+        self.snapshots = Snapshots(self)
         self.is_alive = True
         self._held: list[Action] = []
         self._stirred = False
@@ -96,6 +98,7 @@ class Shell:
         self.links.begin()
         self.pulls.begin()
         self.compactions.begin()
+        self.snapshots.begin()
         if self.host.habits.upkeep:
             self.upkeep.begin()
         self.later(self.world.between(0, TICK_US), self._tick)
@@ -148,7 +151,7 @@ class Shell:
 
     def _turn(self) -> None:
         self._stirred = False
-        if self._is_lost:
+        if self._is_lost or self.snapshots.is_adopting:
             return
         try:
             busy = self._is_held
@@ -156,13 +159,14 @@ class Shell:
             novelties = self._novelty(events) if self.host.novelties and not busy else []
             if novelties:
                 with as_made_here(self.replica):
-                    self._do(self.watch.step(self, [*events, *novelties]))
+                    self.do(self.watch.step(self, [*events, *novelties]))
             elif events:
-                self._do(self.watch.step(self, events))
+                self.do(self.watch.step(self, events))
             if not busy:
                 self.links.have_room()
             if self.is_alive and not self.replica.is_busy:
                 self.compactions.at_rest()
+                self.snapshots.at_rest()
             if self.incoming.has_work and not self._is_held:
                 self.stir()
         except StateLost as error:
@@ -182,7 +186,7 @@ class Shell:
                     self.fail(result)
                 case Restored():
                     self._is_lost = False
-                    self._do(self.watch.restored(self, result))
+                    self.do(self.watch.restored(self, result))
                     self.stir()
                 case _:
                     raise AssertionError(f"a state is made, or not: {result!r}")
@@ -194,7 +198,7 @@ class Shell:
     @property
     def _is_held(self) -> bool:
         is_full = self.compactions.is_waiting or self.store.keeper.is_full
-        return is_full or not self.replica.takes_work
+        return is_full or self.snapshots.is_waiting or not self.replica.takes_work
 
     def _novelty(self, events: list[Event]) -> list[Event]:
         """A record of this node as a later version of the program."""
@@ -206,7 +210,7 @@ class Shell:
         self.host.novelties -= 1
         return [Arrived(NO_LINK, records)]
 
-    def _do(self, ready: Ready) -> None:
+    def do(self, ready: Ready) -> None:
         if not self.is_alive:  # a look at its state ended it
             return
         self.compactions.delivered(ready.delivered)
@@ -333,7 +337,7 @@ class Shell:
 
     def look(self, question: Callable[[State], T]) -> T | None:
         """What a reader is shown; None where nothing can be, until the state is made again."""
-        if self._is_lost:
+        if self._is_lost or self.snapshots.is_adopting:
             return None
         try:
             return question(self.replica.state)

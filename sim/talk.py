@@ -18,6 +18,7 @@ from comm import (
     FrameReader,
     Greeting,
     Hello,
+    LogBase,
     Message,
     NeedMore,
     PeerBroke,
@@ -37,7 +38,7 @@ from comm import (
     node_uri,
 )
 from crdt import Dot
-from samebox.events import Acknowledged, Arrived, LinkDown, RangeSent, Wanted
+from samebox.events import Acknowledged, Arrived, LinkDown, PeerLogBegins, RangeSent, Wanted
 from samebox.meeting import births_of, greeting_of, judge_histories, link_up
 from sim.network import Side
 from sim.range_reader import RangeReader
@@ -215,10 +216,12 @@ class Talk:
 
     def _converse(self, mine: Greeting, theirs: Greeting, verdict: Accepted) -> None:
         if mine.purpose != "operations":
+            shell = self.shell
+            other = shell.pulls if mine.purpose == "blobs" else shell.snapshots
             if self._expected is None:
-                self.answer = lambda message: self.shell.pulls.serve(self, message)
+                self.answer = lambda message: other.serve(self, message)
             else:
-                self.answer = lambda message: self.shell.pulls.answered(self, message)
+                self.answer = lambda message: other.answered(self, message)
             self._greeted()
             return
         self._theirs = theirs
@@ -274,6 +277,8 @@ class Talk:
                 self.shell.tell(Acknowledged(self._link, message))
             case Want():
                 self.shell.tell(Wanted(self._link, message))
+            case LogBase(base, folded):
+                self.shell.tell(PeerLogBegins(self._link, dict(base), dict(folded)))
             case Ping(number):
                 self._write(Pong(number))
             case Pong():

@@ -12,7 +12,10 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from crdt import StateLost
 from samebox.compacting import AtRest, OnDisk
+from samebox.events import LogBegins
+from samebox.retention import Retention
 from samebox.snapshotting import ID_BYTES, Snapshotting
+from samebox.truncating import Held, Truncating
 from samebox.verifying import Findings, check_running, set_aside
 from sim.world import MILLISECOND, SECOND
 from storage import DiskFull, DiskReadOnly, Portion, StorageError
@@ -21,6 +24,8 @@ if TYPE_CHECKING:
     from sim.shell import Shell
 
 EVERY_US = 6 * SECOND
+OFTEN_US = SECOND
+"""Where logs are cut."""
 Steps: TypeAlias = Generator[AtRest | OnDisk, object, object]
 Close: TypeAlias = Callable[[], object]
 
@@ -29,19 +34,27 @@ class Upkeep:
     def __init__(self, shell: Shell) -> None:
         self._shell = shell
         self._random = Random(shell.host.starts)
+        cuts = shell.host.habits.log_bytes_max is not None
+        self._every_us = OFTEN_US if cuts else EVERY_US
+        self._truncating = Truncating(shell.store)
+        self._retention = Retention(shell.node, shell.store.place.members)
+        self._begins: LogBegins | None = None
 
     def begin(self) -> None:
-        self._shell.later(self._random.randrange(EVERY_US), self._start)
+        self._shell.later(self._random.randrange(self._every_us), self._start)
 
     def _start(self) -> None:
-        steps, close = self._random.choice((self._snapshot, self._check))()
+        every = [self._snapshot, self._check]
+        if self._shell.host.habits.log_bytes_max is not None:
+            every += [self._snapshot, self._cut, self._cut]
+        steps, close = self._random.choice(every)()
         self._go_on(steps, close, None)
 
     # --- The two ---------------------------------------------------------------------------------
 
     def _snapshot(self) -> tuple[Steps, Close]:
         store = self._shell.store
-        work = Snapshotting(store.disks.log, store.keeper.frozen)
+        work = Snapshotting(store.disks.log, store.log, store.keeper.frozen)
 
         def steps() -> Steps:
             if (yield AtRest(lambda state: state.has_unknown)):
@@ -52,6 +65,35 @@ class Upkeep:
             return (yield from inner)
 
         return steps(), work.abandon
+
+    def _cut(self) -> tuple[Steps, Close]:
+        shell = self._shell
+        bytes_max = shell.host.habits.log_bytes_max
+        assert bytes_max is not None
+        before = shell.store.log.size().bytes
+
+        def steps() -> Steps:
+            held = yield AtRest(lambda _: self._held())
+            assert isinstance(held, Held)
+            return (yield from self._truncating.steps(held, bytes_max))
+
+        def close() -> None:
+            begins = self._truncating.begins
+            if begins is not self._begins:
+                assert begins is not None
+                self._begins = begins
+                shell.watch.cut(shell, begins, is_over=before > bytes_max)
+                shell.tell(begins)
+
+        return steps(), close
+
+    def _held(self) -> Held:
+        replica = self._shell.replica
+        durable, peers = dict(replica.clock), replica.peers
+        self._retention.look(durable, peers.holdings, peers.strangers)
+        by_all = self._retention.by_all(durable, peers.holdings, peers.strangers)
+        self._shell.store.keeper.write_soon()
+        return Held(by_all, self._retention.by_quorum(durable))
 
     def _check(self) -> tuple[Steps, Close]:
         store, findings = self._shell.store, Findings()
@@ -106,7 +148,7 @@ class Upkeep:
             if isinstance(result, StorageError):
                 self._shell.fail(result)
             else:
-                self._shell.later(self._random.randrange(EVERY_US), self._start)
+                self._shell.later(self._random.randrange(self._every_us), self._start)
 
         self._shell.submit(close, ended)
 

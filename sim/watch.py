@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING
 
 from comm import WAITING_MAX
 from crdt import Dot, Operation, State, StateLost
-from samebox.events import AppendFailed, Event, Ready, Synced
+from samebox.events import AppendFailed, Event, LogBegins, Ready, Synced
 from samebox.forgetting import ForgotTooMuch
+from samebox.retention import is_quorum
 from samebox.starting import Restored
 from sim.book import Life
 from sim.caller_checks import CallerChecks
@@ -107,6 +108,47 @@ class Watch(DiskChecks, LinkChecks, CallerChecks):
         if not shell.replica.is_busy:
             self._check_state(shell)
         return ready
+
+    def adopted(self, shell: Shell, made: Restored) -> Ready:
+        """A snapshot of a peer was taken over: nothing that was here is gone."""
+        life, clock = self.lives[shell.name], dict(made.history.clock)
+        durable = self.durable[shell.name]
+        gone = [Dot(a, seq) for a, seq in durable.items() if clock.get(a, 0) < seq]
+        if gone:
+            names = ", ".join(map(str, gone))
+            raise self.broken("O1", shell.name, f"gone with a snapshot of a peer: {names}")
+        for actor, head in made.history.heads.items():
+            if self.chains[actor][head.seq - 1] != head.chain:
+                text = f"{Dot(actor, head.seq)} of a snapshot has two contents"
+                raise self.broken("O2", shell.name, text)
+        durable.update(clock)
+        life.delivered = dict(clock)
+        self.adoptions += 1
+        ready = shell.replica.restored(made)
+        if ready.append is not None:
+            life.batch = ready.append.number
+        for token, outcome in ready.replies:
+            self.replied(shell, life, token, outcome)
+        if not shell.replica.is_busy:
+            self._check_state(shell)
+        return ready
+
+    def not_adopted(self, shell: Shell, why: str) -> None:
+        """Some need a person; without a member that went back, none does."""
+        if "move its data directory away" in why and not self.suspect:
+            raise self.broken("O3", shell.name, f"a snapshot is refused: {why}")
+
+    def cut(self, shell: Shell, begins: LogBegins, *, is_over: bool) -> None:
+        """What went, every other member has, or a quorum where the log was too long."""
+        nodes = shell.host.network.names
+        if self.suspect or self.liars:
+            return
+        held = {name: self.durable[name] for name in nodes}
+        for actor, seq in begins.base.items():
+            having = [name for name in nodes if held[name].get(actor, 0) >= seq]
+            if len(having) < len(nodes) and not (is_over and is_quorum(having, nodes)):
+                text = f"{Dot(actor, seq)} went, and only {', '.join(having)} have it"
+                raise self.broken("R9", shell.name, text)
 
     def _check_batches(
         self, shell: Shell, life: Life, events: Sequence[Event], ready: Ready

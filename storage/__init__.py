@@ -43,8 +43,6 @@ from storage.incarnation import SecondCopy as SecondCopy
 from storage.incarnation import continuity as continuity
 from storage.index import Tip as Tip
 from storage.log import Log as Log
-from storage.log import LogLimits as LogLimits
-from storage.log import LogSize as LogSize
 from storage.log_check import check_running_log as check_running_log
 from storage.log_check import check_stopped_log as check_stopped_log
 from storage.memory import MemoryDisk as MemoryDisk
@@ -57,8 +55,11 @@ from storage.packs import Packs as Packs
 from storage.packs import PacksSize as PacksSize
 from storage.reading import HeadBefore as HeadBefore
 from storage.reading import SegmentReplay as SegmentReplay
+from storage.received import Received as Received
 from storage.recovery import Recovery as Recovery
 from storage.recovery import together as together
+from storage.sizes import LogLimits as LogLimits
+from storage.sizes import LogSize as LogSize
 from storage.snapshot import Beginning as Beginning
 from storage.snapshot import FoundSnapshots as FoundSnapshots
 from storage.snapshot import Snapshot as Snapshot
@@ -70,7 +71,6 @@ from storage.snapshot import new_snapshot as new_snapshot
 from storage.snapshot import present_snapshots as present_snapshots
 from storage.snapshot import remove_snapshots as remove_snapshots
 from storage.snapshot import set_snapshot_aside as set_snapshot_aside
-from storage.snapshot import snapshot_numbers as snapshot_numbers
 from storage.snapshot_check import check_snapshots as check_snapshots
 from storage.snapshot_check import set_snapshots_aside as set_snapshots_aside
 from storage.truncation import Bounds as Bounds

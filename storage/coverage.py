@@ -80,6 +80,9 @@ class Coverage:
             self.add(actor, Span(first, last, span.segment))
         return gaps == [(span.first, span.last)]
 
+    def clear(self) -> None:
+        self._spans.clear()
+
     def remove(self, segment: int) -> None:
         """Nothing lies in this segment any more."""
         for actor, spans in list(self._spans.items()):

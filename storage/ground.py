@@ -60,10 +60,23 @@ class Ground:
             tip, name = tips.get(actor), f"{actor.hex()[:8]}:{seq}"
             if tip is None or tip.seq < seq:
                 return f"it goes up to {name}, the log up to {tip.seq if tip else 0}"
-            known = chain_at(actor, seq)
-            if known is None and self.coverage.find(actor, seq + 1) is not None:
-                after = read(actor, seq + 1)
-                known = chain if next_chain(chain, after.data) == after.chain else None
-            if known != chain:
+            if not self.leads_on(actor, seq, chain, chain_at, read):
                 return f"nothing shows that the history up to {name} is that of the log"
         return None
+
+    def leads_on(
+        self,
+        actor: bytes,
+        seq: int,
+        chain: bytes,
+        chain_at: Callable[[bytes, int], bytes | None],
+        read: Callable[[bytes, int], Record],
+    ) -> bool | None:
+        """Whether the log goes on from there; None where it holds nothing that would tell."""
+        known = chain_at(actor, seq)
+        if known is not None:
+            return known == chain
+        if self.coverage.find(actor, seq + 1) is None:
+            return None
+        after = read(actor, seq + 1)
+        return next_chain(chain, after.data) == after.chain

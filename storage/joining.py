@@ -32,6 +32,24 @@ class Joining:
         self._read = read
         self._ground = ground
 
+    def absent(self, records: Sequence[Record]) -> list[Record]:
+        """See `Log.absent`."""
+        absent: list[Record] = []
+        held: dict[bytes, Record] = {}
+        for record in records:
+            tip = self._tips.get(record.actor)
+            if tip is None or record.seq > tip.seq or not self._holds(record):
+                absent.append(record)
+            else:
+                held[record.actor] = record  # the chain of the last one speaks for all
+        for actor, seq, chain, _ in held.values():
+            if self._chain_at(actor, seq) != chain:
+                raise ChainBroken(f"{actor.hex()[:8]}:{seq} is held, and is another one", actor)
+        return absent
+
+    def _holds(self, record: Record) -> bool:
+        return self._coverage.find(record.actor, record.seq) is not None
+
     def checked(
         self,
         records: Sequence[Record],

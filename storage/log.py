@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Final
 
 from crdt import Record, first_chain
+from storage.anew import Anew, beyond, retire, write_anew
 from storage.coverage import Missing, runs_of
 from storage.disk import Disk
-from storage.errors import ChainBroken, DiskError, DiskFull, DiskReadOnly, Poisoned
+from storage.errors import DiskError, DiskFull, DiskReadOnly, Poisoned
 from storage.files import ASIDE, set_state
 from storage.ground import Ground, Told
 from storage.header import ID_BYTES, LOG_MAGIC, Header
@@ -26,29 +26,11 @@ from storage.reading import HeadBefore, Reader, SegmentReplay
 from storage.recent import Recent
 from storage.recovery import Recovery
 from storage.segment import Segment, State
+from storage.sizes import LIMITS, LogLimits, LogSize
 from storage.tail import Tail
-from storage.truncation import LogPart, within
+from storage.truncation import LogPart, parts_of, within
 
 NOTHING: Final[Mapping[bytes, int]] = MappingProxyType({})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LogLimits:
-    """`segment_bytes`: a start after a crash reads and copies at most about this much.
-
-    `recent_bytes`: memory for the last records, from which peers are sent.
-    """
-
-    segment_bytes: int = 32 << 20
-    recent_bytes: int = 8 << 20
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LogSize:
-    bytes: int
-    segments: int
-    damaged_segments: int
-    last_batch: int
 
 
 class Log:
@@ -100,7 +82,7 @@ class Log:
         cluster: str,
         shard: str,
         entropy: Callable[[int], bytes],
-        limits: LogLimits = LogLimits(),
+        limits: LogLimits = LIMITS,
         start: Mapping[bytes, int] = NOTHING,
     ) -> tuple[Log, Recovery]:
         """Opens what is there, an empty directory included, and repairs what a crash left.
@@ -143,21 +125,7 @@ class Log:
 
         Raises `ChainBroken` where another one than that which came is held, `LogDamaged`.
         """
-        absent: list[Record] = []
-        held: dict[bytes, Record] = {}
-        for record in records:
-            tip = self._tips.get(record.actor)
-            if tip is None or record.seq > tip.seq or not self._holds(record):
-                absent.append(record)
-            else:
-                held[record.actor] = record  # the chain of the last one speaks for all
-        for actor, seq, chain, _ in held.values():
-            if self.chain_at(actor, seq) != chain:
-                raise ChainBroken(f"{actor.hex()[:8]}:{seq} is held, and is another one", actor)
-        return absent
-
-    def _holds(self, record: Record) -> bool:
-        return self._coverage.find(record.actor, record.seq) is not None
+        return self._joining.absent(records)
 
     def set_heads(self, heads: Mapping[bytes, bytes]) -> None:
         """The heads after each actor's tip, which a replay has found out.
@@ -205,7 +173,7 @@ class Log:
 
     @property
     def is_cut(self) -> bool:
-        """Its first segments are gone: what they held, a snapshot or a state has to stand for."""
+        """Its first segments are gone."""
         return self._ground.is_cut
 
     def base(self) -> Mapping[bytes, int]:
@@ -213,37 +181,66 @@ class Log:
         return self._ground.base
 
     def unproven(self, told: Told) -> str | None:
-        """Why a log that is cut does not go on from what tells of (seq, chain) of these actors;
-        None where it does. Raises `LogDamaged`."""
+        """Why a log that is cut does not go on from what is told. Raises `LogDamaged`."""
         return self._ground.unproven(told, self._tips, self.chain_at, self._one)
 
+    def leads_on(self, actor: bytes, seq: int, chain: bytes) -> bool | None:
+        """Whether the log is of this history; None where nothing tells. Raises `LogDamaged`."""
+        return self._ground.leads_on(actor, seq, chain, self.chain_at, self._one)
+
     def stand_on(self, clock: Mapping[bytes, int]) -> None:
-        """A state stands for all records up to `clock`: they are not missed, held or not."""
+        """A state stands for all records up to `clock`: they are not missed."""
         self._ground.stand_on(clock)
         self._missing = self._find_missing()
 
     def renewed(self, recovery: Recovery) -> Recovery:
         """What a start found, now that it is known what the log stands on."""
-        problems = [text for text in recovery.problems if text not in recovery.lost]
-        found = replace(recovery, clock=MappingProxyType(self.clock()), missing=self._missing)
-        return replace(found, problems=(*problems, *found.lost))
+        return recovery.with_missing(self.clock(), self._missing)
+
+    def begin_anew(
+        self, tips: Mapping[bytes, Tip], before: Callable[[], object], *, keeps: bool
+    ) -> None:
+        """The log goes on from a snapshot with these `tips`; of what it held, the records that the
+        snapshot does not stand for stay. `before` makes that durable, when all but the name of the
+        new segment is. With `keeps` the old ones are set aside. Raises `LogDamaged`, `DiskError`;
+        after `DiskFull` and `DiskReadOnly` nothing has changed, after others it is poisoned."""
+        self._check_sound()
+        kept, header = beyond(tips, self.replay()), self._next_header(begins=True)
+        try:
+            anew = write_anew(self._disk, header, tips, kept, before)
+        except (DiskFull, DiskReadOnly):
+            raise
+        except DiskError as error:
+            self._poison = str(error)
+            raise
+        old = self.segments()
+        self._switch(anew, tips)
+        with suppress(DiskFull, DiskReadOnly):  # the next start does it
+            retire(self._disk, old, keeps=keeps)
+
+    def _switch(self, anew: Anew, tips: Mapping[bytes, Tip]) -> None:
+        known = dict(self._tips)
+        self._tips.clear()
+        self._coverage.clear()
+        self._tips.update(tips)
+        for actor, span, chain in anew.runs:
+            self._coverage.add(actor, span)
+            if actor not in self._tips or span.last > self._tips[actor].seq:
+                head = known[actor].head if known[actor].seq == span.last else None
+                self._tips[actor] = Tip(span.last, chain, head)
+        self._segments.clear()
+        self._reader.tail = anew.tail
+        self._recent.clear()
+        self._last_number, self._last_batch = anew.tail.segment.number, anew.tail.last_batch
+        self._ground.is_cut, self._ground.tips = True, tips
+        self.stand_on({actor: tip.seq for actor, tip in tips.items()})
 
     def parts(self) -> list[LogPart]:
-        """The segments, as `storage.removable` judges them."""
-        return [
-            LogPart(
-                segment.number,
-                self._bytes_of(segment),
-                self._coverage.lasts(segment.number),
-                segment.state is State.TAIL,
-            )
-            for segment in self.segments()
-        ]
+        return parts_of(self.segments(), self._coverage, self._bytes_of)
 
     def truncate(self, before: int) -> None:
-        """The segments with lesser numbers go, the first of them first, so that a crash leaves no
-        gap; what is damaged is set aside. A durable snapshot has to stand for them. Raises
-        `DiskError`."""
+        """The segments with lesser numbers go, the first one first: a crash leaves no gap. What is
+        damaged is set aside. A durable snapshot has to stand for them. Raises `DiskError`."""
         while len(self.segments()) > 1 and self.segments()[0].number < before:
             segment, following = self.segments()[:2]
             lasts = self._coverage.lasts(segment.number)
@@ -364,36 +361,39 @@ class Log:
         self._reader.tail = None
 
     def _new_tail(self) -> Tail:
-        header = Header(
+        tail = Tail.create(self._disk, self._next_header(), Base(dict(self._tips)))
+        tail.publish()
+        self._last_number += 1
+        self._reader.tail = tail
+        return tail
+
+    def _next_header(self, *, begins: bool = False) -> Header:
+        return Header(
             magic=LOG_MAGIC,
             number=self._last_number + 1,
             id=self._entropy(ID_BYTES),
             cluster=self._cluster,
             shard=self._shard,
+            begins=begins,
             first_batch=self._last_batch + 1,
             synced=self._last_batch,
         )
-        tail = Tail.create(self._disk, header, Base(dict(self._tips)))
-        tail.publish()
-        self._last_number += 1
-        self._reader.tail = tail
-        return tail
 
     def _find_missing(self) -> tuple[Missing, ...]:
         seqs = {actor: tip.seq for actor, tip in self._tips.items()}
         return self._coverage.missing(self._ground.start, seqs)
 
     def _recovery(self, opened: Opened) -> Recovery:
-        recovery = Recovery(
+        found = Recovery(
             tips=MappingProxyType(dict(self._tips)),
-            clock=MappingProxyType(self.clock()),
-            missing=self._missing,
+            clock=NOTHING,
+            missing=(),
             unidentified=tuple(opened.unidentified),
             quarantined=tuple(opened.quarantined),
             cut=opened.cut,
             problems=tuple(opened.problems),
         )
-        return replace(recovery, problems=(*recovery.problems, *recovery.lost))
+        return self.renewed(found)
 
     def _check_sound(self) -> None:
         if self._poison is not None:

@@ -165,14 +165,14 @@ class _Opening:
             self._say(f"{name.text} was never finished; it is removed")
 
     def _finish_beginning(self) -> None:
-        """The first segments go first, so that what is left never has a gap."""
+        """They are set aside, for whether a person may want them is not known here any more."""
         begins = [name for name, header in self.headers.items() if header.begins]
         old = [name for name in sorted(self.headers) if begins and name < max(begins)]
         if old:
             self.disk.sync_directory()
         for name in old:
             del self.headers[name]
-            self._retire(name, keep=name.state == DAMAGED)
+            self._retire(name, keep=True)
 
     def _find_ground(self, first: FileName) -> None:
         header = self.headers[first]

@@ -35,6 +35,11 @@ class Recent:
         while self._bytes > self._bytes_max:
             self._bytes -= len(self._order.popleft().popleft()[3]) + RECORD_OVERHEAD_BYTES
 
+    def clear(self) -> None:
+        self._order.clear()
+        self._actors.clear()
+        self._bytes = 0
+
     def run(self, actor: bytes, first: int, last: int) -> Sequence[Record]:
         """The records `first` to `last` at most, from `first` on; empty where that is not here."""
         line = self._actors.get(actor)

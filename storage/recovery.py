@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from crdt import Record, first_chain, next_chain
 from storage.coverage import Coverage, Missing, Span, runs_of
@@ -54,6 +55,11 @@ class Recovery:
     def lost(self) -> tuple[str, ...]:
         """Those of the problems that name what is missing."""
         return tuple(f"records {missing.text} are missing" for missing in self.missing)
+
+    def with_missing(self, clock: Mapping[bytes, int], missing: tuple[Missing, ...]) -> Recovery:
+        problems = [text for text in self.problems if text not in self.lost]
+        found = replace(self, clock=MappingProxyType(dict(clock)), missing=missing)
+        return replace(found, problems=(*problems, *found.lost))
 
 
 def together(recoveries: Sequence[Recovery]) -> Recovery:

@@ -242,11 +242,6 @@ def remove_snapshots(disk: Disk, *, but: Collection[int] = ()) -> None:
         disk.sync_directory()
 
 
-def snapshot_numbers(disk: Disk) -> list[int]:
-    """Of those that have their name, ascending."""
-    return [name.number for name in _names(disk)]
-
-
 def _names(disk: Disk) -> list[FileName]:
     names = (parse_name(text, kind=SNAPSHOT, states=(SNAPSHOT,)) for text in disk.names())
     return [name for name in names if name is not None]

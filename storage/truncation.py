@@ -12,8 +12,11 @@ both let it go (docs/decisions.md).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+
+from storage.coverage import Coverage
+from storage.segment import Segment, State
 
 Clock = Mapping[bytes, int]
 
@@ -26,6 +29,15 @@ class LogPart:
     bytes: int
     lasts: Clock
     is_tail: bool
+
+
+def parts_of(
+    segments: Sequence[Segment], coverage: Coverage, bytes_of: Callable[[Segment], int]
+) -> list[LogPart]:
+    return [
+        LogPart(one.number, bytes_of(one), coverage.lasts(one.number), one.state is State.TAIL)
+        for one in segments
+    ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

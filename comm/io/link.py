@@ -23,6 +23,7 @@ from comm.io.stream import WRITE_BYTES, FrameStream
 from comm.messages import (
     Ack,
     Bye,
+    LogBase,
     Message,
     Ping,
     Pong,
@@ -59,7 +60,7 @@ class LinkTimes(Struct, frozen=True):
 class Inbox(Protocol):
     """Where a link hands over what its peer sends."""
 
-    async def received(self, message: Records | Ack | Want) -> None:
+    async def received(self, message: Records | Ack | Want | LogBase) -> None:
         """In the order sent. The link reads on when this returns."""
         ...
 
@@ -157,7 +158,7 @@ class _Link:
 
     async def _take(self, message: Message | Unknown) -> None:
         match message:
-            case Records() | Ack() | Want():
+            case Records() | Ack() | Want() | LogBase():
                 await self._inbox.received(message)
             case Ping(number):
                 self._to_answer = number

@@ -8,7 +8,7 @@ from the log. So a slow watcher costs a bounded amount of memory and nobody's ti
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing, suppress
 from typing import NamedTuple, TypeAlias
 
@@ -18,18 +18,14 @@ from msgspec.structs import replace
 from crdt import (
     Actor,
     Clock,
-    Dot,
-    Head,
     Operation,
-    Record,
     State,
     covers,
-    first_head,
     includes,
-    read,
 )
 from samebox.changes import Change, ChangesGone, describe
 from samebox.io.disk_thread import DiskThread
+from samebox.log_reader import Logged, operations_in
 from storage import Log
 
 KEPT_MAX = 4096
@@ -46,9 +42,6 @@ News: TypeAlias = Operation | Change
 """An operation, or what it changed: its cursor is not that of any watcher."""
 Sized: TypeAlias = tuple[News, int]
 """With the length of its record, or of what is kept of it."""
-
-Logged: TypeAlias = tuple[Operation, int]
-"""The same, as the log has it."""
 
 
 class Seen(NamedTuple):
@@ -72,12 +65,16 @@ class Watcher:
         if not self.behind:
             size = self._bytes + sum(length for _, length in items)
             if len(self._kept) + len(items) > KEPT_MAX or size > KEPT_BYTES_MAX:
-                self.behind = True
-                self._kept.clear()
-                self._bytes = 0
+                self.fall_behind()
             else:
                 self._kept += items
                 self._bytes = size
+        self.news.set()
+
+    def fall_behind(self) -> None:
+        self.behind = True
+        self._kept.clear()
+        self._bytes = 0
         self.news.set()
 
     def next(self) -> list[News]:
@@ -122,6 +119,11 @@ class Feed:
         for watcher in self._watchers:
             watcher.offer(news)
 
+    def jumped(self) -> None:
+        """What came was not told one by one: a snapshot was taken over."""
+        for watcher in self._watchers:
+            watcher.fall_behind()
+
     def _is_live(self) -> bool:
         """Somebody watches who has not fallen behind."""
         return not all(watcher.behind for watcher in self._watchers)
@@ -164,11 +166,7 @@ class Feed:
         if not includes(after, self._log.base()):
             text = "the operations behind this place are in a snapshot by now, not in the log: "
             raise ChangesGone(text + "read anew what there is, and watch from there on")
-        reader = Reader(self._cluster, self._shard)
-        for segment in self._log.replay_segments(after):
-            reader.start({actor: tip.head for actor, tip in segment.base.items()})
-            for record in segment.records:
-                yield from reader.read(record)
+        yield from operations_in(self._log, after, cluster=self._cluster, shard=self._shard)
 
 
 def told(page: Sequence[Seen]) -> list[Change]:
@@ -202,35 +200,3 @@ def _portion(source: Iterator[Logged]) -> list[Operation]:
         if len(portion) == READ_MAX or size >= READ_BYTES_MAX:
             break
     return portion
-
-
-class Reader:
-    """Operations from the records of a log, each actor's in the order of its seqs.
-
-    A record behind a hole is kept until the hole is filled: that happens where a damaged segment
-    was fetched again, and is bounded by a segment.
-    """
-
-    def __init__(self, cluster: str, shard: str) -> None:
-        self._cluster = cluster
-        self._shard = shard
-        self._heads: dict[Actor, Head] = {}
-        self._early: dict[Dot, Record] = {}
-
-    def start(self, heads: Mapping[Actor, bytes | None]) -> None:
-        """Heads before a segment: where an actor was not read before, it is read from there."""
-        for actor, head in heads.items():
-            if head is not None and actor not in self._heads:
-                self._heads[actor] = Head.decode(head)
-
-    def read(self, record: Record) -> Iterator[Logged]:
-        actor = record.actor
-        head = self._heads.get(actor) or first_head(self._cluster, self._shard, actor)
-        if record.seq > head.seq + 1:
-            self._early[Dot(actor, record.seq)] = record
-        following: Record | None = record if record.seq == head.seq + 1 else None
-        while following is not None:
-            operation, _, head = read(head, following.data)
-            self._heads[actor] = head
-            yield operation, len(following.data)
-            following = self._early.pop(Dot(actor, head.seq + 1), None)

@@ -12,6 +12,7 @@ from comm import (
     Ack,
     Backoff,
     LinkLost,
+    LogBase,
     Message,
     Range,
     Records,
@@ -32,17 +33,30 @@ from comm.io import (
 )
 from crdt import Dot
 from samebox.config import Address
-from samebox.events import Acknowledged, Arrived, LinkDown, LinkUp, Notice, RangeSent, Wanted
+from samebox.events import (
+    Acknowledged,
+    Arrived,
+    LinkDown,
+    LinkUp,
+    Notice,
+    PeerLogBegins,
+    RangeSent,
+    Wanted,
+)
 from samebox.io.outbox import Outbox
 from samebox.io.puller import Puller
 from samebox.io.sending import Part
 from samebox.io.shard import Shard
+from samebox.io.snapshots import SnapshotPuller, serve_snapshots
 from samebox.meeting import births_of, greeting_of, judge_histories, link_up
 from samebox.outgoing import Outgoing
 from storage import Log
 
 CHAINS_AT_ONCE = 32
 """Looked up by one job of the disk thread: a few milliseconds where the log is cold."""
+
+
+ONE_EACH = ("blobs", "snapshot")
 
 
 class Links:
@@ -55,7 +69,7 @@ class Links:
         self._addresses = addresses
         self._contexts = contexts
         self._next = 0
-        self._serving: dict[str, trio.CancelScope] = {}
+        self._serving: dict[tuple[str, str], trio.CancelScope] = {}
         self._reports = Reports()
 
     def local(self, purpose: str) -> Local:
@@ -90,8 +104,9 @@ class Links:
 
     async def converse(self, connection: Connection) -> None:
         """Use a connection after its handshake until it ends."""
-        if connection.mine.purpose == "blobs":
-            await self._serve_blobs(connection)
+        purpose = connection.mine.purpose
+        if purpose in ONE_EACH:
+            await self._serve(connection, purpose)
         elif self.shard.standings.takes(connection):
             await self._link(connection)
         else:
@@ -136,19 +151,32 @@ class Links:
     async def read_blob(self, hash: bytes) -> bytes | None:
         return await self.shard.contents.piece(hash)
 
-    async def _serve_blobs(self, connection: Connection) -> None:
+    async def _serve(self, connection: Connection, purpose: str) -> None:
         """One connection for each peer: a newer one means that it gave the earlier one up."""
-        peer = connection.peer
+        key = (connection.peer, purpose)
         with trio.CancelScope() as scope:
-            if peer in self._serving:
-                self._serving[peer].cancel()
-            self._serving[peer] = scope
+            if key in self._serving:
+                self._serving[key].cancel()
+            self._serving[key] = scope
             try:
                 with suppress(LinkLost):
-                    await serve_blobs(connection.frames, self)
+                    if purpose == "blobs":
+                        await serve_blobs(connection.frames, self)
+                    else:
+                        await serve_snapshots(connection.frames, self.shard)
             finally:
-                if self._serving[peer] is scope:
-                    del self._serving[peer]
+                if self._serving[key] is scope:
+                    del self._serving[key]
+
+    async def pull_snapshots(self, random: Callable[[], float]) -> None:
+        """Whenever one is needed, for ever."""
+
+        async def dial(peer: str) -> FrameStream:
+            return (await self._dial(peer, "snapshot")).frames
+
+        backoff = Backoff(random)
+        puller = SnapshotPuller(self.shard, dial=dial, report=self._say, backoff=backoff)
+        await puller.run()
 
     async def pull_blobs(self, peer: str, random: Callable[[], float]) -> None:
         """Fetch what is wanted from `peer` whenever there is a connection with it, for ever."""
@@ -199,7 +227,7 @@ class LinkPort:
         if self._range is not None:
             await self._range.aclose()
 
-    async def received(self, message: Records | Ack | Want) -> None:
+    async def received(self, message: Records | Ack | Want | LogBase) -> None:
         match message:
             case Records():
                 await self._shard.bring(Arrived(self._link, message))
@@ -207,6 +235,8 @@ class LinkPort:
                 self._shard.tell(Acknowledged(self._link, message))
             case Want():
                 self._shard.tell(Wanted(self._link, message))
+            case LogBase(base, folded):
+                self._shard.tell(PeerLogBegins(self._link, dict(base), dict(folded)))
 
     def _say_nowait(self, outgoing: Outgoing) -> None:
         """What one write takes, if the connection is free and the records are in memory."""

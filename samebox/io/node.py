@@ -224,8 +224,9 @@ async def _start(
     for shard in shards.values():
         nursery.start_soon(shard.run)
         nursery.start_soon(keep_compact, shard)
-        nursery.start_soon(keep_snapshots, shard)
+        nursery.start_soon(keep_snapshots, shard, config.log.size_mib << 20)
         nursery.start_soon(links[shard.name].look_here)
+        nursery.start_soon(links[shard.name].pull_snapshots, random.random)
         for peer in shard.members:
             if peer != name:
                 nursery.start_soon(links[shard.name].keep_connected, peer, random.random)

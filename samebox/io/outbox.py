@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 import trio
 
-from comm import Ack, Range, Want
+from comm import Ack, LogBase, Range, Want
 from samebox.outgoing import Outgoing
 
 
@@ -21,7 +21,7 @@ class Outbox:
         self._news = trio.Event()
         self._error: Exception | None = None
 
-    def put(self, message: Ack | Want | Range) -> None:
+    def put(self, message: Ack | Want | LogBase | Range) -> None:
         """To be followed by `send`."""
         self._outgoing.put(message)
 
@@ -34,7 +34,7 @@ class Outbox:
         if self._outgoing or self._error is not None:
             self._news.set()
 
-    async def take(self) -> list[Ack | Want | Range]:
+    async def take(self) -> list[Ack | Want | LogBase | Range]:
         """All small messages that wait and one range; waits until there is any."""
         await self._news.wait()
         if self._error is not None:
@@ -58,7 +58,7 @@ class Outboxes:
     def close(self, link: int) -> None:
         self._boxes.pop(link, None)
 
-    def send(self, messages: Sequence[tuple[int, Ack | Want | Range]]) -> None:
+    def send(self, messages: Sequence[tuple[int, Ack | Want | LogBase | Range]]) -> None:
         """Each over its link: now or soon."""
         filled: dict[int, Outbox] = {}
         for link, message in messages:

@@ -27,6 +27,7 @@ from samebox.events import (
     WaitAsked,
     WorkEvent,
 )
+from samebox.io.adoption import Adopt, Adoptions
 from samebox.io.call import Call, Reply, check_seconds
 from samebox.io.contents import Contents
 from samebox.io.disk_jobs import DiskJobs
@@ -37,13 +38,14 @@ from samebox.io.looks import Looks
 from samebox.io.outbox import Outboxes
 from samebox.io.sending import Source
 from samebox.io.standing import Standings
+from samebox.io.statuses import Statuses
 from samebox.io.store import Store
 from samebox.io.verifying import verified
 from samebox.io.wanted_blobs import WantedBlobs
 from samebox.keeping import Stalled
 from samebox.leftover import TOO_LATE
-from samebox.limbo import Waited, limbo_status
 from samebox.status import ShardStatus
+from samebox.store import log_begins
 from samebox.verifying import Findings
 from samebox.vetting import false_contents
 from storage import LogDamaged
@@ -79,13 +81,12 @@ class Shard:
         self._inbox = Inbox()
         self._replies: dict[int, Reply] = {}
         self._looks = Looks()
+        self._adoptions = Adoptions()
         self._lost: StateLost | None = None
         self._client = store.entropy(CLIENT_BYTES)
         self._token = self._number = 0
         self._lengths: list[int] = []
-        self._sizes = store.sizes()
-        self._bounds = bounds
-        self._waited = Waited()
+        self._statuses = Statuses(store, self.standings, bounds)
         self._broken: BaseException | None = None
         self._stalled = Stalled(store.keeper, log)
         self._jobs = DiskJobs(
@@ -273,13 +274,13 @@ class Shard:
             await trio.sleep(TICK_S)
             self._inbox.tell(Tick())
             self.standings.note_lag(self.replica.peers, self.replica.clock)
-            self._waited_s()
+            self._statuses.look(self.replica)
             if (why := self._stalled.look()) and self.replica.takes_work:
                 for token in self._inbox.withdraw_all():  # they would wait until there is room
                     self._reply(token, Failure(why))
             for hash_ in self.store.packs.damaged():
                 self.wanted_blobs.add(Blob(hash_, 0))
-            self._sizes = await self.disk.run(self.store.sizes)
+            self._statuses.sizes = await self.disk.run(self.store.sizes)
 
     async def _loop(self) -> None:
         while True:
@@ -287,7 +288,10 @@ class Shard:
             if self._broken is not None:
                 raise self._broken
             was_open = self.replica.takes_work
-            ready = self._step(is_open=was_open)
+            if self._adoptions and was_open and self._lost is None:
+                ready: Ready | None = await self._adopted()
+            else:
+                ready = self._step(is_open=was_open)
             if ready is None:
                 ready = await self._restored()
             self._do(ready)
@@ -323,6 +327,20 @@ class Shard:
         self._lengths = [0] * len(ready.delivered)  # of one batch, once: they need not count
         self.log(Notice("the state is whole again"))
         return ready
+
+    async def adopt(self, adopt: Adopt) -> None:
+        """Go on from a snapshot of a peer. Raises NotAdopted, DiskFull, DiskReadOnly."""
+        self._inbox.stir()
+        await self._adoptions.wait(adopt)
+
+    async def _adopted(self) -> Ready:
+        made = await self._adoptions.carry_out(self.disk, dict(self.replica.clock))
+        if made is None:
+            return Ready()
+        begins = log_begins(self.store.log, [], made.state.folded)
+        self._feed.jumped()
+        self.replica.begins(begins)
+        return self.replica.restored(made)
 
     def _answer_looks(self) -> None:
         try:
@@ -367,27 +385,4 @@ class Shard:
         self._inbox.tell(BlobStored(blob.hash))
 
     def status(self) -> ShardStatus:
-        log, packs = self._sizes
-        operations = sum(self.replica.clock.values())
-        average = log.bytes // operations if operations else 0
-        return ShardStatus(
-            self.name,
-            self.store.place.node,
-            self.replica.actor,
-            dict(self.replica.clock),
-            log.bytes,
-            log.segments,
-            packs.bytes,
-            packs.blobs,
-            self.replica.history.waiting,
-            len(self.replica.missing),
-            self.replica.stopped(),
-            self.standings.status(self.replica.peers, self.replica.clock, average),
-            limbo_status(self.replica, self._waited_s(), average, self._bounds),
-            self.store.keeper.trouble,
-        )
-
-    def _waited_s(self) -> float:
-        """How long the oldest of what is not stable has waited."""
-        stable = self.replica.forgetting.stability.clock
-        return self._waited.look(self.replica.clock, stable, trio.current_time())
+        return self._statuses.of(self.replica)

@@ -31,14 +31,15 @@ IDLE_SHARE = 3
 """Between two pages nothing is done for so many times as long as the last one took."""
 
 
-async def keep_snapshots(shard: Shard, log_bytes_max: int = 4 << 30) -> None:
+async def keep_snapshots(shard: Shard, log_bytes_max: int) -> None:
     """For ever; what goes wrong with the disk is told, or ends the shard as in any write."""
     store = shard.store
     cutting = Cutting(shard, log_bytes_max)
     while True:
         await trio.sleep(LOOK_S)
         await cutting.look()
-        if not await shard.disk.run(lambda: is_wanted(store.log, store.disks.log)):
+        is_due = await shard.disk.run(lambda: is_wanted(store.log, store.disks.log))
+        if not (is_due or store.wants_snapshot):
             continue
         if await shard.look(lambda state: state.has_unknown):
             continue
@@ -49,6 +50,7 @@ async def keep_snapshots(shard: Shard, log_bytes_max: int = 4 << 30) -> None:
             shard.log(Notice(f"no snapshot was made: {error}"))
             await trio.sleep(AGAIN_S)
         else:
+            store.wants_snapshot = False
             shard.log(Notice(f"snapshot {taken.number} was made: {taken.bytes:,} bytes"))
 
 
@@ -56,7 +58,7 @@ async def take(shard: Shard, number: int) -> Taken:
     """Make one. Raises what its steps raise; the one before stays then."""
     store = shard.store
     frozen = store.keeper.frozen
-    work = Snapshotting(store.disks.log, frozen)
+    work = Snapshotting(store.disks.log, store.log, frozen)
     steps = work.steps(
         number=number, id=store.entropy(ID_BYTES), cluster=store.cluster, shard=shard.name
     )
@@ -115,4 +117,4 @@ class Cutting:
         durable, peers = dict(replica.clock), replica.peers
         self._retention.look(durable, peers.holdings, peers.strangers)
         by_all = self._retention.by_all(durable, peers.holdings, peers.strangers)
-        return Held(by_all, {})
+        return Held(by_all, self._retention.by_quorum(durable))

@@ -15,6 +15,7 @@ from comm import (
     ConnectionFinished,
     Hello,
     LinkLost,
+    LogBase,
     Message,
     NoBlob,
     PeerBroke,
@@ -49,7 +50,7 @@ class Node:
         self.is_open = trio.Event()
         self.is_open.set()
 
-    async def received(self, message: Records | Ack | Want) -> None:
+    async def received(self, message: Records | Ack | Want | LogBase) -> None:
         await self.is_open.wait()
         self.heard.append(message)
 

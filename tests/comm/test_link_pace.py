@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import trio
 from trio.testing import MockClock, memory_stream_pair, wait_all_tasks_blocked
 
-from comm import FRAME_BYTES_MAX, Ack, Message, Records, Want, encode, encode_frame
+from comm import FRAME_BYTES_MAX, Ack, LogBase, Message, Records, Want, encode, encode_frame
 from comm.io import FrameStream, run_link
 from comm.io.link import CONTROL_BURST_S, CONTROL_BYTE_S, CONTROL_EVERY_S
 from comm.messages import ACK_ENTRIES_MAX
@@ -22,7 +22,7 @@ class Quiet:
         self.heard = 0
         self.turns = 0
 
-    async def received(self, message: Records | Ack | Want) -> None:
+    async def received(self, message: Records | Ack | Want | LogBase) -> None:
         self.heard += 1
 
     def measured(self, round_trip_s: float) -> None:

@@ -15,16 +15,20 @@ from comm import (
     BlobBytes,
     Bye,
     Hello,
+    LogBase,
     Message,
     NoBlob,
+    NoSnapshot,
     PeerBroke,
     Ping,
     Pong,
     Records,
     Refusal,
+    SnapshotPiece,
     Unknown,
     Want,
     WantBlob,
+    WantSnapshot,
     Welcome,
     decode,
     encode,
@@ -65,6 +69,12 @@ SAMPLES: list[Message] = [
     WantBlob(chain("blob")),
     BlobBytes(chain("blob"), b"\0\xff" * 9),
     NoBlob(chain("blob")),
+    LogBase([(A, 7), (B, 1 << 33)], [(B, 4)]),
+    LogBase([(A, 7)]),
+    WantSnapshot([(A, 7)]),
+    WantSnapshot([], A, 1 << 20),
+    SnapshotPiece(A, 1 << 20, 1 << 33, b"\0\xff" * 9),
+    NoSnapshot("ask again later"),
 ]  # fmt: skip
 
 
@@ -92,7 +102,7 @@ def test_fields_of_a_later_version_are_ignored(message: Message) -> None:
     assert decode(later) == message
 
 
-@pytest.mark.parametrize("tag", [0, 13, 127])
+@pytest.mark.parametrize("tag", [0, 17, 127])
 def test_a_message_of_a_later_version_is_told_apart(tag: int) -> None:
     assert decode(msgspec.msgpack.encode([tag, "whatever"])) == Unknown(tag)
 

@@ -141,13 +141,13 @@ PROBLEMS = [
     ),
     (
         SMALLEST + "tsl: {}\n",
-        "5: tsl: expected one of cluster, nodes, tls, data, socket, shards, copies, limbo, found "
-        "tsl; did you mean tls?",
+        "5: tsl: expected one of cluster, nodes, tls, data, socket, shards, copies, limbo, log, "
+        "found tsl; did you mean tls?",
     ),
     (
         SMALLEST + "xyzzy: {}\n",
-        "5: xyzzy: expected one of cluster, nodes, tls, data, socket, shards, copies, limbo, found "
-        "xyzzy; "
+        "5: xyzzy: expected one of cluster, nodes, tls, data, socket, shards, copies, limbo, log, "
+        "found xyzzy; "
         "remove it",
     ),
     (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import deepcopy
 from hashlib import sha256
 
 import pytest
@@ -94,13 +95,13 @@ def test_a_start_forgets_nothing_before_it_has_heard_of_all_members_again() -> N
 
 def test_an_operation_that_needs_what_is_forgotten_has_the_state_made_again() -> None:
     cluster = with_expunged(["a", "b"])
-    cluster.heal()
     a, b = cluster.nodes["a"], cluster.nodes["b"]
+    backup = deepcopy(b.disk)
+    cluster.heal()
     assert a.replica.state.folded
     cluster.cut("a", "b")
-    b.disk = MemoryDisk()
+    b.disk = backup
     b.start()
-    b.sync()
     done(cluster, "b", Create(Address("bob")))
     with pytest.raises(ForgotTooMuch, match="restored from a backup, or is new"):
         cluster.heal()
@@ -114,14 +115,14 @@ def test_an_operation_that_needs_what_is_forgotten_has_the_state_made_again() ->
 
 def test_an_operation_that_needs_what_cannot_be_had_again_is_refused_with_the_reason() -> None:
     cluster = with_expunged(["a", "b"])
-    cluster.heal()
     a, b = cluster.nodes["a"], cluster.nodes["b"]
+    backup = deepcopy(b.disk)
+    cluster.heal()
     cluster.cut("a", "b")
     state = a.replica.state
     a.replica.forgetting = Forgetting(state, KEPT_REQUESTS, dict(state.folded))
-    b.disk = MemoryDisk()
+    b.disk = backup
     b.start()
-    b.sync()
     done(cluster, "b", Create(Address("bob")))
     cluster.connect("a", "b")
     while cluster.carry("b", "a"):
@@ -131,6 +132,23 @@ def test_an_operation_that_needs_what_cannot_be_had_again_is_refused_with_the_re
     assert any(notice.alarm for notice in a.notices)
     done(cluster, "a", Append(INBOX, HELLO))
     assert remembers(cluster, "a"), "the node goes on"
+
+
+def test_what_a_member_writes_that_has_seen_nothing_needs_nothing() -> None:
+    """It may even name what others name so."""
+    cluster = with_expunged(["a", "b"])
+    cluster.heal()
+    cluster.cut("a", "b")
+    b = cluster.nodes["b"]
+    b.disk = MemoryDisk()
+    b.start()
+    b.sync()
+    done(cluster, "b", Create(BOX))
+    done(cluster, "b", Append(INBOX, HELLO))
+    cluster.heal()
+    cluster.check_agreement()
+    assert cluster.nodes["a"].replica.state.folded
+    assert cluster.count("a", INBOX) == 1 and remembers(cluster, "a")
 
 
 def test_the_birth_of_a_new_member_needs_nothing() -> None:

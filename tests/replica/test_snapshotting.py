@@ -33,7 +33,7 @@ def not_handed_in(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def take(store: Store, number: int = 1, between: Callable[[], None] = lambda: None) -> None:
     """All steps of one snapshot, of all that is committed."""
-    work = Snapshotting(store.disks.log, store.keeper.frozen)
+    work = Snapshotting(store.disks.log, store.log, store.keeper.frozen)
     steps = work.steps(number=number, id=entropy(16), cluster=CLUSTER, shard="main")
     result: object = None
     try:

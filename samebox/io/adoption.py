@@ -1,0 +1,53 @@
+"""A snapshot of a peer that waits for the loop of the shard to take it over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import outcome
+import trio
+
+from crdt import Clock
+from samebox.adopting import NotAdopted
+from samebox.io.disk_thread import DiskThread
+from samebox.starting import Restored
+from storage import DiskFull, DiskReadOnly
+
+Adopt = Callable[[Clock], Restored]
+"""In the thread that drives the disk; takes the clock of what is durable."""
+
+
+class Adoptions:
+    """One at a time."""
+
+    def __init__(self) -> None:
+        self._waiting: Adopt | None = None
+        self._ended = trio.Event()
+        self._end: outcome.Outcome[None] = outcome.Value(None)
+
+    def __bool__(self) -> bool:
+        return self._waiting is not None
+
+    async def wait(self, adopt: Adopt) -> None:
+        """Until it is done. Raises NotAdopted, DiskFull, DiskReadOnly with nothing changed."""
+        assert self._waiting is None, "one snapshot at a time"
+        self._waiting, self._ended = adopt, trio.Event()
+        try:
+            await self._ended.wait()
+        finally:
+            self._waiting = None
+        self._end.unwrap()
+
+    async def carry_out(self, disk: DiskThread, known: Clock) -> Restored | None:
+        """What the core goes on from; None where it goes on as it was. Raises StorageError."""
+        adopt, self._waiting = self._waiting, None
+        assert adopt is not None
+        made: Restored | None = None
+        try:
+            made = await disk.run(lambda: adopt(known))
+        except (NotAdopted, DiskFull, DiskReadOnly) as error:
+            self._end = outcome.Error(error)
+        else:
+            self._end = outcome.Value(None)
+        self._ended.set()
+        return made
