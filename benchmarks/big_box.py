@@ -4,13 +4,15 @@ python -m benchmarks.big_box [--entries N] [--seconds S] [--folder DIR] [--json 
 
 The log is written directly, without a node: N messages in MAILBOXES mailboxes, the first of which
 has LISTED. Then one node, alone in its node list, is started again and again as a process of its
-own: to make the state from the log, after a clean stop, after kill -9 under load, and empty.
+own: to make the state from the log, after a clean stop, after kill -9 under load, to make the state
+from a snapshot, and empty.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import sys
 from collections.abc import AsyncIterator, Iterator
 from hashlib import sha256
@@ -32,6 +34,7 @@ from crdt import Address, Blob, BoxMade, Dot, Draft, EntryAppended, FolderMade, 
 from crdt import write as write_operation
 from samebox import Node, Notice, Shard, collect_seldom, open_node
 from samebox.events import Synced
+from samebox.io.snapshotting import take
 from samebox.io.store import Store as ShardStore
 from samebox.io.store import open_store
 from samebox.making import Place
@@ -39,6 +42,7 @@ from samebox.making import Place
 MODULE = "benchmarks.big_box"
 BOX, MAILBOXES, LISTED = "mail", 1000, 10_000
 ENTRIES = 100_000
+LOG, SNAPSHOT = "state made from the log", "state made from a snapshot"
 IN_USE = 1000
 """Entries that stores go round: in the big box, one of each mailbox."""
 CONTENTS_BYTES = 100
@@ -49,7 +53,8 @@ TICK_S = 0.001
 
 
 class Task(Struct, frozen=True):
-    """`ends`: how the process does, `stop` or `kill`. `first` is the seq of the first entry."""
+    """`ends`: how the process does: `stop`, `kill`, or `snapshot`, a stop behind a new snapshot.
+    `first` is the seq of the first entry."""
 
     config: str
     entries: int
@@ -156,6 +161,8 @@ async def live(task: Task) -> None:
         )
         if task.ends == "kill":
             os._exit(0)
+        if task.ends == "snapshot":
+            await take(node.shards["main"], number=1)
 
 
 async def list_rounds(node: Node) -> tuple[list[float], list[float], float]:
@@ -214,13 +221,17 @@ def measure(folder: Path, entries: int, seconds: float) -> Results:
     big, small = folder / "big", folder / "small"
     task = prepare(big, entries, seconds)
     log_bytes = size_of(big / "data/shards/main/log")
+    state = big / "data/shards/main/state"
     for name, ends in (
-        ("state made from the log", "stop"),
+        (LOG, "stop"),
         ("after a clean stop", "kill"),
-        ("after kill -9", "stop"),
+        ("after kill -9", "snapshot"),
+        (SNAPSHOT, "stop"),
     ):
+        if name == SNAPSHOT:
+            shutil.rmtree(state)
         lives[name] = life(folder, msgspec.structs.replace(task, ends=ends))
-    state_bytes = size_of(big / "data/shards/main/state")
+    state_bytes = size_of(state)
     few = prepare(small, LISTED + IN_USE, seconds)
     life(folder, few)
     lives["almost empty"] = life(folder, few)
@@ -267,11 +278,12 @@ def report(results: Results) -> None:
                 f"{min(one.listed_ms):.0f} ({min(one.listed_cpu_ms):.0f}); "
                 f"loop held {one.held_ms:.1f} ms at most"
             )
-    made = results.lives["state made from the log"]
-    print(
-        f"state made at {results.entries / made.open_s:,.0f} operations/s "
-        f"({made.open_cpu_s / results.entries * 1e6:.1f} µs of processor each)"
-    )
+    for name in (LOG, SNAPSHOT):
+        made = results.lives[name]
+        print(
+            f"{name} at {results.entries / made.open_s:,.0f} operations/s "
+            f"({made.open_cpu_s / results.entries * 1e6:.1f} µs of processor each)"
+        )
     big, few = results.lives["after kill -9"], results.lives["almost empty"]
     print(
         f"stores against the almost empty box: {big.stores_per_s / few.stores_per_s:.2f} by the "
