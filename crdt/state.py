@@ -182,8 +182,11 @@ class State:
         return [] if level is None else [group.view() for group in self._lookups.groups(level)]
 
     def address_of(self, node: Dot) -> Address | None:
-        """Where a node shows now; None if it does not."""
-        return self._lookups.address_of(id_key(node))
+        """Where a node shows now; None if it does not. Remembered until the tree changes."""
+        known, key = self.rows.addresses, id_key(node)
+        if key not in known:
+            self.rows.remember_address(key, self._lookups.address_of(key))
+        return known[key]
 
     def subtree(self, ids: Sequence[Dot]) -> list[tuple[Dot, int]]:
         """What a delete of `ids` lists: these and every node that shows below, parents first,

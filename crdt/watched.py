@@ -16,7 +16,7 @@ TREE = frozenset((NODES, CHILDREN, CONTESTED, CONTENTS))
 """Where names, places and contents are. A touch alone (TOUCHES) can change nothing that shows, but
 that a container is one no longer."""
 REMEMBERED_MAX = 10_000
-"""Addresses, and folders: some megabytes."""
+"""Addresses of nodes, nodes at addresses, and folders, each: some megabytes."""
 
 
 class Folder(NamedTuple):
@@ -37,6 +37,7 @@ class WatchedRows:
         self.advanced: dict[Actor, int] = {}
         self.found: dict[Address, NodeView] = {}
         self.folders: dict[bytes, Folder | None] = {}
+        self.addresses: dict[bytes, Address | None] = {}
         self.get = rows.get
         self.scan = rows.scan
         self.begin = rows.begin
@@ -90,6 +91,12 @@ class WatchedRows:
             self.folders.clear()
         self.folders[id] = folder
 
+    def remember_address(self, id: bytes, address: Address | None) -> None:
+        if len(self.addresses) >= REMEMBERED_MAX:
+            self.addresses.clear()
+        self.addresses[id] = address
+
     def _forget(self) -> None:
         self.found.clear()
         self.folders.clear()
+        self.addresses.clear()

@@ -117,6 +117,9 @@ def reads_as_it_shows(seed: int) -> bool:
             for address, node in addressed(oracle.view(operations[:place])):
                 if state.find(address) != alone(node):
                     return False
+                ids = node.ids if node.conflict is None else ()
+                if any(state.address_of(id) != address for id in ids):
+                    return False
                 entries = node.entries if node.conflict is None else ()
                 if any(state.locate(entry.id) is None for entry in entries):
                     return False
