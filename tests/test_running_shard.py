@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 
@@ -29,6 +29,7 @@ from samebox import (
 )
 from samebox.changes import describe
 from samebox.chunk_list import CONTENTS_BYTES_MAX, chunks_in
+from samebox.events import Event, Ready, Synced
 from samebox.io import contents
 from samebox.io import shard as running
 from samebox.io.disk_thread import DiskThread, Ended
@@ -219,6 +220,25 @@ async def test_what_cannot_be_told_at_once_is_looked_up(
                     nursery.start_soon(shard.ask, Create(Address(name)))
             seen = [(await changes.receive()).box for _ in names]
     assert sorted(map(str, seen)) == sorted(names)
+
+
+async def test_an_error_of_the_core_ends_the_node_whoever_brought_the_event(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk's own task gives the core what has become durable."""
+
+    def failing(events: Sequence[Event]) -> Ready:
+        if any(isinstance(event, Synced) for event in events):
+            raise ZeroDivisionError
+        return step(events)
+
+    with pytest.RaisesGroup(ZeroDivisionError, flatten_subgroups=True), trio.fail_after(WAIT_S):
+        async with open_node(local_node_list(tmp_path, ["a"]), "a") as node:
+            shard = await node.shard_of("mail/alice")
+            await shard.ask(Create(Address("mail/alice")))
+            step = shard.replica.step
+            monkeypatch.setattr(shard.replica, "step", failing)
+            await shard.ask(Create(Address("mail/bob")))
 
 
 @asynccontextmanager

@@ -15,19 +15,28 @@ class Inbox:
         self._busy = False
         self._room = trio.lowlevel.ParkingLot()
 
+    @property
+    def is_busy(self) -> bool:
+        """The next step would take no work."""
+        return self._busy
+
     async def bring(self, event: WorkEvent) -> None:
         """Hand in work; waits while there is no room for it."""
+        await self.bring_quietly(event)
+        if not self._busy:
+            self._news.set()
+
+    async def bring_quietly(self, event: WorkEvent) -> None:
+        """It is no news: the next step takes it, whenever that is."""
         while self._incoming.is_full_for(event):
             await self._room.park()
         self._incoming.bring(event)
-        if not self._busy:
-            self._news.set()
 
     def tell(self, event: Event) -> None:
         self._incoming.tell(event)
         self._news.set()
 
-    def tell_with_next(self, event: Event) -> None:
+    def tell_quietly(self, event: Event) -> None:
         """What makes no difference before something else happens is no reason for a step."""
         self._incoming.tell(event)
 
@@ -54,13 +63,16 @@ class Inbox:
     async def news(self) -> None:
         """Until something was brought, told or stirred since the last `take`."""
         await self._news.wait()
+        while not self._news.is_set():  # somebody else took it
+            await self._news.wait()
 
     def take(self, *, busy: bool) -> list[Event]:
         """All control events, and unless `busy` a batch's worth of work.
 
         Work that comes after a `busy` take is no news, until `free`.
         """
-        self._news = trio.Event()
+        if self._news.is_set():
+            self._news = trio.Event()
         self._busy = busy
         events = self._incoming.take(busy=busy)
         if not busy:

@@ -232,9 +232,9 @@ class LinkPort:
             case Records():
                 await self._shard.bring(Arrived(self._link, message))
             case Ack():
-                self._shard.tell(Acknowledged(self._link, message))
+                self._shard.tell_now(Acknowledged(self._link, message))
             case Want():
-                self._shard.tell(Wanted(self._link, message))
+                self._shard.tell_now(Wanted(self._link, message))
             case LogBase(base, folded):
                 self._shard.tell(PeerLogBegins(self._link, dict(base), dict(folded)))
 
@@ -279,7 +279,7 @@ class LinkPort:
         return []
 
     def _tell_sent(self, part: Part) -> None:
-        self._shard.tell_with_next(RangeSent(self._link, part.span, part.length))
+        self._shard.inbox.tell_quietly(RangeSent(self._link, part.span, part.length))
 
 
 def _chains_of(log: Log, dots: Sequence[Dot]) -> dict[Dot, bytes | None]:

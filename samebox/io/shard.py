@@ -78,7 +78,7 @@ class Shard:
         self.wanted_blobs = WantedBlobs()
         self.log = log
         self._feed = Feed(disk, store.log, store.cluster, store.place.shard)
-        self._inbox = Inbox()
+        self.inbox = Inbox()
         self._replies: dict[int, Reply] = {}
         self._looks = Looks()
         self._adoptions = Adoptions()
@@ -88,9 +88,10 @@ class Shard:
         self._lengths: list[int] = []
         self._statuses = Statuses(store, self.standings, bounds)
         self._broken: BaseException | None = None
+        self._is_waiting = False
         self._stalled = Stalled(store.keeper, log)
         self._jobs = DiskJobs(
-            disk, store, self.source.recent, tell=self._inbox.tell, broke=self._break
+            disk, store, self.source.recent, tell=self.tell_now, broke=self._break
         )
         disk.failed = self._disk_failed
 
@@ -135,7 +136,7 @@ class Shard:
         check_seconds(timeout_s)
         reply = Reply()
         token = self._expect(reply)
-        self._inbox.tell(WaitAsked(token, clock, copies))
+        self.inbox.tell(WaitAsked(token, clock, copies))
         return await self._settle(token, reply, timeout_s)
 
     async def look(self, question: Callable[[State], T]) -> T:
@@ -218,7 +219,7 @@ class Shard:
         time_ms = time.time_ns() // 1_000_000
         asked = Asked(token, request, id, carried, copies, principal, time_ms)
         try:
-            await self._inbox.bring(asked)
+            await self.inbox.bring(asked)
         except BaseException:
             self._replies.pop(token, None)
             raise
@@ -240,13 +241,13 @@ class Shard:
                 with trio.move_on_after(timeout_s) as deadline:
                     return await reply.wait()
                 assert deadline.cancelled_caught
-                if self._inbox.withdraw(token):
+                if self.inbox.withdraw(token):
                     return TOO_LATE
-                self._inbox.tell(Abandoned(token))
+                self.inbox.tell(Abandoned(token))
             return await reply.wait()
         except trio.Cancelled:
-            if not self._inbox.withdraw(token):
-                self._inbox.tell(Abandoned(token))
+            if not self.inbox.withdraw(token):
+                self.inbox.tell(Abandoned(token))
             raise
         finally:
             self._replies.pop(token, None)
@@ -254,17 +255,22 @@ class Shard:
     # --- For the node ----------------------------------------------------------------------------
 
     def tell(self, event: Event) -> None:
-        self._inbox.tell(event)
+        self.inbox.tell(event)
 
-    def tell_with_next(self, event: Event) -> None:
-        self._inbox.tell_with_next(event)
+    def tell_now(self, event: Event) -> None:
+        """What others wait for has its step in this very turn, not in the loop's next one."""
+        self.inbox.tell_quietly(event)
+        self._turn_now()
 
     async def bring(self, event: WorkEvent) -> None:
-        await self._inbox.bring(event)
+        """As tell_now, when there is room and the core takes work."""
+        await self.inbox.bring_quietly(event)
+        if not self.inbox.is_busy:
+            self._turn_now()
 
     async def run(self) -> None:
         """Until cancelled; raises where the disk can no longer be trusted."""
-        self.store.keeper.wake = lambda: self.disk.soon(self._inbox.stir)
+        self.store.keeper.wake = lambda: self.disk.soon(self.inbox.stir)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._tick)
             await self._loop()
@@ -272,33 +278,48 @@ class Shard:
     async def _tick(self) -> None:
         while True:
             await trio.sleep(TICK_S)
-            self._inbox.tell(Tick())
+            self.inbox.tell(Tick())
             self.standings.note_lag(self.replica.peers, self.replica.clock)
             self._statuses.look(self.replica)
             if (why := self._stalled.look()) and self.replica.takes_work:
-                for token in self._inbox.withdraw_all():  # they would wait until there is room
+                for token in self.inbox.withdraw_all():  # they would wait until there is room
                     self._reply(token, Failure(why))
             for hash_ in self.store.packs.damaged():
                 self.wanted_blobs.add(Blob(hash_, 0))
             self._statuses.sizes = await self.disk.run(self.store.sizes)
 
     async def _loop(self) -> None:
-        while True:
-            await self._inbox.news()
-            if self._broken is not None:
-                raise self._broken
-            was_open = self.replica.takes_work
-            if self._adoptions and was_open and self._lost is None:
-                ready: Ready | None = await self._adopted()
-            else:
-                ready = self._step(is_open=was_open)
-            if ready is None:
-                ready = await self._restored()
-            self._do(ready)
-            if not was_open and self.replica.takes_work:
-                self._inbox.free()
-            if self._looks and not self.replica.is_busy:
-                self._answer_looks()
+        try:
+            while True:
+                self._is_waiting = True
+                await self.inbox.news()
+                self._is_waiting = False
+                if self._broken is not None:
+                    raise self._broken
+                was_open = self.replica.takes_work
+                if self._adoptions and was_open and self._lost is None:
+                    ready: Ready | None = await self._adopted()
+                else:
+                    ready = self._step(is_open=was_open)
+                if ready is None:
+                    ready = await self._restored()
+                self._act(ready, was_open=was_open)
+        finally:
+            self._is_waiting = False
+
+    def _turn_now(self) -> None:
+        """A turn of the loop while it waits, unless there is what it alone can see to."""
+        is_in_the_way = self._broken is not None or self._lost is not None or self._adoptions
+        if not self._is_waiting or is_in_the_way:
+            self.inbox.stir()
+            return
+        was_open = self.replica.takes_work
+        try:
+            ready = self._step(is_open=was_open)
+            if ready is not None:
+                self._act(ready, was_open=was_open)
+        except Exception as error:
+            self._break(error)
 
     def _step(self, *, is_open: bool) -> Ready | None:
         """None where the state is lost."""
@@ -306,15 +327,22 @@ class Shard:
             return None
         try:
             is_held = not is_open or bool(self._looks) or self.store.keeper.is_full
-            return self.replica.step(self._inbox.take(busy=is_held))
+            return self.replica.step(self.inbox.take(busy=is_held))
         except StateLost as error:
             self.lost(error)
             return None
 
+    def _act(self, ready: Ready, *, was_open: bool) -> None:
+        self._do(ready)
+        if not was_open and self.replica.takes_work:
+            self.inbox.free()
+        if self._looks and not self.replica.is_busy:
+            self._answer_looks()
+
     def lost(self, error: StateLost) -> None:
         """The loop makes the state again; until then nobody looks at it."""
         self._lost = self._lost or error
-        self._inbox.stir()
+        self.inbox.stir()
 
     async def _restored(self) -> Ready:
         """The disk first ends the batch under way."""
@@ -330,7 +358,7 @@ class Shard:
 
     async def adopt(self, adopt: Adopt) -> None:
         """Go on from a snapshot of a peer. Raises NotAdopted, DiskFull, DiskReadOnly."""
-        self._inbox.stir()
+        self.inbox.stir()
         await self._adoptions.wait(adopt)
 
     async def _adopted(self) -> Ready:
@@ -347,7 +375,7 @@ class Shard:
             self._looks.answer(self.replica.state)
         except StateLost as error:
             self.lost(error)
-        self._inbox.stir()
+        self.inbox.stir()
 
     def _do(self, ready: Ready) -> None:
         if ready.delivered:  # of the batch before the one that follows
@@ -360,9 +388,9 @@ class Shard:
             self._jobs.append(ready.append)
         if ready.mint is not None:
             self._jobs.mint(ready.mint)
+        self.outboxes.send(ready.send)
         for token, result in ready.replies:
             self._reply(token, result)
-        self.outboxes.send(ready.send)
         for blob in ready.fetch:
             self.wanted_blobs.add(blob)
         for notice in ready.notices:
@@ -370,7 +398,7 @@ class Shard:
 
     def _break(self, error: BaseException) -> None:
         self._broken = error
-        self._inbox.stir()
+        self.inbox.stir()
 
     def _disk_failed(self, error: BaseException) -> None:
         """A part of the log that was confirmed cannot be read back: the start says what is missing,
@@ -382,7 +410,7 @@ class Shard:
         """All pieces of `blob` are durable now."""
         self.store.held.stored(blob)
         self.wanted_blobs.stored(blob)
-        self._inbox.tell(BlobStored(blob.hash))
+        self.inbox.tell(BlobStored(blob.hash))
 
     def status(self) -> ShardStatus:
         return self._statuses.of(self.replica)
