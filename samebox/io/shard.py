@@ -14,7 +14,6 @@ from crdt import Blob, Clock, Request, RequestId, State, StateLost
 from samebox.changes import Change
 from samebox.config import Limbo
 from samebox.events import (
-    Abandoned,
     Asked,
     BlobStored,
     Carried,
@@ -29,6 +28,7 @@ from samebox.events import (
 )
 from samebox.io.adoption import Adopt, Adoptions
 from samebox.io.call import Call, Reply, check_seconds
+from samebox.io.callers import Callers
 from samebox.io.contents import Contents
 from samebox.io.disk_jobs import DiskJobs
 from samebox.io.disk_thread import DiskThread
@@ -79,12 +79,12 @@ class Shard:
         self.log = log
         self._feed = Feed(disk, store.log, store.cluster, store.place.shard)
         self.inbox = Inbox()
-        self._replies: dict[int, Reply] = {}
+        self._callers = Callers(self.inbox)
         self._looks = Looks()
         self._adoptions = Adoptions()
         self._lost: StateLost | None = None
         self._client = store.entropy(CLIENT_BYTES)
-        self._token = self._number = 0
+        self._number = 0
         self._lengths: list[int] = []
         self._statuses = Statuses(store, self.standings, bounds)
         self._broken: BaseException | None = None
@@ -115,16 +115,16 @@ class Shard:
         """
         check_seconds(timeout_s)
         reply = Reply()
-        token = self._expect(reply)
+        token = self._callers.expect(reply)
         if timeout_s is None:
             await self._bring(token, request, id, tuple(carried), copies, principal)
-            return await self._settle(token, reply, None)
+            return await self._callers.settle(token, reply, None)
         with trio.move_on_after(timeout_s) as waiting:
             await self._bring(token, request, id, tuple(carried), copies, principal)
         if waiting.cancelled_caught:
             return TOO_LATE
         left_s = max(0.0, waiting.deadline - trio.current_time())
-        return await self._settle(token, reply, left_s)
+        return await self._callers.settle(token, reply, left_s)
 
     async def wait(
         self, clock: Clock, *, copies: int = 1, timeout_s: float | None = None
@@ -135,9 +135,9 @@ class Shard:
         """
         check_seconds(timeout_s)
         reply = Reply()
-        token = self._expect(reply)
+        token = self._callers.expect(reply)
         self.inbox.tell(WaitAsked(token, clock, copies))
-        return await self._settle(token, reply, timeout_s)
+        return await self._callers.settle(token, reply, timeout_s)
 
     async def look(self, question: Callable[[State], T]) -> T:
         """The answer to a synchronous question about the committed state.
@@ -196,7 +196,7 @@ class Shard:
 
     async def bring_call(self, call: Call) -> int:
         """Hand a call in, waiting while the shard is full; its reply is given later."""
-        token = self._expect(call.reply)
+        token = self._callers.expect(call.reply)
         await self._bring(token, call.request, call.id, call.carried, call.copies, call.principal)
         return token
 
@@ -211,7 +211,7 @@ class Shard:
     ) -> None:
         refusal = false_contents(carried)
         if refusal is not None:
-            self._reply(token, refusal)
+            self._callers.answer(token, refusal)
             return
         if id is None:
             self._number += 1
@@ -221,36 +221,8 @@ class Shard:
         try:
             await self.inbox.bring(asked)
         except BaseException:
-            self._replies.pop(token, None)
+            self._callers.forget(token)
             raise
-
-    def _expect(self, reply: Reply | None) -> int:
-        self._token += 1
-        if reply is not None:
-            self._replies[self._token] = reply
-        return self._token
-
-    def _reply(self, token: int, outcome_: Outcome) -> None:
-        reply = self._replies.pop(token, None)
-        if reply is not None:
-            reply.give(outcome_)
-
-    async def _settle(self, token: int, reply: Reply, timeout_s: float | None) -> Outcome:
-        try:
-            if timeout_s is not None:
-                with trio.move_on_after(timeout_s) as deadline:
-                    return await reply.wait()
-                assert deadline.cancelled_caught
-                if self.inbox.withdraw(token):
-                    return TOO_LATE
-                self.inbox.tell(Abandoned(token))
-            return await reply.wait()
-        except trio.Cancelled:
-            if not self.inbox.withdraw(token):
-                self.inbox.tell(Abandoned(token))
-            raise
-        finally:
-            self._replies.pop(token, None)
 
     # --- For the node ----------------------------------------------------------------------------
 
@@ -283,7 +255,7 @@ class Shard:
             self._statuses.look(self.replica)
             if (why := self._stalled.look()) and self.replica.takes_work:
                 for token in self.inbox.withdraw_all():  # they would wait until there is room
-                    self._reply(token, Failure(why))
+                    self._callers.answer(token, Failure(why))
             for hash_ in self.store.packs.damaged():
                 self.wanted_blobs.add(Blob(hash_, 0))
             self._statuses.sizes = await self.disk.run(self.store.sizes)
@@ -390,7 +362,7 @@ class Shard:
             self._jobs.mint(ready.mint)
         self.outboxes.send(ready.send)
         for token, result in ready.replies:
-            self._reply(token, result)
+            self._callers.answer(token, result)
         for blob in ready.fetch:
             self.wanted_blobs.add(blob)
         for notice in ready.notices:
