@@ -37,11 +37,13 @@ class Source:
         """All of `span` in one message, where all of it is in memory and fits."""
         items: list[Item] = []
         size, next_ = 0, span.first
-        while next_ <= span.last and size < RECORDS_BYTES_TARGET:
+        while next_ <= span.last:
             records = self.recent.read(span.actor, next_, span.last)
             if not records:
                 return None
             for record in records:
+                if size >= RECORDS_BYTES_TARGET:
+                    return None
                 blob = rider(record)
                 data = None if blob is None else self._contents.at_hand(blob.hash)
                 if blob is not None and data is None:
@@ -49,7 +51,7 @@ class Source:
                 items.append((record, () if data is None else (data,)))
                 size += len(record.data) + (0 if data is None else len(data))
             next_ += len(records)
-        return _part(items, size) if next_ > span.last else None
+        return _part(items, size)
 
     async def messages(self, span: Range) -> AsyncGenerator[Part, None]:
         """The records of `span` in messages of about RECORDS_BYTES_TARGET."""

@@ -18,14 +18,15 @@ from tests.site import actor_named
 
 A = actor_named("a")
 HELD, ELSEWHERE = Blob(b"h" * 32, 4), Blob(b"e" * 32, 4)
-NAMED = {b"names held": HELD, b"names another": ELSEWHERE}
+LONG = Blob(b"l" * 32, RECORDS_BYTES_TARGET // 4)
+NAMED = {b"names held": HELD, b"names another": ELSEWHERE, b"": LONG}
 
 
 @pytest.fixture
 def source(monkeypatch: pytest.MonkeyPatch) -> Source:
     """One that has no disk: what asks for it fails."""
     contents = Contents(cast(DiskThread, None), cast(Packs, None))
-    contents.remember([Carried(HELD.hash, b"held")])
+    contents.remember([Carried(HELD.hash, b"held"), Carried(LONG.hash, bytes(LONG.size))])
     monkeypatch.setattr(sending, "rider", lambda record: NAMED.get(record.data))
     return Source(cast(DiskThread, None), cast(Log, None), contents)
 
@@ -65,3 +66,12 @@ def test_a_range_that_fills_more_than_one_message_is_left_to_the_sender(
     half = bytes(RECORDS_BYTES_TARGET // 2)
     source.recent.add(records(half, half, *[b"x"] * over))
     assert (source.at_hand(Range(A, 1, 2 + over)) is not None) is is_sent
+
+
+@pytest.mark.parametrize(("count", "is_sent"), [(4, True), (5, False)])
+def test_contents_count_for_what_one_message_takes(
+    source: Source, count: int, is_sent: bool
+) -> None:
+    """Short records are read many at a time; with their contents they may fill many messages."""
+    source.recent.add(records(*[b""] * count))
+    assert (source.at_hand(Range(A, 1, count)) is not None) is is_sent
