@@ -29,6 +29,18 @@ def test_both_find_what_the_table_says(case: Case, viewer: str) -> None:
         )
 
 
+@pytest.mark.parametrize("viewer", VIEWERS)
+def test_a_folder_that_outlives_its_delete_keeps_its_id(viewer: str) -> None:
+    """delete ‖ append: who knew the folder finds the message in it."""
+    a, b = base()
+    known = a.folder("mail/A").ids
+    a.delete("mail/A")
+    b.append("mail/A", "x")
+    meet([a, b])
+    (box,) = VIEWERS[viewer](a.delivered).boxes
+    assert [(node.name, node.ids) for node in box.children if node.name == "A"] == [("A", known)]
+
+
 def test_every_row_of_the_table_is_named_above() -> None:
     page = (Path(__file__).parents[2] / "docs" / "semantics.md").read_text()
     rows = re.findall(r"^\| ([a-z][^|]* ‖ [^|]*?) \|", page, re.MULTILINE)
