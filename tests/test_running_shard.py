@@ -12,7 +12,7 @@ import trio
 import trio.testing
 
 from comm.messages import CHUNK_BYTES_MAX
-from crdt import CHUNK_BYTES, HASH_BYTES, Blob, Clock, Operation, State
+from crdt import CHUNK_BYTES, HASH_BYTES, Blob, Clock, Operation, State, StateLost
 from samebox import (
     Address,
     Call,
@@ -35,6 +35,7 @@ from samebox.io import shard as running
 from samebox.io.disk_thread import DiskThread, Ended
 from samebox.io.feed import PAGE_MAX
 from samebox.limbo import LOST
+from samebox.starting import Restored
 from samebox.testing import local_node_list
 
 NO_TICK_S = 3600.0
@@ -290,6 +291,49 @@ async def test_a_box_is_looked_for_in_all_shards_also_while_the_state_of_one_is_
             assert isinstance(await node.ask(Create(Address("other"))), Done)
             assert isinstance(await node.ask(Create(Address("team", "notes"))), Done)
         assert await files.look(lambda state: state.find(Address("team", "notes"))) is not None
+
+
+async def test_a_snapshot_that_is_taken_over_may_deliver_what_waited_behind_a_hole(
+    tmp_path: Path,
+) -> None:
+    async with open_node(local_node_list(tmp_path, ["a"]), "a") as node:
+        shard = await node.shard_of("mail/alice")
+        async with watching(shard) as changes:
+            before = dict(shard.clock)
+            for name in ("mail/bob", "mail/bob's"):
+                await shard.ask(Create(Address(name)))
+                assert (await changes.receive()).box == name
+            await shard.adopt(lambda _: shard.store.restored(before, StateLost("adopted")))
+            await shard.ask(Create(Address("mail/carol")))
+            assert (await changes.receive()).box == "mail/carol"
+
+
+async def test_nobody_looks_at_the_state_while_a_snapshot_is_taken_over(tmp_path: Path) -> None:
+    """The rows are taken away then; who found that so had the state made again once more."""
+    at_disk, go_on = threading.Event(), threading.Event()
+    said: list[str] = []
+    node_list = local_node_list(tmp_path, ["a"])
+    async with open_node(node_list, "a", log=lambda notice: said.append(notice.text)) as node:
+        shard = await node.shard_of("mail/alice")
+        await shard.ask(Create(Address("mail/alice")))
+
+        def adopt(known: Clock) -> Restored:
+            shard.store.keeper.close(is_whole=False)
+            at_disk.set()
+            assert go_on.wait(WAIT_S)
+            return shard.store.restored(known, StateLost("adopted"))
+
+        async def look() -> None:
+            assert await shard.look(lambda state: state.find(Address("mail/alice"))) is not None
+
+        with trio.fail_after(WAIT_S):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(shard.adopt, adopt)
+                await trio.to_thread.run_sync(at_disk.wait)
+                nursery.start_soon(look)
+                await trio.testing.wait_all_tasks_blocked()
+                go_on.set()
+    assert not any("the state is lost" in text for text in said), said
 
 
 def hold_first_job(

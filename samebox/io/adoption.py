@@ -18,9 +18,10 @@ Adopt = Callable[[Clock], Restored]
 
 
 class Adoptions:
-    """One at a time."""
+    """One at a time. While one `is_under_way`, the state is none that may be looked at."""
 
     def __init__(self) -> None:
+        self.is_under_way = False
         self._waiting: Adopt | None = None
         self._ended = trio.Event()
         self._end: outcome.Outcome[None] = outcome.Value(None)
@@ -43,11 +44,14 @@ class Adoptions:
         adopt, self._waiting = self._waiting, None
         assert adopt is not None
         made: Restored | None = None
+        self.is_under_way = True
         try:
             made = await disk.run(lambda: adopt(known))
         except (NotAdopted, DiskFull, DiskReadOnly) as error:
             self._end = outcome.Error(error)
         else:
             self._end = outcome.Value(None)
+        finally:
+            self.is_under_way = False
         self._ended.set()
         return made

@@ -44,6 +44,7 @@ from samebox.io.verifying import verified
 from samebox.io.wanted_blobs import WantedBlobs
 from samebox.keeping import Stalled
 from samebox.leftover import TOO_LATE
+from samebox.starting import Restored
 from samebox.status import ShardStatus
 from samebox.store import log_begins
 from samebox.verifying import Findings
@@ -155,7 +156,8 @@ class Shard:
     @property
     def is_at_rest(self) -> bool:
         """No batch is under way, and the state is whole: `look` answers at once."""
-        return not self.replica.is_busy and self._lost is None
+        is_made_anew = self._lost is not None or self._adoptions.is_under_way
+        return not self.replica.is_busy and not is_made_anew
 
     async def put(self, pieces: AsyncIterator[bytes]) -> tuple[Blob, tuple[Carried, ...]]:
         """Take contents in, piece by piece; hand what comes back to `ask`. Raises ContentsTooLong
@@ -323,9 +325,13 @@ class Shard:
         self.log(Notice(f"the state is lost, and is made again: {lost}", alarm=True))
         made = await self.disk.run(lambda: self.store.restored(known, lost))
         self._lost = None
-        ready = self.replica.restored(made)
-        self._lengths = [0] * len(ready.delivered)  # of one batch, once: they need not count
+        ready = self._gone_on(made)
         self.log(Notice("the state is whole again"))
+        return ready
+
+    def _gone_on(self, made: Restored) -> Ready:
+        ready = self.replica.restored(made)
+        self._lengths = [0] * len(ready.delivered)  # they need not count: this is seldom
         return ready
 
     async def adopt(self, adopt: Adopt) -> None:
@@ -340,7 +346,7 @@ class Shard:
         begins = log_begins(self.store.log, [], made.state.folded)
         self._feed.jumped()
         self.replica.begins(begins)
-        return self.replica.restored(made)
+        return self._gone_on(made)
 
     def _answer_looks(self) -> None:
         try:
