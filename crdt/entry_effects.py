@@ -23,7 +23,7 @@ from crdt.entries import (
 from crdt.ids import Dot
 from crdt.keys import NOWHERE, id_in, id_key, saw, stamp_key
 from crdt.names import flag_key
-from crdt.nodes import Dirty, known_node, touch
+from crdt.nodes import Dirty, node_row, touch
 from crdt.notes import Notes
 from crdt.operations import (
     EntriesExpunged,
@@ -36,13 +36,14 @@ from crdt.operations import (
 from crdt.rows import Rows
 from crdt.shadows import add_flags, add_life, any_flag, bring_back, bring_back_lives
 from crdt.tables import ALL, FOLDER, KEEP, EntryRow, Flag, Life, NodeRow
+from crdt.watched import WatchedRows
 
 Mailbox: TypeAlias = tuple[bytes, NodeRow]
 """A folder's id and row."""
 
 
 class EntryEffects:
-    def __init__(self, rows: Rows, dirty: Dirty, notes: Notes) -> None:
+    def __init__(self, rows: WatchedRows, dirty: Dirty, notes: Notes) -> None:
         self._rows = rows
         self._dirty = dirty
         self._notes = notes
@@ -173,8 +174,13 @@ class EntryEffects:
     def _mailbox(self, operation: Operation, folder: Dot) -> Mailbox | None:
         """None if it is unknown, or no folder."""
         id = id_key(folder)
-        row = known_node(self._rows, operation, id)
-        return None if row is None or row.kind != FOLDER else (id, row)
+        row = self._rows.mailboxes.get(id)
+        if row is None:
+            row = node_row(self._rows, id)
+            if row is None or row.kind != FOLDER:
+                return None
+            self._rows.remember_mailbox(id, row)
+        return (id, row) if saw(operation, id) else None
 
     def _touch(self, operation: Operation, mailbox: Mailbox | None) -> None:
         """A folder that nothing ever deleted shows as before."""

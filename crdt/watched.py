@@ -9,7 +9,17 @@ from crdt.ids import ACTOR_BYTES, Actor, Clock, Dot, merge
 from crdt.notes import Notes
 from crdt.requests import Address
 from crdt.rows import Rows
-from crdt.tables import CHILDREN, CLOCK, CONTENTS, CONTESTED, FOLDED, NODES, seq_of, seq_value
+from crdt.tables import (
+    CHILDREN,
+    CLOCK,
+    CONTENTS,
+    CONTESTED,
+    FOLDED,
+    NODES,
+    NodeRow,
+    seq_of,
+    seq_value,
+)
 from crdt.view import NodeView
 
 TREE = frozenset((NODES, CHILDREN, CONTESTED, CONTENTS))
@@ -38,6 +48,7 @@ class WatchedRows:
         self.found: dict[Address, NodeView] = {}
         self.folders: dict[bytes, Folder | None] = {}
         self.addresses: dict[bytes, Address | None] = {}
+        self.mailboxes: dict[bytes, NodeRow] = {}
         self.get = rows.get
         self.scan = rows.scan
         self.begin = rows.begin
@@ -96,7 +107,14 @@ class WatchedRows:
             self.addresses.clear()
         self.addresses[id] = address
 
+    def remember_mailbox(self, id: bytes, row: NodeRow) -> None:
+        """The row of a folder, for those who change nothing in it."""
+        if len(self.mailboxes) >= REMEMBERED_MAX:
+            self.mailboxes.clear()
+        self.mailboxes[id] = row
+
     def _forget(self) -> None:
         self.found.clear()
+        self.mailboxes.clear()
         self.folders.clear()
         self.addresses.clear()
