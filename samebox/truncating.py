@@ -1,7 +1,8 @@
 """The beginning of a log goes, once the snapshots that are kept stand for it: as steps.
 
 Two snapshots have to read back whole first, each once in the life of a process, a block at a time.
-What may go is decided by `storage.removable`; the segments themselves go in one short step.
+What may go is decided by `storage.removable`; the segments themselves go in one short step. Where a
+snapshot went meanwhile, because one of a peer was taken over, nothing more goes.
 """
 
 from __future__ import annotations
@@ -19,11 +20,14 @@ from storage import (
     Bounds,
     Damaged,
     DiskReadFailed,
+    FileMissing,
     Snapshot,
     check_snapshot,
     removable,
     set_snapshot_aside,
 )
+
+GONE = ""
 
 
 class Held(Struct, frozen=True):
@@ -59,7 +63,7 @@ class Truncating:
         for snapshot in found:
             damage = yield from self._check(snapshot)
             if damage is not None:
-                return Truncated(damaged=(damage,))
+                return Truncated(damaged=(damage,) if damage else ())
         segments = size = 0
         while went := (yield OnDisk(lambda: self._truncate(found, held, bytes_max))):
             assert isinstance(went, int)
@@ -70,6 +74,7 @@ class Truncating:
         return sound(self._store.log, self._store.disks.log)[:KEPT]
 
     def _check(self, snapshot: Snapshot) -> Generator[OnDisk, object, str | None]:
+        """What is wrong with it; nothing is to be said of one that went."""
         if snapshot.header.id in self._sound:
             return None
         blocks = check_snapshot(self._store.disks.log, snapshot)
@@ -77,6 +82,8 @@ class Truncating:
         def another() -> str | bool:
             try:
                 return next(blocks, None) is not None
+            except FileMissing:
+                return GONE
             except (Damaged, DiskReadFailed) as error:
                 set_snapshot_aside(self._store.disks.log, snapshot)
                 return f"{snapshot.name.text} is set aside: {error}"
@@ -99,6 +106,9 @@ class Truncating:
 
     def _truncate(self, snapshots: list[Snapshot], held: Held, bytes_max: int) -> int:
         """One segment goes, if one may; how many bytes it had."""
+        ids = [snapshot.header.id for snapshot in snapshots]
+        if ids != [snapshot.header.id for snapshot in self._counting()]:
+            return 0
         if not self._count(snapshots, held, bytes_max):
             return 0
         log = self._store.log

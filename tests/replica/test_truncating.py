@@ -17,7 +17,7 @@ from samebox.snapshotting import is_wanted
 from samebox.store import Store
 from samebox.truncating import Held, Truncated, Truncating
 from sim.disk import PowerCut, lose_all
-from storage import LogLimits, TooNew
+from storage import LogLimits, TooNew, remove_snapshots
 from tests.replica.test_kept_state import Node, ask, fill, seen
 from tests.replica.test_snapshotting import take
 
@@ -124,6 +124,24 @@ def test_a_damaged_snapshot_is_set_aside_and_nothing_goes() -> None:
         assert done.segments == 0 and len(done.damaged) == 1
         assert name not in node.machine.disk.names()
         assert truncate(store) == Truncated()
+
+
+@pytest.mark.parametrize("wanted", ["_count", "another", "_truncate"])
+def test_where_a_snapshot_goes_between_two_steps_nothing_more_goes_of_the_log(wanted: str) -> None:
+    """As it does when one of a peer is taken over; a check of it may take minutes."""
+    _, store = twice_taken()
+    clock, before, result = dict(store.replica.clock), len(store.log.parts()), None
+    steps = Truncating(store).steps(Held(clock, clock), 1 << 40)
+    is_gone = False
+    with pytest.raises(StopIteration) as end:
+        while True:
+            do = steps.send(result).do
+            if not is_gone and wanted in (do.__name__, *do.__code__.co_names):
+                remove_snapshots(store.disks.log)
+                is_gone = True
+            result = do()
+    assert is_gone
+    assert (end.value.value, len(store.log.parts())) == (Truncated(), before)
 
 
 def test_a_cut_log_with_one_snapshot_left_wants_another_at_once() -> None:
