@@ -12,8 +12,9 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 import msgspec
 from msgspec import Struct
 
-from crdt import FOLDED, Head, Rows, StateLost, seq_of
+from crdt import FOLDED, Head, Rows, seq_of
 from samebox.compacting import OnDisk
+from samebox.errors import SameboxError
 from samebox.history_rows import HEADS
 from samebox.image import Frozen
 from samebox.missing import MISSING
@@ -76,6 +77,10 @@ def is_wanted(log: Log, disk: Disk) -> bool:
     return is_due(log.bytes_beyond(newest.clock), disk.size(newest.name.text))
 
 
+class NotReady(SameboxError):
+    """There are no rows yet of which a snapshot could be made."""
+
+
 class Snapshotting:
     """One snapshot in the making: `steps`; when they ended early, `abandon` in the disk thread."""
 
@@ -89,16 +94,16 @@ class Snapshotting:
     def steps(
         self, *, number: int, id: bytes, cluster: str, shard: str
     ) -> Generator[OnDisk, object, Taken]:
-        """Raises what the steps raise: `DiskFull` and `DiskReadOnly` with nothing changed, and
-        StateLost."""
+        """Raises what the steps raise: `NotReady`, `DiskFull` and `DiskReadOnly` with nothing
+        changed, and StateLost where rows do not read back: the state is to be made again."""
 
         def begin() -> list[tuple[bytes, str]]:
             self._frozen = self._freeze()
             if self._frozen is None:
-                raise StateLost("no rows of the state are kept from which one could be made")
+                raise NotReady("no rows of the state are kept from which one could be made")
             tables = tables_of(self._frozen)
             if not is_begun(_rows_of(self._frozen, tables, ORIGIN)):
-                raise StateLost("the rows of the state are not all written yet")
+                raise NotReady("the rows of the state are not all written yet")
             self._writer = new_snapshot(
                 self._disk,
                 beginning_of(self._frozen, tables),

@@ -36,6 +36,7 @@ def main() -> int:
     parser.add_argument("--errands", type=int, help="requests in every world; else drawn")
     parser.add_argument("--view", help="MODULE:NAME of the view that operations should have")
     parser.add_argument("--upkeep", action="store_true", help="snapshots and checks, very often")
+    parser.add_argument("--cuts", action="store_true", help="nodes cut their logs")
     given = parser.parse_args()
     _set(given)
     if given.seed is not None:
@@ -54,7 +55,13 @@ def _set(given: argparse.Namespace) -> None:
     gc.freeze()
     gc.set_threshold(GARBAGE_OBJECTS)
     oracle = _named(given.view)
-    options = Options(errands=given.errands, nodes=given.nodes, oracle=oracle, upkeep=given.upkeep)
+    options = Options(
+        errands=given.errands,
+        nodes=given.nodes,
+        oracle=oracle,
+        upkeep=given.upkeep,
+        cuts=given.cuts,
+    )
 
 
 def _named(view: str | None) -> Oracle | None:

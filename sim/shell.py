@@ -170,11 +170,11 @@ class Shell:
             if self.incoming.has_work and not self._is_held:
                 self.stir()
         except StateLost as error:
-            self._restore(error)
+            self.restore(error)
         except OutOfMemory:
             self.host.stop(f"{ASKED} for more memory than there is")
 
-    def _restore(self, lost: StateLost) -> None:
+    def restore(self, lost: StateLost) -> None:
         """The disk ends the batch under way; then the state is made again from the log."""
         if isinstance(lost, FoldingFailed):
             raise lost  # nothing here spoils rows unnoticed: it is a mistake of ours
@@ -342,7 +342,7 @@ class Shell:
         try:
             return question(self.replica.state)
         except StateLost as error:
-            self._restore(error)
+            self.restore(error)
             return None
 
     def wait(self, clock: Clock, answer: Answer, *, copies: int, within_us: int | None) -> None:

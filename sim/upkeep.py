@@ -14,7 +14,7 @@ from crdt import StateLost
 from samebox.compacting import AtRest, OnDisk
 from samebox.events import LogBegins
 from samebox.retention import Retention
-from samebox.snapshotting import ID_BYTES, Snapshotting
+from samebox.snapshotting import ID_BYTES, NotReady, Snapshotting
 from samebox.truncating import Held, Truncating
 from samebox.verifying import Findings, check_running, set_aside
 from sim.world import MILLISECOND, SECOND
@@ -135,7 +135,11 @@ class Upkeep:
 
     def _did(self, result: object, steps: Steps, close: Close) -> None:
         match result:
-            case DiskFull() | DiskReadOnly() | StateLost():
+            case StateLost():
+                if self._shell.look(lambda _: True):  # or it is being made again already
+                    self._shell.restore(result)
+                self._end(close)
+            case DiskFull() | DiskReadOnly() | NotReady():
                 self._shell.world.say(self._shell.name, f"upkeep ends: {result}")
                 self._end(close)
             case StorageError():
@@ -159,7 +163,7 @@ def _careful(do: Callable[[], object]) -> Callable[[], object]:
     def job() -> object:
         try:
             return do()
-        except StateLost as error:
+        except (StateLost, NotReady) as error:
             return error
 
     return job

@@ -3,6 +3,7 @@
 O1  no acknowledged operation is lost, unless every medium that its receipt names was
 O3  after healing, all replicas converge within a bound
 O4, O5  all show what the meaning of the operations says, no more and no less
+O7  where logs are cut, no more is left of one than what came last
 8   a crash after that changes nothing
 """
 
@@ -14,6 +15,7 @@ from typing import TypeAlias
 from crdt import Blob, Dot, MemoryRows, Operation, State, View, covers
 from samebox.history import History
 from samebox.recovery import rebuild
+from samebox.stability import reason_of
 from sim.book import Violation
 from sim.forks import Operator
 from sim.host import Host
@@ -28,6 +30,9 @@ NEVER_US = 1 << 60
 STARTS_MAX = 2
 """A spoilt identity ends a start, until somebody takes the file away."""
 LOOK_US = 250 * MILLISECOND
+CUTTING_US = 30 * SECOND
+"""Until two snapshots were made and the log was cut, some times over."""
+SEGMENTS_LEFT = 2
 
 Oracle: TypeAlias = Callable[[Iterable[Operation]], View]
 """The view that a set of operations has, by the letter of docs/semantics.md."""
@@ -108,6 +113,7 @@ class Verdict:
         self._check_blobs()
         if oracle is not None:
             self._check_meaning(oracle)
+        self._check_bounded()
         self._check_restart(digest)
         return digest
 
@@ -180,6 +186,22 @@ class Verdict:
         if shell.replica.state.view() != oracle(held):
             text = "the view is not what the operations mean"
             raise Violation(self._world, "O4, O5", shell.name, text)
+
+    def _check_bounded(self) -> None:
+        """All hold all. So whatever the log was, its last two segments are left."""
+        if not any(host.habits.log_bytes_max is not None for host in self._hosts.values()):
+            return
+        self._world.run(self._world.now + CUTTING_US)
+        for shell in self.shells():
+            peers = shell.replica.peers
+            if any(reason_of(one, peers.strangers) for one in peers.holdings):
+                continue
+            if shell.look(lambda state: state.has_unknown) or shell.store.log.missing():
+                continue
+            left = len(shell.store.log.segments())
+            if left > SEGMENTS_LEFT:
+                text = f"{left} segments are left of a log that all members hold"
+                raise Violation(self._world, "O7", shell.name, text)
 
     def _read_again(self, shell: Shell) -> list[Operation]:
         state = State(MemoryRows())

@@ -65,7 +65,7 @@ class Watch(DiskChecks, LinkChecks, CallerChecks):
         try:
             ready = shell.replica.step(events)
         except ForgotTooMuch as error:
-            if not self.suspect:
+            if not self.suspect and not self.liars:
                 text = f"what was forgotten is needed, and no member went back: {error}"
                 raise self.broken("R9", shell.name, text) from error
             self.unfolded += 1

@@ -141,7 +141,7 @@ class Worlds:
     def one(self) -> bool:
         seed = self._seed + self.total.seeds
         try:
-            account = run_seed(seed, Options(oracle=view, upkeep=self._has_upkeep(seed)))
+            account = run_seed(seed, self._options(seed))
         except Exception:
             traceback.print_exc()
             self._show(seed, "the simulator itself failed")
@@ -152,12 +152,14 @@ class Worlds:
         return account.violation is None
 
     @staticmethod
-    def _has_upkeep(seed: int) -> bool:
-        return seed % UPKEEP_ONE_IN == 0
+    def _options(seed: int) -> Options:
+        turn = seed % UPKEEP_ONE_IN
+        return Options(oracle=view, upkeep=turn == 0, cuts=turn == 1)
 
     def _show(self, seed: int, what: str) -> None:
         again = f"python -m sim --seed {seed} --view tests.oracle:view"
-        again += " --upkeep" if self._has_upkeep(seed) else ""
+        options = self._options(seed)
+        again += " --upkeep" if options.upkeep else " --cuts" if options.cuts else ""
         print(f"seed {seed}: {what}\nto see it again: {again}", file=sys.stderr)
 
     @override

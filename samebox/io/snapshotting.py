@@ -17,7 +17,7 @@ from samebox.compacting import OnDisk
 from samebox.events import LogBegins, Notice
 from samebox.io.shard import Shard
 from samebox.retention import Retention
-from samebox.snapshotting import ID_BYTES, Snapshotting, Taken, is_wanted
+from samebox.snapshotting import ID_BYTES, NotReady, Snapshotting, Taken, is_wanted
 from samebox.truncating import Held, Truncating
 from storage import DiskFull, DiskReadOnly
 
@@ -46,7 +46,11 @@ async def keep_snapshots(shard: Shard, log_bytes_max: int) -> None:
         store.snapshots.last_number += 1
         try:
             taken = await take(shard, store.snapshots.last_number)
-        except (DiskFull, DiskReadOnly, StateLost) as error:
+        except StateLost as error:
+            shard.lost(error)
+        except NotReady:
+            continue  # it is looked at again soon
+        except (DiskFull, DiskReadOnly) as error:
             shard.log(Notice(f"no snapshot was made: {error}"))
             await trio.sleep(AGAIN_S)
         else:

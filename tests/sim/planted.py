@@ -40,6 +40,7 @@ from storage import Continue, Disk, Identity, NewActor
 from storage.files import FileName
 from storage.tail import Tail
 from storage.verdict import Verdict, judge
+from tests.sim.planted_cuts import CUTTING
 
 Patch = pytest.MonkeyPatch
 
@@ -367,6 +368,7 @@ PLANTED: tuple[Callable[[Patch], None], ...] = (
     takes_an_operation_that_needs_what_is_forgotten,
     forgets_what_is_not_stable,
     compacts_away_some_blobs_that_are_used,
+    *CUTTING,
     forgets_that_a_start_did_not_end,
     stops_at_what_it_does_not_understand,
 )

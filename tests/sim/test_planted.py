@@ -48,6 +48,9 @@ KEPT: Mapping[str, int] = {
     "counts_what_is_on_its_way_as_stable": 16,
     "takes_an_operation_that_needs_what_is_forgotten": 292,
     "forgets_what_is_not_stable": 2,
+    "cuts_by_the_word_of_one_member": 2,
+    "cuts_before_the_snapshot_is_synced": 0,
+    "forgets_what_it_alone_has_when_it_takes_a_snapshot_over": 2,
     "compacts_away_some_blobs_that_are_used": 0,
     "forgets_that_a_start_did_not_end": 75,
     "stops_at_what_it_does_not_understand": 0,
@@ -59,11 +62,14 @@ def striking(
     errands: int | None = None,
     nodes: int | None = None,
     limits: Limits | None = None,
+    cuts: bool = False,
 ) -> Options:
     """Worlds in which these faults alone strike."""
     faults = [fault for fault in FAULTS if fault.name in names]
     assert len(faults) == len(names)
-    return Options(oracle=view, faults=faults, errands=errands, nodes=nodes, limits=limits)
+    return Options(
+        oracle=view, faults=faults, errands=errands, nodes=nodes, limits=limits, cuts=cuts
+    )
 
 
 ANY = Options(oracle=view)
@@ -85,6 +91,11 @@ WORLDS: Mapping[str, Options] = {
     ),
     "stops_at_what_it_does_not_understand": striking("later version"),
     "takes_any_lamport_time": striking("lying"),
+    "cuts_by_the_word_of_one_member": striking("partition", errands=250, cuts=True),
+    "cuts_before_the_snapshot_is_synced": striking("power cut", errands=250, cuts=True),
+    "forgets_what_it_alone_has_when_it_takes_a_snapshot_over": striking(
+        "away for long", "partition", "kill", errands=250, cuts=True
+    ),
     "takes_an_operation_that_needs_what_is_forgotten": striking(
         "restored from a backup", "stopped and started"
     ),
