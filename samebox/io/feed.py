@@ -153,20 +153,39 @@ class Feed:
             self._watchers.remove(watcher)
 
     async def _from_log(self, after: Clock) -> AsyncGenerator[list[Operation], None]:
-        start = dict(after)
-        source = await self._disk.run(lambda: self._read(start))
+        """`after` moves on with what was taken."""
+        reading = Reading(self._log, self._cluster, self._shard)
         while True:
-            part = await self._disk.run(lambda: _portion(source))
+            reached = dict(after)
+            part = await self._disk.run(lambda reached=reached: reading.portion(reached))  # type: ignore[misc]
             for at in range(0, len(part), PAGE_MAX):
                 yield part[at : at + PAGE_MAX]
             if not part:
                 return
 
-    def _read(self, after: Clock) -> Iterator[Logged]:
-        if not includes(after, self._log.base()):
+
+class Reading:
+    """The operations of a log behind a place, some at a time, in the thread that drives the disk.
+    Between two portions its first segments may go: then it is read anew from that place on."""
+
+    def __init__(self, log: Log, cluster: str, shard: str) -> None:
+        self._log = log
+        self._cluster = cluster
+        self._shard = shard
+        self._first: int | None = None
+        self._source: Iterator[Logged] = iter(())
+
+    def portion(self, reached: Clock) -> list[Operation]:
+        """READ_MAX operations, or as many as have READ_BYTES_MAX, behind `reached` and some before;
+        none at the end. Raises ChangesGone."""
+        if not includes(reached, self._log.base()):
             text = "the operations behind this place are in a snapshot by now, not in the log: "
             raise ChangesGone(text + "read anew what there is, and watch from there on")
-        yield from operations_in(self._log, after, cluster=self._cluster, shard=self._shard)
+        first = next((segment.number for segment in self._log.segments()), None)
+        if first != self._first:
+            place = {"cluster": self._cluster, "shard": self._shard}
+            self._first, self._source = first, operations_in(self._log, reached, **place)
+        return _portion(self._source)
 
 
 def told(page: Sequence[Seen]) -> list[Change]:
@@ -191,7 +210,6 @@ def _changes(
 
 
 def _portion(source: Iterator[Logged]) -> list[Operation]:
-    """READ_MAX operations, or as many as have READ_BYTES_MAX; none at the end."""
     portion: list[Operation] = []
     size = 0
     for operation, length in source:
