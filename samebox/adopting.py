@@ -28,6 +28,7 @@ from storage import (
     DiskFull,
     DiskReadFailed,
     DiskReadOnly,
+    FileMissing,
     NotOurs,
     Received,
     Snapshot,
@@ -38,6 +39,7 @@ from storage import (
 
 PIECE_BYTES = 256 << 10
 """Asked for, read, written and synced at a time: some milliseconds of the disk."""
+TEXT_MAX = 1000
 EMPTY_IT = (
     "take out what this node alone has (`samebox export`), stop it, move its data directory away "
     "and start it: it gets all that the others hold; then put back what only it had"
@@ -52,7 +54,15 @@ class NotAdopted(SameboxError):
 
 
 def answer(store: Store, want: WantSnapshot) -> SnapshotPiece | NoSnapshot:
-    """In the thread that drives the disk. Where none is new enough, one is made."""
+    """In the thread that drives the disk. Where none is new enough, one is made. Raises
+    LogDamaged."""
+    try:
+        return _piece(store, want)
+    except (DiskReadFailed, FileMissing) as error:
+        return NoSnapshot(f"a snapshot cannot be read here: {error}"[:TEXT_MAX])
+
+
+def _piece(store: Store, want: WantSnapshot) -> SnapshotPiece | NoSnapshot:
     base, disk = dict(want.base), store.disks.log
     for snapshot in present_snapshots(disk) if want.id else sound(store.log, disk):
         if snapshot.header.id == want.id if want.id else includes(snapshot.clock, base):

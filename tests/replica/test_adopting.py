@@ -279,6 +279,17 @@ def test_neither_log_reaches_back_to_the_other() -> None:
     assert one.wants_snapshot
 
 
+def test_a_snapshot_that_cannot_be_read_at_the_peer_is_told_and_ends_nothing() -> None:
+    store, old = old_node()
+    want = Fetching(Node(limits=SHORT).start()).question()
+    name = "log/snapshot-0000000002.snapshot"
+    store.machine.disk.unreadable.add((name, store.machine.disk.size(name) - 100))
+    found = answer(old, want)
+    while isinstance(found, SnapshotPiece) and found.at + PIECE < found.size:
+        found = answer(old, WantSnapshot([], found.id, found.at + PIECE))
+    assert isinstance(found, NoSnapshot) and "cannot be read here" in found.reason
+
+
 def test_what_is_here_by_now_is_not_taken_over() -> None:
     _, old = old_node()
     node = Node(limits=SHORT)
