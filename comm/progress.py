@@ -81,6 +81,7 @@ class Progress:
         self._wants: dict[Actor, Range] = {}
         self._asked: dict[Actor, _Asked] = {}
         self._passed = NOTHING
+        self._is_cut_off = False
         self.missing: tuple[tuple[Actor, int], ...] = ()
         self.more_missing = False
 
@@ -154,12 +155,16 @@ class Progress:
         `forward` is set at every tick. What was durable here at the tick before and has reached
         the peer by no other way is due then, whoever made it. At the first call all is due.
         What is at or below `base` cannot be sent: a peer that lacks some of it is sent nothing.
+        Once it has that, all else is due again: of what counts as sent, some may have been cut off.
         Cost: proportional to the actors that lack something; at a tick, to all actors.
         """
         if base is not self._passed:
             if not includes(self._clock, base):
+                self._is_cut_off = True
                 return []
             self._passed = base
+            if self._is_cut_off:
+                self._begin_again()
         if self._seen is None:
             self._fall_due(clock)
             self._seen = dict(clock)
@@ -171,6 +176,11 @@ class Progress:
         if lacking:
             ranges += self._fill_window(lacking)
         return ranges
+
+    def _begin_again(self) -> None:
+        self._is_cut_off, self._seen = False, None
+        self._sent.clear()
+        self._in_flight.clear()
 
     # --- What is lacking ---------------------------------------------------------------------
 

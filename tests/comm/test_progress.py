@@ -309,3 +309,13 @@ def test_a_peer_that_lacks_what_is_no_longer_here_is_sent_nothing_until_it_has_i
     progress.acknowledged([(A, 4)])
     assert progress.next_ranges({A: 9}, base={A: 4}) == [Range(A, 5, 9)]
     assert progress.next_ranges({A: 9, B: 2}, base={A: 4, B: 1}) == []
+
+
+def test_what_counts_as_sent_and_went_before_its_turn_is_sent_behind_the_snapshot() -> None:
+    """The beginning of the log goes while a peer that is slow to take ranges lacks it."""
+    progress = started({B: 1})
+    assert progress.next_ranges({A: 9, B: 1}) == [Range(A, 1, 9)]
+    assert progress.next_ranges({A: 9, B: 1}, base={A: 4}) == []
+    progress.acknowledged([(A, 6)])
+    assert progress.next_ranges({A: 9, B: 1}, base={A: 4}) == [Range(A, 7, 9)]
+    assert progress.in_flight == 3
