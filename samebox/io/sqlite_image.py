@@ -81,9 +81,13 @@ class SqliteImage:
                     return
                 self._end()
                 self._writer.checkpoint()
-            except StateLost as error:
-                self._error = error
+            except Exception as error:  # want of memory as well: whoever waits has to know
+                self._error = error if isinstance(error, StateLost) else self._lost(error)
                 self._end()
+
+    def _lost(self, error: Exception) -> StateLost:
+        text = f"{self._path}: cannot be written: {error!r}"
+        return StateLost(f"{text}; it is made again from snapshot and log")
 
     def _write(self, changes: list[Change]) -> bool:
         """False where the disk is full, and the image closed: the log has it all."""

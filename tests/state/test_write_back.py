@@ -218,6 +218,21 @@ def test_a_write_that_fails_is_a_lost_state_at_the_next_commit(tmp_path: Path) -
     rows.close()
 
 
+def test_want_of_memory_in_a_write_is_a_lost_state_and_keeps_nobody_waiting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(file: SqliteFile, changes: Iterable[Change]) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(SqliteFile, "write", fails)
+    rows = on_disk(tmp_path)
+    put_all(rows, [b"1", b"2", b"3", b"4"])
+    rows.wait_a_moment()
+    with pytest.raises(StateLost, match="cannot be written: MemoryError"):
+        put_all(rows, [b"5"])
+    rows.close()
+
+
 def test_a_full_disk_delays_a_write_and_no_stop(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
