@@ -12,7 +12,7 @@ what to do; and so it is where an actor has two histories.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 from comm import Message, NoSnapshot, PeerBroke, SnapshotPiece, Unknown, WantSnapshot
@@ -20,7 +20,7 @@ from crdt import Actor, Clock, StateLost, covers, includes, may_need
 from samebox.errors import SameboxError
 from samebox.log_reader import operations_in
 from samebox.recovery import ROWS_VERSION
-from samebox.snapshotting import sound
+from samebox.snapshotting import heads_in, sound
 from samebox.starting import Restored
 from samebox.store import Store
 from storage import (
@@ -127,8 +127,7 @@ class Fetching:
             if self._snapshot is None:
                 place = {"cluster": self._store.cluster, "shard": self._store.place.shard}
                 self._snapshot = self._received.look(**place)
-                blocks = self._received.check(self._snapshot)
-                self._checks = lambda: next(blocks, None) is not None
+                self._checks = _checking(self._received.check(self._snapshot), self._snapshot)
             assert self._checks is not None
             return self._checks()
         except (Damaged, DiskReadFailed, NotOurs, TooNew) as error:
@@ -158,6 +157,22 @@ class Fetching:
         received, self._received = self._received, None
         if received is not None:
             received.abandon()
+
+
+def _checking(blocks: Iterator[bytes], snapshot: Snapshot) -> Callable[[], bool]:
+    """Looks at another block; False once all of them are what the snapshot says of itself. The log
+    goes by what it says, and holds nothing of that any more afterwards. Raises `Damaged`."""
+    found: dict[Actor, tuple[int, bytes]] = {}
+
+    def check() -> bool:
+        block = next(blocks, None)
+        if block is not None:
+            found.update((head.actor, (head.seq, head.chain)) for head in heads_in(block))
+        elif found != snapshot.told:
+            raise Damaged("its rows do not end where it says")
+        return block is not None
+
+    return check
 
 
 def set_back(store: Store, snapshot: Snapshot) -> list[Actor]:

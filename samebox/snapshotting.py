@@ -185,6 +185,17 @@ def _rows_of(
             after = page[-1][0][1:] + b"\0" if len(page) == PAGE_ROWS else None
 
 
+def heads_in(block: bytes) -> Iterator[Head]:
+    """Of the actors that a block tells of. Raises `Damaged` where it is none."""
+    table, pairs = _decoded(block)
+    for _, value in _pairs(pairs):
+        if table == HEADS:
+            try:
+                yield Head.decode(value)
+            except (msgspec.MsgspecError, ValueError) as error:
+                raise Damaged(f"a row of a snapshot is no head: {error}") from error
+
+
 def load(rows: Rows, blocks: Iterable[bytes], *, committed: Callable[[], None]) -> None:
     """Puts all rows of a snapshot into empty `rows`. Raises `Damaged` where a block is none."""
     rows.begin()
@@ -209,4 +220,6 @@ def _decoded(block: bytes) -> tuple[str, list[bytes]]:
 
 
 def _pairs(pairs: list[bytes]) -> Iterator[tuple[bytes, bytes]]:
+    if len(pairs) % 2:
+        raise Damaged("a block of a snapshot ends with a key")
     return zip(pairs[::2], pairs[1::2], strict=True)

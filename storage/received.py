@@ -8,7 +8,7 @@ from storage.disk import Disk
 from storage.errors import DiskFull, DiskReadOnly
 from storage.files import NEW, FileName, publish, remove_if_there
 from storage.header import check_ours
-from storage.snapshot import SNAPSHOT, Snapshot, check_snapshot, read_beginning
+from storage.snapshot import SNAPSHOT, Snapshot, blocks_of, read_beginning
 
 
 class Received:
@@ -36,9 +36,9 @@ class Received:
         check_ours(snapshot.header, cluster=cluster, shard=shard, where=self._name.text)
         return snapshot
 
-    def check(self, snapshot: Snapshot) -> Iterator[int]:
-        """Reads it back whole. Raises `Damaged`."""
-        return check_snapshot(self._disk, snapshot)
+    def check(self, snapshot: Snapshot) -> Iterator[bytes]:
+        """Reads it back whole, block by block. Raises `Damaged`, at the end at the latest."""
+        return blocks_of(self._disk, snapshot)
 
     def publish(self) -> FileName:
         self._name = publish(self._disk, self._name, state=SNAPSHOT)
