@@ -20,7 +20,7 @@ from crdt import Actor, Clock, StateLost, covers, includes, may_need
 from samebox.errors import SameboxError
 from samebox.log_reader import operations_in
 from samebox.recovery import ROWS_VERSION
-from samebox.snapshotting import heads_in, sound
+from samebox.snapshotting import heads_in, sound, tip_of
 from samebox.starting import Restored
 from samebox.store import Store
 from storage import (
@@ -32,6 +32,7 @@ from storage import (
     NotOurs,
     Received,
     Snapshot,
+    Tip,
     TooNew,
     present_snapshots,
     remove_snapshots,
@@ -162,13 +163,13 @@ class Fetching:
 def _checking(blocks: Iterator[bytes], snapshot: Snapshot) -> Callable[[], bool]:
     """Looks at another block; False once all of them are what the snapshot says of itself. The log
     goes by what it says, and holds nothing of that any more afterwards. Raises `Damaged`."""
-    found: dict[Actor, tuple[int, bytes]] = {}
+    found: dict[Actor, Tip] = {}
 
     def check() -> bool:
         block = next(blocks, None)
         if block is not None:
-            found.update((head.actor, (head.seq, head.chain)) for head in heads_in(block))
-        elif found != snapshot.told:
+            found.update((head.actor, tip_of(head)) for head in heads_in(block))
+        elif found != snapshot.tips:
             raise Damaged("its rows do not end where it says")
         return block is not None
 

@@ -168,7 +168,7 @@ def tables_of(frozen: Frozen) -> list[tuple[bytes, str]]:
 
 def beginning_of(frozen: Frozen, tables: Sequence[tuple[bytes, str]]) -> Beginning:
     heads = [Head.decode(value) for _, value in _rows_of(frozen, tables, HEADS)]
-    tips = {head.actor: Tip(head.seq, head.chain, head.encode()) for head in heads}
+    tips = {head.actor: tip_of(head) for head in heads}
     folded = {actor: seq_of(value) for actor, value in _rows_of(frozen, tables, FOLDED)}
     return Beginning(ROWS_VERSION, tips, folded)
 
@@ -183,6 +183,10 @@ def _rows_of(
             for key, value in page:
                 yield key[1:], unsealed(key, value)
             after = page[-1][0][1:] + b"\0" if len(page) == PAGE_ROWS else None
+
+
+def tip_of(head: Head) -> Tip:
+    return Tip(head.seq, head.chain, head.encode())
 
 
 def heads_in(block: bytes) -> Iterator[Head]:
