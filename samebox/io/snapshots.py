@@ -85,6 +85,7 @@ class SnapshotPuller:
                 await self._pull_safely(peers[self._turn % len(peers)])
 
     async def _pull_safely(self, peer: str) -> None:
+        """A failure of this peer, or of what is told of it, ends nothing but its connection."""
         try:
             await self._pull(peer)
         except NotAdopted as error:
@@ -95,6 +96,8 @@ class SnapshotPuller:
             raise
         except CommError as error:
             self._report(peer, f"its snapshot could not be fetched: {error}")
+        except Exception as error:
+            self._report(peer, f"fetching its snapshot failed: {error!r}")
         else:
             self._backoff.reset()
             return

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
-from comm import LogBase, Range
+from types import SimpleNamespace
+from typing import cast
+
+import trio
+from trio.testing import MockClock
+
+from comm import Backoff, LogBase, Range
+from comm.io import FrameStream
 from crdt import Address, Create, RequestId
 from samebox.events import Asked, LinkDown, LinkUp, LogBegins, PeerLogBegins, Tick
+from samebox.io.shard import Shard
+from samebox.io.snapshots import SnapshotPuller
 from samebox.peers import Peers
 from samebox.succession import CATCHING_UP
 from tests.replica.test_kept_state import Node, step
@@ -53,3 +62,27 @@ def test_a_node_that_began_anew_writes_nothing_before_it_holds_what_all_others_d
     store.replica.step([LinkDown(1)])
     assert step(store, Asked(2, Create(Address("x")), RequestId(b"a client", 2))).replies != []
     assert store.replica.state.find(Address("x")) is not None
+
+
+async def test_whatever_fails_with_a_peer_is_told_and_the_next_one_is_asked(
+    autojump_clock: MockClock,
+) -> None:
+    asked: list[str] = []
+    told: list[str] = []
+
+    async def dial(peer: str) -> FrameStream:
+        asked.append(peer)
+        raise UnicodeError("no name of a host")
+
+    peers = SimpleNamespace(out_of_reach=lambda clock: ["b", "c"])
+    shard = SimpleNamespace(store=None, replica=SimpleNamespace(clock={}, peers=peers))
+    backoff = Backoff(lambda: 0.5)
+
+    def report(peer: str, text: str) -> None:
+        told.append(text)
+
+    puller = SnapshotPuller(cast(Shard, shard), dial=dial, report=report, backoff=backoff)
+    with trio.move_on_after(60):
+        await puller.run()
+    assert set(asked) == {"b", "c"}
+    assert set(told) == {"fetching its snapshot failed: UnicodeError('no name of a host')"}
