@@ -28,6 +28,7 @@ from storage import (
     DiskFull,
     DiskReadFailed,
     DiskReadOnly,
+    DiskWriteFailed,
     FileMissing,
     NotOurs,
     Received,
@@ -152,7 +153,14 @@ class Fetching:
         with suppress(DiskFull, DiskReadOnly):  # the next snapshot does it
             remove_snapshots(store.disks.log, but=[snapshot.name.number])
         self.set_back = went_back
-        return store.restored(known, StateLost("a peer's snapshot is taken over"), is_moved=True)
+        try:
+            return store.restored(
+                known, StateLost("a peer's snapshot is taken over"), is_moved=True
+            )
+        except (DiskFull, DiskReadOnly) as error:  # the core does not go with this log any more
+            raise DiskWriteFailed(
+                f"a snapshot was taken over, and no state made: {error}"
+            ) from error
 
     def abandon(self) -> None:
         received, self._received = self._received, None

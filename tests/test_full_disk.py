@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 import trio
 
-from crdt import StateLost
+from crdt import StateLost, merge
 from samebox import Address, Create, Node, Notice, open_node, recovery
+from samebox.adopting import Fetching
 from samebox.events import Done, Failure
+from samebox.held import Held
 from samebox.image import Change
 from samebox.io import node as running
 from samebox.io import sqlite_file, sqlite_image
@@ -20,7 +22,10 @@ from samebox.io.sqlite_image import SqliteImages
 from samebox.io.store import shard_folder
 from samebox.keeping import Kept
 from samebox.testing import local_node_list
-from storage import DiskFull
+from storage import DiskFull, DiskWriteFailed, present_snapshots
+from tests.replica import test_kept_state as replicas
+from tests.replica.test_adopting import fetch, old_node
+from tests.replica.test_truncating import SHORT
 from tests.rows_kept import SMALL
 
 WAIT_S = 30
@@ -136,3 +141,29 @@ def test_rows_that_cannot_be_opened_without_room_are_not_lost(
     monkeypatch.setattr(sqlite_file, "disk_usage", lambda path: used._replace(free=32_000))
     with pytest.raises(DiskFull, match="free at least 1 MiB there, and start again"):
         unopened.open()
+
+
+def test_no_room_for_the_state_behind_a_snapshot_ends_a_node_and_loses_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its log has begun anew: it cannot go on as if nothing had changed."""
+
+    def no_room_to_open() -> None:
+        raise DiskFull("no room")
+
+    monkeypatch.setattr(Held, "is_here", lambda self, blob: True)
+    _, peer = old_node()
+    node = replicas.Node(limits=SHORT)
+    store = node.start()
+    replicas.fill(store, 5)
+    before = dict(store.replica.clock)
+    fetching = Fetching(store)
+    fetch(peer, fetching)
+    newest, *_ = present_snapshots(peer.disks.log)
+    monkeypatch.setattr(store.keeper, "renew", no_room_to_open)
+    with pytest.raises(DiskWriteFailed, match="no state made: no room"):
+        fetching.adopt(before)
+    monkeypatch.undo()
+    store.close()
+    again = node.start()
+    assert again.replica.clock == merge(before, newest.clock)
