@@ -80,6 +80,7 @@ class Effects:
             own.targets = self._add(operation, hidden=False)
         self._rows.put(ISSUES, key, ISSUED.encode(issues))
         if len(issues) > 1:
+            self._entries.crowd([id_in(one.stamp) for one in issues if one.kind in ENTRY_KINDS])
             is_of_nodes = any(one.kind in NODE_KINDS for one in issues)
             self._notes.join(key, nodes=is_of_nodes and own.unseen != [])
         if own.kind not in ENTRY_KINDS:  # it is remembered as long as its entry is there

@@ -161,6 +161,17 @@ class EntryEffects:
         for family in families:
             self._relocate(None, self._standing(rows[family[0]]))
 
+    def crowd(self, ids: Iterable[bytes]) -> None:
+        """There are several operations of the issue that these were made for. Also where none of
+        them is an alias, one that is still to come may make twins of them: and a removal that
+        lists the one takes from the other what it had seen there."""
+        for id in ids:
+            row = entry_row(self._rows, id)
+            if row is not None and not row.crowded:  # else it is forgotten (R9), or known to be
+                row.crowded = True
+                self._bring_back(id, row)
+                put_entry(self._rows, id, row)
+
     @staticmethod
     def _hide_making(row: EntryRow, *, hidden: bool) -> None:
         making = row.life[0]

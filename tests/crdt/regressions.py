@@ -8,8 +8,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from hashlib import sha256
 
-from crdt import EntriesMoved, FlagsStored, FolderMade, Issue, NodesDeleted, NodesRenamed, Operation
-from tests.site import all_of
+from crdt import (
+    EntriesMoved,
+    EntryAppended,
+    FlagsStored,
+    FolderMade,
+    Issue,
+    NodesDeleted,
+    NodesRenamed,
+    Operation,
+)
+from tests.site import all_of, blob_of
 from tests.user import User, meet, users
 
 SAME = Issue(b"client-1", 1, 0, b"same")
@@ -235,6 +244,19 @@ def a_removed_mark_of_a_repeated_append_is_no_opinion() -> list[Operation]:
     return all_of([a, b, c])
 
 
+def a_third_append_makes_two_one() -> list[Operation]:
+    """Two appends of one issue, one after the other, are two messages; an earlier one that is
+    concurrent with both makes them one: and what was removed from the one, from the other too."""
+    a, b = _in_one_box("ab")
+    inbox = a.look("mail/INBOX").ids[0]
+    made = EntryAppended(inbox, blob_of("x"), ("Work",), 0)
+    a.do(made, SAME)
+    again = a.do(made, SAME)
+    a.do(FlagsStored(inbox, (again,), ("\\Deleted",), (), True, ()))
+    b.do(made, SAME)
+    return all_of([a, b])
+
+
 KEPT: Mapping[str, Callable[[], list[Operation]]] = {
     history.__name__: history
     for history in (
@@ -255,5 +277,6 @@ KEPT: Mapping[str, Callable[[], list[Operation]]] = {
         a_write_that_is_repeated_keeps_a_file_that_was_deleted,
         two_folders_that_show_as_one_move_below_one_of_them,
         a_removed_mark_of_a_repeated_append_is_no_opinion,
+        a_third_append_makes_two_one,
     )
 }

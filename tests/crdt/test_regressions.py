@@ -32,6 +32,7 @@ FOUND = {
     "a_write_that_is_repeated_keeps_a_file_that_was_deleted": "f.txt = new",
     "two_folders_that_show_as_one_move_below_one_of_them": "C ×2\n  X",
     "a_removed_mark_of_a_repeated_append_is_no_opinion": "INBOX: x",
+    "a_third_append_makes_two_one": "INBOX: x [\\Deleted]",
 }
 
 
