@@ -168,8 +168,8 @@ class EntryEffects:
         for id in ids:
             row = entry_row(self._rows, id)
             if row is not None and not row.crowded:  # else it is forgotten (R9), or known to be
-                row.crowded = True
                 self._bring_back(id, row)
+                row.crowded = True
                 put_entry(self._rows, id, row)
 
     @staticmethod
