@@ -18,12 +18,14 @@ from sim.fault import Fault, Setting
 from sim.host import Host
 from sim.shell import Shell
 from sim.state_medium import Medium
-from sim.watch import Watch
+from sim.watch import ASKED, Watch
 from sim.world import MILLISECOND, SECOND, World
 from storage import StorageError
 
 OPERATOR_US = 20 * SECOND
 """Until the operator looks, once all is healed."""
+MEETING_US = 20 * SECOND
+"""For a node that was started again to be linked with all others."""
 
 
 def twin(setting: Setting) -> str | None:
@@ -76,6 +78,7 @@ class Operator:
         self._world = world
         self._hosts = hosts
         self._watch = watch
+        self._asked_us: dict[str, int] = {}
 
     def end_forks(self, since_us: int) -> bool:
         """Whether there is nothing left to be done."""
@@ -86,15 +89,28 @@ class Operator:
         for actor, name in self._watch.forks.items():
             kept = self._hosts[name].shell
             for host in self._hosts.values():
-                if kept is None or host.shell is None or host.name == name:
+                if kept is None or host.name == name:
                     continue
-                if _differ(kept, host.shell, actor):
-                    self._begin_anew(host)
+                if host.shell is None:
+                    return False
+                if _differ(kept, host.shell, actor) and not self._ended_at(host):
+                    return False
         return True
 
-    def _begin_anew(self, host: Host) -> None:
-        if not self._watch.fork_is_told:
+    def _ended_at(self, host: Host) -> bool:
+        """Where the record of one history was on its way when they met, nobody is told before they
+        meet again: histories are compared when nodes greet, and where a record joins another."""
+        if self._watch.fork_is_told:
+            self._begin_anew(host)
+            return True
+        if host.name not in self._asked_us:
+            self._asked_us[host.name] = self._world.now
+            host.stop(f"{ASKED} to: it is to meet the others again")
+        elif self._world.now - self._asked_us[host.name] > MEETING_US:
             raise Violation(self._world, "O2", host.name, "a fork, and nobody was told")
+        return False
+
+    def _begin_anew(self, host: Host) -> None:
         self._world.say(host.name, "begins anew: it has the history that goes")
         host.kill(MILLISECOND)
         self._watch.medium_replaced(host.name)
