@@ -133,17 +133,20 @@ class Store(Struct):
         return self.log.size(), self.packs.size()
 
     def close(self) -> None:
-        if self.replica.is_busy:
-            self.replica.state.rows.rollback()
-        try:
-            self.keeper.close(is_whole=True)
-        except StateLost as error:
-            self.surroundings.tell(Notice(f"the next start makes the state again: {error}"))
+        for close in (self._roll_back, lambda: self.keeper.close(is_whole=True)):
+            try:
+                close()
+            except StateLost as error:
+                self.surroundings.tell(Notice(f"the next start makes the state again: {error}"))
         try:
             self.packs.close()
             self.log.close()
         finally:
             self.disks.close()
+
+    def _roll_back(self) -> None:
+        if self.replica.is_busy:
+            self.replica.state.rows.rollback()
 
 
 def open_store(

@@ -219,6 +219,27 @@ def test_rows_that_could_not_be_read_are_gone_with_the_process() -> None:
     assert seen(node.start()) == before
 
 
+def test_rows_that_cannot_be_read_as_a_batch_is_undone_keep_nothing_from_being_closed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    node = Node()
+    store = node.start()
+    ask(store, Create(Address("alice")))
+    store.close()
+    store = node.start()
+    request = Asked(1, Create(Address("bob")), RequestId(b"a client", next(_numbers)))
+    assert store.replica.step([request]).append is not None
+
+    def lost(*_: object, **__: object) -> NoReturn:
+        raise StateLost("the image cannot be read")
+
+    monkeypatch.setattr(node.images.image, "page", lost)
+    store.close()
+    assert node.told[-1] == "the next start makes the state again: the image cannot be read"
+    again = node.start()
+    assert again.replica.state.find(Address("alice")) is not None
+
+
 def test_a_state_of_another_data_directory_is_made_again() -> None:
     node, other = Node(), Node("b")
     store = node.start()
