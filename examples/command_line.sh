@@ -7,7 +7,7 @@ port=${1:-7788}
 folder=$(mktemp -d)
 nodes=""
 finish() {
-    for pid in $nodes; do kill "$pid"; done
+    for pid in $nodes; do kill "$pid" 2>/dev/null || true; done # one may have ended by itself
     wait
     rm -r "$folder"
 }
@@ -23,15 +23,16 @@ for node in a b c; do
     nodes="$nodes $!"
 done
 
-answers() { # at most 30 s
+answers() { # $1, which runs as $2, within 100 tries; or its log says why not
     tries=0
     until SAMEBOX_NODE=$1 samebox status >/dev/null 2>&1; do
         tries=$((tries + 1))
-        if [ "$tries" = 100 ]; then cat "$1.log"; exit 1; fi
+        if [ "$tries" = 100 ] || ! kill -0 "$2" 2>/dev/null; then cat "$1.log" >&2; exit 1; fi
         sleep 0.3
     done
 }
-for node in a b c; do answers "$node"; done
+set -- $nodes
+for node in a b c; do answers "$node" "$1"; shift; done
 
 export SAMEBOX_NODE=a
 samebox create mail/alice
