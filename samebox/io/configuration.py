@@ -1,6 +1,7 @@
 """The node list on disk, and the files that it names: read, and checked before a node runs."""
 
 import os
+import stat
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -89,6 +90,15 @@ def socket_problems(config: Config, node: str) -> Iterator[Problem]:
         expected = f"a path of at most {SOCKET_PATH_BYTES_MAX} bytes"
         found = f"{length} bytes for node {node}: {path}"
         yield problem(config, "socket", expected, found, "choose a folder higher up, as /run")
+        return
+    try:
+        mode = path.lstat().st_mode
+    except OSError:  # most often nothing is there; starting tells what else it may be
+        return
+    if not stat.S_ISSOCK(mode):
+        kind = "a folder" if stat.S_ISDIR(mode) else "another kind of file"
+        found = f"{kind} at {config.paths_for(node).socket}"
+        yield problem(config, "socket", "a socket or nothing", found, "choose another path")
 
 
 def data_problems(

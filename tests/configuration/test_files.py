@@ -242,6 +242,13 @@ def test_a_socket_path_fits_at_its_limit_and_not_above(site: Path) -> None:
         assert [line for line, _ in found(site)] == lines
 
 
+def test_what_stands_in_place_of_the_socket_is_seen(site: Path) -> None:
+    text = NODE_LIST.replace("run/{node}.sock", "certs")
+    (site / "nodes.yaml").write_text(text)
+    in_place = "socket: expected a socket or nothing, found a folder at certs; choose another path"
+    assert found(site) == [(SOCKET, in_place)]
+
+
 def test_a_file_in_place_of_the_data_directory_is_seen(site: Path) -> None:
     (site / "data").mkdir()
     (site / "data/a").touch()
