@@ -239,7 +239,7 @@ def as_path(text: str) -> str:
 
 def as_count(text: str) -> int:
     if not re.fullmatch("[1-9][0-9]{0,8}", text):
-        raise Unfit("a whole number from 1", "write digits alone")
+        raise Unfit("a whole number from 1", "write digits alone, the first of them not 0")
     return int(text)
 
 
