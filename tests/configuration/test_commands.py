@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from samebox.config import Address
+from samebox.config import Address, Limbo, Retained
 from samebox.io.commands.setup import check_config, init
 from samebox.io.configuration import check, load_config
 from storage import Identity, save_identity
@@ -35,6 +35,7 @@ def test_init_makes_three_nodes_on_this_machine_without_a_problem(tmp_path: Path
     }
     assert config.paths_for("a").data == tmp_path / "new/data/a"
     assert config.paths_for("a").socket == tmp_path / "new/run/a.sock"
+    assert (config.limbo, config.log) == (Limbo(), Retained())
 
 
 def test_init_takes_a_cluster_and_nodes(tmp_path: Path) -> None:

@@ -45,6 +45,13 @@ copies: 1
 # all nodes.
 shards:
   main: {{nodes: [{members}]}}
+
+# At how much that some node does not hold yet, or for how long, `samebox status` raises an alarm.
+limbo: {{age_days: 7, size_mib: 1024}}
+
+# How much log waits for a node that is away. Beyond that, what a quorum holds goes, and the node
+# gets a snapshot when it returns.
+log: {{size_mib: 4096}}
 """
 
 
