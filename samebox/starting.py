@@ -332,7 +332,8 @@ class Recovering:
         _stand(log, told)
         missing = sum(log.clock().values()) - sum(history.clock.values())
         if missing:
-            self._around.tell(Notice(f"the state is {missing:,} operations behind the log"))
+            word = "operation" if missing == 1 else "operations"
+            self._around.tell(Notice(f"the state is {missing:,} {word} behind the log"))
         return self._replayed(log, history, state)
 
     def _note(self, operation: Operation) -> None:
