@@ -66,10 +66,19 @@ def test_a_node_list_with_problems_ends_with_status_2_and_all_of_them(tmp_path: 
 def test_a_socket_that_is_taken_ends_the_node_with_the_reason(nodes: Path) -> None:
     taken = nodes.parent / "run" / "a.sock"
     taken.parent.mkdir()
-    taken.touch()
-    done = typed("run", "--config", str(nodes), "--node", "a")
-    assert done.exit_code == 1 and "another kind of file" in done.stderr
+    with socket.socket(socket.AF_UNIX) as other:
+        other.bind(str(taken))
+        other.listen()
+        done = typed("run", "--config", str(nodes), "--node", "a")
+    assert done.exit_code == 1 and "a running node behind it" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_file_where_the_socket_has_to_be_is_a_problem_of_the_node_list(nodes: Path) -> None:
+    (nodes.parent / "run").mkdir()
+    (nodes.parent / "run" / "a.sock").touch()
+    done = typed("run", "--config", str(nodes), "--node", "a")
+    assert done.exit_code == 2 and "expected a socket or nothing" in done.stderr
 
 
 def test_an_event_is_one_line_with_time_level_and_words() -> None:
