@@ -15,8 +15,8 @@ import os
 import shutil
 import sys
 from collections.abc import AsyncIterator, Iterator
+from functools import partial
 from hashlib import sha256
-from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import monotonic, process_time
@@ -26,18 +26,15 @@ import trio
 from msgspec import Struct
 
 from benchmarks.children import CLUSTER, Children, say
+from benchmarks.filled import fill
 from benchmarks.load import Load, run_load
 from benchmarks.machine import Machine, disk_folder, machine, resident_mb
 from benchmarks.product import confirmed, free_ports
 from certs import make_certificates
-from crdt import Address, Blob, BoxMade, Dot, Draft, EntryAppended, FolderMade, Store
-from crdt import write as write_operation
+from crdt import Address, Blob, Body, BoxMade, Dot, EntryAppended, FolderMade, Store
 from samebox import Node, Notice, Shard, collect_seldom, open_node
-from samebox.events import Synced
 from samebox.io.snapshotting import take
 from samebox.io.store import Store as ShardStore
-from samebox.io.store import open_store
-from samebox.making import Place
 
 MODULE = "benchmarks.big_box"
 BOX, MAILBOXES, LISTED = "mail", 1000, 10_000
@@ -46,7 +43,6 @@ LOG, SNAPSHOT = "state made from the log", "state made from a snapshot"
 IN_USE = 1000
 """Entries that stores go round: in the big box, one of each mailbox."""
 CONTENTS_BYTES = 100
-BATCH = 5000
 ROUNDS = 5
 CHILD_S = 3600.0
 TICK_S = 0.001
@@ -93,32 +89,12 @@ class Results(Struct, frozen=True):
 
 def make_box(data: Path, entries: int) -> tuple[bytes, int]:
     """Fill the log of a new data directory; its actor, and the seq of the first entry."""
-    place = Place("main", "a", ("a",))
-    store = open_store(data, lambda notice: None, cluster=CLUSTER, place=place, key=b"")
-    assert store.birth is not None
-    ready = store.replica.step([store.birth])
-    assert ready.append is not None
-    store.append(ready.append)
-    store.replica.step([Synced(ready.append.number)])
-    actor = store.identity.actor
-    head = store.replica.history.head(actor)
-    box = Dot(actor, head.seq + 1)
-    folders = [Dot(actor, box.seq + 1 + number) for number in range(MAILBOXES)]
-    bodies = chain_bodies(box, folders, entries, store)
-    while batch := list(islice(bodies, BATCH)):
-        records = []
-        for body in batch:
-            _, record, head = write_operation(head, Draft(body, head.lamport + 1, {}))
-            records.append(record)
-        store.packs.sync()
-        store.log.append(records, {actor: head.encode()})
-    store.close()
-    return actor, folders[-1].seq + 1
+    last = fill(data, partial(bodies_of, entries))
+    return last.actor, last.seq - entries + 1
 
 
-def chain_bodies(
-    box: Dot, folders: list[Dot], entries: int, store: ShardStore
-) -> Iterator[BoxMade | FolderMade | EntryAppended]:
+def bodies_of(entries: int, box: Dot, store: ShardStore) -> Iterator[Body]:
+    folders = [Dot(box.actor, box.seq + 1 + number) for number in range(MAILBOXES)]
     yield BoxMade(BOX, False)
     for number in range(MAILBOXES):
         yield FolderMade(box, name_of(number))

@@ -14,8 +14,8 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator
+from functools import partial
 from hashlib import sha256
-from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import thread_time
@@ -25,9 +25,10 @@ import trio
 from msgspec import Struct
 from typing_extensions import override
 
-from benchmarks.big_box import BATCH, CONTENTS_BYTES, tick
+from benchmarks.big_box import CONTENTS_BYTES, tick
 from benchmarks.children import CLUSTER, Children, say
 from benchmarks.figures import Figure, at_most, print_table
+from benchmarks.filled import fill
 from benchmarks.machine import disk_folder
 from benchmarks.product import confirmed, free_ports
 from benchmarks.rounds import Bench
@@ -39,19 +40,14 @@ from crdt import (
     BoxMade,
     Delete,
     Dot,
-    Draft,
     EntryAppended,
     FolderMade,
     Rename,
     Request,
     Store,
 )
-from crdt import write as write_operation
 from samebox import Node, Shard, collect_seldom, open_node
-from samebox.events import Synced
 from samebox.io.store import Store as ShardStore
-from samebox.io.store import open_store
-from samebox.making import Place
 
 MODULE = "benchmarks.large_changes"
 ENTRIES = 100_000
@@ -126,35 +122,12 @@ def lived(folder: Path, entries: int) -> Seen:
     config.write_text(
         f'cluster: {CLUSTER}\ndata: data\nnodes:\n  a: {{address: "127.0.0.1:{port}"}}\n'
     )
-    task = Task(str(config), make_box(folder / "data", entries))
+    task = Task(str(config), fill(folder / "data", partial(bodies_of, entries)))
     with Children(folder) as children:
         return children.answer(children.start(MODULE, "live", task), Seen, seconds=CHILD_S)
 
 
-def make_box(data: Path, entries: int) -> Dot:
-    """Fill the log of a new data directory; the entry elsewhere."""
-    place = Place("main", "a", ("a",))
-    store = open_store(data, lambda notice: None, cluster=CLUSTER, place=place, key=b"")
-    assert store.birth is not None
-    ready = store.replica.step([store.birth])
-    assert ready.append is not None
-    store.append(ready.append)
-    store.replica.step([Synced(ready.append.number)])
-    actor = store.identity.actor
-    head = store.replica.history.head(actor)
-    bodies = bodies_of(Dot(actor, head.seq + 1), entries, store)
-    while batch := list(islice(bodies, BATCH)):
-        records = []
-        for body in batch:
-            _, record, head = write_operation(head, Draft(body, head.lamport + 1, {}))
-            records.append(record)
-        store.packs.sync()
-        store.log.append(records, {actor: head.encode()})
-    store.close()
-    return Dot(actor, head.seq)
-
-
-def bodies_of(box: Dot, entries: int, store: ShardStore) -> Iterator[Body]:
+def bodies_of(entries: int, box: Dot, store: ShardStore) -> Iterator[Body]:
     def after(number: int) -> Dot:
         return Dot(box.actor, box.seq + number)
 

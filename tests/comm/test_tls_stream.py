@@ -24,7 +24,7 @@ from typing_extensions import override
 from comm import ConnectionFinished, LinkLost, Ping, encode, encode_frame
 from comm.io import FrameStream, accepted, dialed
 from comm.io.tls_stream import TlsStream
-from tests.comm.wires import Credentials, OneByteAtATime, PromptWire, in_background
+from tests.comm.wires import Credentials, OneByteAtATime, PromptWire, Through, in_background
 
 ROOM_BYTES = 4096
 """Of a socket that is soon full; the system doubles it."""
@@ -176,34 +176,20 @@ async def test_the_end_is_the_end_of_the_stream_said_or_not(credentials: Credent
         assert await end.receive_some() == b""
 
 
-class Cut(Stream):
+class Cut(Through):
     """Once `left` is set, so many bytes come out of it, and then the end."""
 
-    def __init__(self, stream: Stream) -> None:
-        self.left: int | None = None
-        self._stream = stream
-
-    @override
-    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        await self._stream.send_all(data)
-
-    @override
-    async def wait_send_all_might_not_block(self) -> None:
-        await self._stream.wait_send_all_might_not_block()
+    left: int | None = None
 
     @override
     async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
         if self.left is None:
-            return await self._stream.receive_some(max_bytes)
+            return await super().receive_some(max_bytes)
         if self.left == 0:
             return b""
-        data = await self._stream.receive_some(self.left)
+        data = await super().receive_some(self.left)
         self.left -= len(data)
         return data
-
-    @override
-    async def aclose(self) -> None:
-        await self._stream.aclose()
 
 
 async def test_a_cut_at_every_byte_is_the_end(credentials: Credentials) -> None:

@@ -33,8 +33,8 @@ MemoryStream: TypeAlias = "trio.StapledStream[MemorySendStream, MemoryReceiveStr
 Credentials: TypeAlias = dict[str, Contexts]
 
 
-class OneByteAtATime(Stream):
-    """What goes through it comes out byte by byte."""
+class Through(Stream):
+    """All goes through it as it is."""
 
     def __init__(self, stream: Stream) -> None:
         self._stream = stream
@@ -49,11 +49,19 @@ class OneByteAtATime(Stream):
 
     @override
     async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
-        return await self._stream.receive_some(1)
+        return await self._stream.receive_some(max_bytes)
 
     @override
     async def aclose(self) -> None:
         await self._stream.aclose()
+
+
+class OneByteAtATime(Through):
+    """What goes through it comes out byte by byte."""
+
+    @override
+    async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
+        return await super().receive_some(1)
 
 
 class PromptWire(StreamWire):

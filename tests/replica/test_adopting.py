@@ -68,14 +68,18 @@ def adopt(source: Store, target: Store) -> Fetching:
 def old_node() -> tuple[Node, Store]:
     """A node whose log is cut: two snapshots, and some messages behind."""
     node = Node("b", SHORT)
-    store = node.start()
-    fill(store, 40)
-    store = snapshot(node, store, 1)
-    fill(store, 30)
-    store = snapshot(node, store, 2)
+    store = cut(node, node.start())
     fill(store, 10)
-    assert truncate(store).segments > 0
     return node, store
+
+
+def cut(node: Node, store: Store) -> Store:
+    """With two snapshots, the beginning of its log is gone."""
+    for number in (1, 2):
+        fill(store, 40)
+        store = snapshot(node, store, number)
+    assert truncate(store).segments > 0
+    return store
 
 
 def copied(node: Node, store: Store) -> tuple[Node, Store]:
@@ -127,11 +131,7 @@ def test_what_a_node_alone_has_stays_and_goes_on_top() -> None:
     for number in range(40):
         ask(new, Create(Address("files", f"{number}")) if number else Create(Address("files")))
     alone = seen(new)[0][new.replica.actor or b""]
-    fill(old, 40)
-    old = snapshot(store, old, 1)
-    fill(old, 30)
-    old = snapshot(store, old, 2)
-    assert truncate(old).segments > 0
+    old = cut(store, old)
     adopt(old, new)
     assert new.replica.clock[new.replica.actor or b""] == alone
     assert new.replica.state.find(Address("files", "39")) is not None
@@ -152,11 +152,7 @@ def test_a_node_put_back_to_an_earlier_state_catches_up_and_its_old_log_is_set_a
     backup, new = copied(node, new)
     fill(new, 30)
     bring(new, old)
-    fill(old, 40)
-    old = snapshot(store, old, 1)
-    fill(old, 30)
-    old = snapshot(store, old, 2)
-    assert truncate(old).segments > 0
+    old = cut(store, old)
     backup.machine.inode += 1
     back = backup.start()
     assert back.birth is not None
@@ -180,10 +176,7 @@ def test_a_node_whose_actor_went_on_elsewhere_begins_another_one() -> None:
     backup, new = copied(node, new)
     fill(new, 30)
     bring(new, old)
-    for number in (1, 2):
-        fill(old, 40)
-        old = snapshot(store, old, number)
-    assert truncate(old).segments > 0
+    old = cut(store, old)
     back = backup.start()
     before = back.replica.actor
     assert back.birth is None
@@ -201,10 +194,7 @@ def forgotten_for_good(store: Node, old: Store) -> Store:
     rows.begin()
     rows.advance_folded(dict(old.replica.clock))
     rows.commit()
-    for number in (1, 2):
-        fill(old, 40)
-        old = snapshot(store, old, number)
-    assert truncate(old).segments > 0
+    old = cut(store, old)
     return old
 
 

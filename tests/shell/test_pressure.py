@@ -18,7 +18,7 @@ from comm.io.link import SILENCE_S, STALL_S
 from samebox import incoming, outgoing
 from samebox.events import Done, Failure
 from samebox.io.node import Node, NodeStopped
-from tests.comm.wires import OneByteAtATime
+from tests.comm.wires import OneByteAtATime, Through
 from tests.shell.deterministic import run
 from tests.shell.world import INBOX, Cluster, agreed, make_inbox, replaced, shown
 
@@ -114,29 +114,17 @@ def test_an_event_loop_that_stalls_loses_nothing(
     play(cluster, scenario, monkeypatch)
 
 
-class Deaf(Stream):
+class Deaf(Through):
     """Reads only while `reads` is set."""
 
     def __init__(self, stream: Stream, reads: trio.Event) -> None:
-        self._stream = stream
+        super().__init__(stream)
         self.reads = reads
-
-    @override
-    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        await self._stream.send_all(data)
-
-    @override
-    async def wait_send_all_might_not_block(self) -> None:
-        await self._stream.wait_send_all_might_not_block()
 
     @override
     async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
         await self.reads.wait()
-        return await self._stream.receive_some(max_bytes)
-
-    @override
-    async def aclose(self) -> None:
-        await self._stream.aclose()
+        return await super().receive_some(max_bytes)
 
 
 def test_a_peer_that_reads_nothing_delays_nobody_and_costs_a_bounded_queue(
