@@ -11,13 +11,14 @@ import pytest
 from crdt import KEPT_REQUESTS, Address, Append, Blob, Create, Dot, Expunge, Operation, Unknown
 from samebox.config import Limbo
 from samebox.events import LinkDown, LinkUp, Tick
-from samebox.forgetting import Forgetting, ForgotTooMuch
+from samebox.forgetting import OPERATIONS_PER_PORTION, Forgetting, ForgotTooMuch
 from samebox.limbo import FOLDED_FURTHER, LATER_VERSION, Waited, limbo_status
 from sim import SimCluster
 from storage import MemoryDisk
 
 BOX, INBOX = Address("alice"), Address("alice", "INBOX")
 HELLO = Blob(sha256(b"hello").digest(), 5)
+OTHER = Blob(sha256(b"other").digest(), 5)
 
 
 def with_expunged(names: Sequence[str]) -> SimCluster:
@@ -81,6 +82,17 @@ def test_a_member_with_another_list_holds_it_back() -> None:
     assert remembers(cluster, "a")
     node.tell(LinkUp(78, "b", dict(node.replica.clock)))
     node.tell(Tick(), Tick())
+    assert not remembers(cluster, "a")
+
+
+def test_a_shard_that_is_never_idle_forgets_with_its_batches_also_where_they_are_small() -> None:
+    cluster = with_expunged(["a"])
+    cluster.ask("a", Append(INBOX, OTHER))
+    cluster.tick("a")  # it learns what is stable, and forgets nothing: a batch is under way
+    assert remembers(cluster, "a")
+    for _ in range(OPERATIONS_PER_PORTION):
+        cluster.sync("a")
+        cluster.ask("a", Append(INBOX, OTHER))
     assert not remembers(cluster, "a")
 
 
