@@ -81,6 +81,15 @@ def judge_histories(
     return Met(tuple(forked), tuple(doubted))
 
 
+def is_outdated(greeted: Greeting, now: Greeting, met: Met) -> bool:
+    """Whether this node has gone on, since it greeted, with an actor of which the peer has later
+    operations. The one with the longer history sees a fork, at a place that it was not told: so the
+    two have to meet again. As another actor writes here from now on, once is enough."""
+    told = {actor: seq for actor, seq, _ in greeted.histories}
+    held = {actor: seq for actor, seq, _ in now.histories}
+    return any(held.get(one.actor, 0) > told.get(one.actor, 0) for one in met.doubted)
+
+
 def link_up(link: int, theirs: Greeting, met: Met, *, same_members: bool) -> LinkUp:
     missing = tuple(Dot(*dot) for dot in theirs.missing)
     return LinkUp(

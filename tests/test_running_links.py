@@ -49,7 +49,7 @@ class Scene:
         address = config.nodes["a"].address
         greeting = Greeting(config.cluster, "main", peer, purpose, incarnation=life)
         local = Local(greeting, tuple(config.nodes), {})
-        opened = await dial(address.host, address.port, contexts, local, expected="a")
+        opened = await dial(address.host, address.port, contexts, lambda: local, expected="a")
         self.opened.append(opened)
         return opened
 

@@ -27,12 +27,13 @@ async def dial(
     host: str,
     port: int,
     contexts: Contexts,
-    local: Local,
+    local: Callable[[], Local],
     *,
     expected: str,
     within_s: float = HANDSHAKE_S,
 ) -> Connection:
-    """One attempt to reach the node `expected`, from TCP to the end of the handshake.
+    """One attempt to reach the node `expected`, from TCP to the end of the handshake. `local` is
+    asked when TLS is up: connecting may take its time.
 
     Raises CommError; then nothing is left open.
     """
@@ -45,7 +46,7 @@ async def dial(
         secure = await dialed(stream, contexts, within_s=within_s)
         names = peer_names(secure)
         return await greet_as_dialer(
-            FrameStream(secure), names, local, expected=expected, within_s=within_s
+            FrameStream(secure), names, local(), expected=expected, within_s=within_s
         )
     except BaseException:
         await trio.aclose_forcefully(stream)

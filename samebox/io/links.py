@@ -48,7 +48,7 @@ from samebox.io.puller import Puller
 from samebox.io.sending import Part
 from samebox.io.shard import Shard
 from samebox.io.snapshots import SnapshotPuller, serve_snapshots
-from samebox.meeting import births_of, greeting_of, judge_histories, link_up
+from samebox.meeting import births_of, greeting_of, is_outdated, judge_histories, link_up
 from samebox.outgoing import Outgoing
 from storage import Log
 
@@ -99,7 +99,11 @@ class Links:
     async def _dial(self, peer: str, purpose: str) -> Connection:
         address = self._addresses[peer]
         return await dial(
-            address.host, address.port, self._contexts(), self.local(purpose), expected=peer
+            address.host,
+            address.port,
+            self._contexts(),
+            partial(self.local, purpose),
+            expected=peer,
         )
 
     async def converse(self, connection: Connection) -> None:
@@ -120,8 +124,12 @@ class Links:
             standings.up(connection, link, scope)
             outbox = self.shard.outboxes.open(link)
             try:
-                self.shard.tell(await self._link_up(link, connection))
+                up, is_outdated = await self._link_up(link, connection)
+                self.shard.tell(up)
                 self._say(peer, f"connected, dialed by {connection.dialer}")
+                if is_outdated:
+                    end = "this node wrote after it had greeted, and greets once more"
+                    return
                 async with aclosing(LinkPort(self.shard, link, outbox, connection.frames)) as port:
                     end = (await run_link(connection.frames, inbox=port, outbox=port)).reason
             finally:
@@ -130,13 +138,15 @@ class Links:
                 standings.down(peer, link, end)
                 self._say(peer, f"disconnected: {end}")
 
-    async def _link_up(self, link: int, connection: Connection) -> LinkUp:
+    async def _link_up(self, link: int, connection: Connection) -> tuple[LinkUp, bool]:
         """Compare the histories of both: the peer's as it told in the handshake, this node's as it
-        is now. What it has written since it greeted may have reached the peer by another way."""
+        is now. What it has written since it greeted may have reached the peer by another way; or
+        the peer has to judge it (see is_outdated)."""
         mine, theirs = self.local("operations").greeting, connection.theirs
         chains = await self._chains(chains_needed(mine, theirs))
         met = judge_histories(mine, theirs, chains.get, births_of(self.shard.replica))
-        return link_up(link, theirs, met, same_members=connection.accepted.same_members)
+        up = link_up(link, theirs, met, same_members=connection.accepted.same_members)
+        return up, is_outdated(connection.mine, mine, met)
 
     async def _chains(self, dots: Sequence[Dot]) -> dict[Dot, bytes | None]:
         """A few at a time: a peer may ask for thousands, and batches wait for the disk as well."""

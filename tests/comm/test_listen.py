@@ -150,7 +150,7 @@ async def dial_to(
     listeners: list[trio.SocketListener], credentials: Credentials, *, expected: str = "b"
 ) -> Connection:
     host, port = listeners[0].socket.getsockname()
-    return await dial(host, port, credentials["a"], local("a"), expected=expected)
+    return await dial(host, port, credentials["a"], lambda: local("a"), expected=expected)
 
 
 async def test_two_nodes_meet_on_loopback(credentials: Credentials) -> None:
@@ -178,7 +178,7 @@ async def test_nobody_at_an_address_is_a_lost_link(credentials: Credentials) -> 
     host, port = listener.socket.getsockname()
     await listener.aclose()
     with pytest.raises(LinkLost, match=f"cannot connect to {host}:{port}: Connection refused"):
-        await dial(host, port, credentials["a"], local("a"), expected="b")
+        await dial(host, port, credentials["a"], lambda: local("a"), expected="b")
 
 
 # --- Dialing without end ----------------------------------------------------------------------

@@ -67,5 +67,5 @@ async def test_what_was_written_since_the_greeting_is_no_lost_memory(tmp_path: P
         await node.ask(Create(Address("mail")))
         theirs = replace(links.local("operations").greeting, node="b")
         found = SimpleNamespace(mine=early, theirs=theirs, accepted=Accepted("b", (), True))
-        event = await links._link_up(1, cast(Connection, found))
-        assert event.doubted == () and event.forked == ()
+        event, is_outdated = await links._link_up(1, cast(Connection, found))
+        assert event.doubted == () and event.forked == () and not is_outdated
