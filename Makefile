@@ -28,7 +28,7 @@ test: static ## everything: format, lint, types, and all tests, the slow ones to
 	$(BIN)/python -m pytest -q -n auto
 
 check: static ## before every commit, under a minute: format, lint, types, quick tests
-	$(BIN)/python -m pytest -q -n auto -m "not slow"
+	$(BIN)/python -m pytest -q -n auto -m "not slow" --hypothesis-profile=quick
 
 # Not listed: the part that check and test share. The tidy rules are tests/test_tidy.py.
 static: $(STAMP)

@@ -10,6 +10,8 @@ from hypothesis import settings
 # No deadline: a test never fails because the machine was busy.
 settings.register_profile("samebox", deadline=None, print_blob=True)
 settings.load_profile("samebox")
+# For `make check`: what `make test` tries in full.
+settings.register_profile("quick", settings.get_profile("samebox"), max_examples=25)
 
 TOLD = "told"
 

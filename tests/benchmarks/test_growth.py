@@ -54,6 +54,7 @@ def test_memory_and_sqlite_take_the_same_row_operations(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_the_lines_are_drawn(tmp_path: Path) -> None:
     lines = [one for store in STORES for one in lines_of(ENTRIES_GROW, store, FEW, tmp_path)]
     draw(lines, tmp_path / "growth.png")

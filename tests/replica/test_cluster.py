@@ -131,7 +131,7 @@ def run(names: int, script: list[Step[Does]], rows: Callable[[], Rows] = MemoryR
 relaxed = settings(deadline=None, suppress_health_check=list(HealthCheck))
 
 
-@settings(relaxed, max_examples=60)
+@settings(relaxed, max_examples=25)
 @given(names=st.integers(2, 5), script=scripts)
 def test_all_nodes_agree_after_healing(names: int, script: list[Step[Does]]) -> None:
     run(names, script)

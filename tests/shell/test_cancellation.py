@@ -204,6 +204,7 @@ def test_a_watcher_cancelled_at_any_await(node_list: Path, monkeypatch: pytest.M
     assert at_every_await(scenario) >= 3
 
 
+@pytest.mark.slow
 def test_a_start_on_a_real_disk_cancelled_at_any_await(tmp_path: Path) -> None:
     """No descriptor stays open, no lock is kept: the next start finds all as it was."""
     node_list = local_node_list(tmp_path, ["a"])

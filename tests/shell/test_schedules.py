@@ -67,6 +67,7 @@ def trace_of(node_list: Path, seed: int, patch: pytest.MonkeyPatch) -> list[str]
     return trace.steps
 
 
+@pytest.mark.slow
 def test_canary_a_seed_is_one_schedule_and_another_seed_another(
     node_list: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -63,6 +63,7 @@ def disk_copy(disk: SimulatedDisk) -> SimulatedDisk:
     return copy
 
 
+@pytest.mark.slow
 def test_no_space_for_sealing_or_for_a_new_segment_refuses_the_batch() -> None:
     limits = LogLimits(segment_bytes=4600, recent_bytes=0)
     batches = [numbered(ANN, n + 1, size=60)[n:] for n in range(6)]

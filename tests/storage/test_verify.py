@@ -124,7 +124,7 @@ def disk_bytes(disk: MemoryDisk) -> int:
     return sum(map(len, disk.files.values()))
 
 
-@pytest.mark.parametrize("bits", [0x01, 0x80])
+@pytest.mark.parametrize("bits", [0x01, pytest.param(0x80, marks=pytest.mark.slow)])
 def test_a_wrong_byte_anywhere_in_a_segment_is_found(bits: int) -> None:
     """Of the first of several: what is torn off the last one is no damage."""
     whole = sealed_disk_with(*BATCHES, limits=SEVERAL)
