@@ -1,12 +1,20 @@
-"""Who waits for which operations to be held by how many members."""
+"""Who waits for which operations to be held by how many members.
+
+The simple rule: look at everyone who waits whenever a member says that it holds more. Nearly all of
+them wait for operations of one actor, each for the next one: these stand in a line, and an
+operation in it has k copies when the k-th greatest clock entry of the members has reached it. So an
+acknowledgement costs a look at the clocks, and what it fulfils. The others wait at something that a
+member lacks for them; see samebox.holding.
+"""
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 
 from msgspec import Struct
 
-from crdt import Dot
+from crdt import Actor, Dot
 from samebox.events import Failure, Receipt, Refusal, WaitAsked
 from samebox.holding import Behind, Holding, Lack, Without
 from samebox.vetting import too_many
@@ -34,6 +42,38 @@ class Waiting(Struct, frozen=True, gc=False):
         return len(self.receipt.clock) + len(self.dots)
 
 
+class _Line:
+    """Those who wait for operations of one actor, in the order of their seqs, no two for the same
+    one."""
+
+    def __init__(self) -> None:
+        self._seqs: list[int] = []
+        self._waits: list[Waiting] = []
+
+    def __bool__(self) -> bool:
+        return bool(self._seqs)
+
+    def add(self, seq: int, waiting: Waiting) -> bool:
+        """False where it is not behind all others."""
+        if self._seqs and self._seqs[-1] >= seq:
+            return False
+        self._seqs.append(seq)
+        self._waits.append(waiting)
+        return True
+
+    def take(self, seq: int) -> list[tuple[int, Waiting]]:
+        """Those who wait for nothing behind `seq`: they leave the line."""
+        count = bisect_right(self._seqs, seq)
+        taken = list(zip(self._seqs[:count], self._waits[:count], strict=True))
+        del self._seqs[:count], self._waits[:count]
+        return taken
+
+    def leave(self, seq: int, token: int) -> None:
+        place = bisect_left(self._seqs, seq)
+        if place < len(self._seqs) and self._waits[place].token == token:
+            del self._seqs[place], self._waits[place]
+
+
 class Confirmations:
     """`own` is what this node holds, `others` what the other members do. A copy is a member that
     holds the operations and their blobs; whatever is waited for, the operations are synced here
@@ -45,6 +85,7 @@ class Confirmations:
         self._waits: dict[int, Waiting] = {}
         self._named = 0
         self._new: list[int] = []
+        self._lines: dict[tuple[Actor, int], _Line] = {}
 
     def __len__(self) -> int:
         return len(self._waits)
@@ -66,15 +107,28 @@ class Confirmations:
     def add(self, waiting: Waiting) -> None:
         self._waits[waiting.token] = waiting
         self._named += waiting.named
+        clock = waiting.receipt.clock
+        if len(clock) == 1:  # mostly
+            ((actor, seq),) = clock.items()
+            line = self._lines.setdefault((actor, waiting.copies), _Line())
+            if line.add(seq, waiting):
+                return
         self._new.append(waiting.token)
 
     def abandon(self, token: int) -> Waiting | None:
         waiting = self._waits.pop(token, None)
         if waiting is not None:
             self._named -= waiting.named
+            self._leave_line(waiting)
             for holding in self._every:
                 holding.forget(token)
         return waiting
+
+    def _leave_line(self, waiting: Waiting) -> None:
+        for actor, seq in waiting.receipt.clock.items():
+            line = self._lines.get((actor, waiting.copies))
+            if line is not None:
+                line.leave(seq, waiting.token)
 
     def nodes(self, waiting: Waiting) -> tuple[str, ...]:
         """Those that hold what it waits for by now."""
@@ -83,20 +137,50 @@ class Confirmations:
         return tuple([one.node for one, lack in lacks if self._counts(one, lack, waiting)])
 
     def released(self) -> list[tuple[Waiting, tuple[str, ...]]]:
-        """Those that need wait no more, each with the names of the members that hold it.
+        """Those that need wait no more, in the order in which they asked, each with the names of
+        the members that hold it.
 
-        Looked at are those that are new, and those for which some member has what it lacked.
+        Looked at are those whose turn it is, those that are new, and those for which some member
+        has what it lacked.
         """
+        done: list[tuple[Waiting, tuple[str, ...]]] = []
+        for (actor, copies), line in list(self._lines.items()):
+            done += self._from_line(line, actor, copies)
+            if not line:
+                del self._lines[actor, copies]
         awake, self._new = self._new, []
         for holding in self._every:
             awake += holding.woken()
-        done: list[tuple[Waiting, tuple[str, ...]]] = []
         for token in awake:
             waiting = self._waits.get(token)
             nodes = None if waiting is None else self._held_by(waiting)
             if waiting is not None and nodes is not None:
                 self.abandon(token)
                 done.append((waiting, nodes))
+        done.sort(key=lambda one: one[0].token)
+        return done
+
+    def _from_line(
+        self, line: _Line, actor: Actor, copies: int
+    ) -> list[tuple[Waiting, tuple[str, ...]]]:
+        """Whose operation enough members have reached. Where more than clocks counts, they are
+        looked at one by one."""
+        reached = [one.clock.get(actor, 0) for one in self._every]
+        taken = line.take(min(reached[0], sorted(reached)[-max(1, copies)]))
+        if not all(one.counts_by_clock(actor) for one in self._every):
+            self._new += [waiting.token for _, waiting in taken]
+            return []
+        done: list[tuple[Waiting, tuple[str, ...]]] = []
+        known = 0
+        nodes: tuple[str, ...] = ()
+        for seq, waiting in taken:
+            if seq > known:
+                holders = [one for one in self._every if one.clock.get(actor, 0) >= seq]
+                known = min([one.clock[actor] for one in holders])
+                nodes = tuple([one.node for one in holders])
+            del self._waits[waiting.token]
+            self._named -= waiting.named
+            done.append((waiting, nodes))
         return done
 
     def _held_by(self, waiting: Waiting) -> tuple[str, ...] | None:

@@ -150,6 +150,10 @@ class Holding:
             )
         return None if found is None else Without(found)
 
+    def counts_by_clock(self, actor: Actor) -> bool:
+        """Whether it lacks nothing of `actor` but what its clock does not reach."""
+        return not (self.missing or self.more or actor in self.doubted)
+
     def keep(self, token: int, lack: Lack) -> None:
         """Wake `token` once the member does not lack that any more."""
         if token in self._lacking:

@@ -107,6 +107,33 @@ def test_a_repeated_request_does_not_wait_for_what_was_made_after_it() -> None:
     assert tokens(confirmations) == [2]
 
 
+def test_callers_are_answered_in_the_order_in_which_they_asked() -> None:
+    """Whatever they wait for, and by how many members it has to be held."""
+    confirmations, b = two()
+    confirmations.add(waiting(1, 5, copies=1))
+    confirmations.add(Waiting(2, Receipt("main", {A: 5, B: 0}), (), 2))
+    confirmations.add(waiting(3, 6))
+    confirmations.add(waiting(4, 6, copies=1))
+    confirmations.add(waiting(5, 6))
+    b.learn([(A, 6)])
+    assert tokens(confirmations) == [1, 2, 3, 4, 5]
+
+
+def test_a_line_names_the_members_that_hold_each_operation() -> None:
+    b, c = Holding("b", [(A, 7)]), Holding("c", [(A, 5)])
+    confirmations = Confirmations(Holding("a", [(A, 6)]), [b, c])
+    for seq in range(4, 9):
+        confirmations.add(waiting(seq, seq))
+    assert named(confirmations) == {4: ("a", "b", "c"), 5: ("a", "b", "c"), 6: ("a", "b")}
+    assert confirmations.abandon(8) is not None
+    confirmations.add(waiting(9, 8))
+    confirmations._own.reached(A, 9)
+    assert named(confirmations) == {7: ("a", "b")}
+    c.learn([(A, 8)])
+    assert named(confirmations) == {9: ("a", "c")}
+    assert (len(confirmations), confirmations._lines) == (0, {})
+
+
 def test_three_copies_wait_for_the_second_peer_also_where_the_first_comes_back_with_less() -> None:
     b, c = Holding("b"), Holding("c")
     confirmations = Confirmations(Holding("a", [(A, 9)]), [b, c])
@@ -262,11 +289,11 @@ def test_an_acknowledgement_costs_what_it_fulfils_however_many_wait() -> None:
     for seq in range(1, 11):
         b.learn([(A, seq)])
         assert tokens(confirmations) == [seq]
-    assert b.count == 20
+    assert b.count == 10
     b.lists([Dot(A, 5)], more=True)
     b.lists([], more=False)
     assert tokens(confirmations) == []
-    assert b.count == 20
+    assert b.count == 10
 
 
 def test_who_has_gone_leaves_nothing_behind() -> None:
