@@ -19,7 +19,7 @@ Unknown fields are ignored, so fields may be added; anything else raises PROTOCO
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Annotated, Generic, Literal, TypeAlias, TypeVar
 
 import msgspec
@@ -320,11 +320,12 @@ class Frames(Generic[T]):
         end = HEADER_BYTES + length
         if len(self._held) < end:
             return None
-        payload = bytes(self._held[HEADER_BYTES:end])
+        with memoryview(self._held)[HEADER_BYTES:end] as payload:
+            message = self._decoded(payload)
         del self._held[:end]
-        return self._decoded(payload)
+        return message
 
-    def _decoded(self, payload: bytes) -> T:
+    def _decoded(self, payload: memoryview) -> T:
         try:
             return self._decoder.decode(payload)
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
@@ -337,6 +338,17 @@ def from_programs() -> Frames[FromProgram]:
 
 def from_node() -> Frames[FromNode]:
     return Frames(msgspec.msgpack.Decoder(FromNode))
+
+
+def joined(content: Iterable[bytes]) -> Iterator[Piece]:
+    """The pieces of contents that come in parts of any size: as few as there can be."""
+    held = bytearray()
+    for data in content:
+        held += data
+        while len(held) > PIECE_BYTES_MAX:
+            yield Piece(bytes(held[:PIECE_BYTES_MAX]))
+            del held[:PIECE_BYTES_MAX]
+    yield Piece(bytes(held), last=True)
 
 
 def pieces_of(data: bytes) -> Iterator[bytes]:

@@ -22,13 +22,12 @@ from samebox.control import (
     Command,
     FromNode,
     Greeting,
-    Piece,
     Problem,
     ProtocolError,
     Reply,
     frame,
     from_node,
-    pieces_of,
+    joined,
 )
 from samebox.errors import SameboxError
 
@@ -59,6 +58,7 @@ class Connection:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._frames = from_node()
+        self._waiting = bytearray()
         self._number = 0
         self._socket = connect(path)
         try:
@@ -91,17 +91,19 @@ class Connection:
 
         Returns the call's number. At most CALLS_MAX may be under way.
         """
+        number = self.hand_in(command, content)
+        self._write_waiting()
+        return number
+
+    def hand_in(self, command: Command, content: Iterable[bytes] | None = None) -> int:
+        """As `send`, for one of many calls: it is written with those that follow, at the latest
+        when `receive` waits for the node."""
         self._number += 1
-        waiting = bytearray(frame(Call(self._number, command)))
-        for data in content or ():
-            for piece in pieces_of(data):
-                waiting += frame(Piece(piece))
-                if len(waiting) >= PIECE_BYTES_MAX:
-                    self._write(waiting)
-                    waiting.clear()
-        if content is not None:
-            waiting += frame(Piece(b"", last=True))
-        self._write(waiting)
+        self._waiting += frame(Call(self._number, command))
+        for piece in () if content is None else joined(content):
+            self._waiting += frame(piece)
+            if len(self._waiting) >= PIECE_BYTES_MAX:
+                self._write_waiting()
         return self._number
 
     def receive(self) -> Reply:
@@ -149,6 +151,7 @@ class Connection:
 
     def _next(self) -> FromNode:
         while (message := self._frames.next()) is None:
+            self._write_waiting()
             self._read()
         return message
 
@@ -161,8 +164,8 @@ class Connection:
             raise NodeGone(f"the node behind {self._path} ended the connection")
         self._frames.feed(data)
 
-    def _write(self, data: bytes | bytearray) -> None:
-        with memoryview(data) as rest:
+    def _write_waiting(self) -> None:
+        with memoryview(self._waiting) as rest:
             sent = 0
             while sent < len(rest):
                 readable, writable, _ = select.select([self._socket], [self._socket], [])
@@ -170,6 +173,7 @@ class Connection:
                     self._read_while_writing()
                 if writable:
                     sent += self._write_some(rest[sent:])
+        self._waiting.clear()
 
     def _write_some(self, data: memoryview) -> int:
         try:

@@ -46,7 +46,7 @@ log = logging.getLogger("samebox.control")
 
 PROGRAMS_MAX = 64
 """Programs served at once. Each may hold a frame of 1 MiB here, and its calls."""
-READ_BYTES = 64 << 10
+READ_BYTES = 256 << 10
 UNSENT_BYTES = 256 << 10
 """Replies that wait for a program to read: at so many, its calls wait too."""
 

@@ -23,6 +23,7 @@ from samebox.mail import (
     MboxReader,
     MboxWriter,
     Quoting,
+    Skim,
     file_name,
     flags_of,
     folder_name,
@@ -83,6 +84,14 @@ def read_mbox(
             yield Incoming(event.offset, where, *_fit(event.flags), event.date_ms, chunks)
             for _ in chunks:
                 pass
+
+
+def mbox_numbers(path: Path) -> Iterator[int]:
+    """Of all messages, in order. Raises NotMbox, OSError."""
+    with open(path, "rb") as file:
+        for event in _mbox_events(file, MboxReader(passage=Skim), 0):
+            assert isinstance(event, Began)
+            yield event.offset
 
 
 def _mbox_events(file: BinaryIO, reader: MboxReader, start: int) -> Iterator[Event]:
@@ -160,10 +169,7 @@ def read_maildir(folder: Path) -> Iterator[Incoming]:
         wanted = f"{folder}: expected a Maildir with the folders cur, new and tmp, found none"
         raise MailError(f"{wanted}; name the folder that holds them")
     keywords = _keywords(folder)
-    files = [path for part in ("cur", "new") for path in (folder / part).iterdir()]
-    for path in sorted(files, key=lambda path: order(path.name)):
-        if path.name.startswith("."):
-            continue
+    for path in _messages_in(folder):
         try:
             file = _opened(folder, path)
         except FileNotFoundError:
@@ -173,6 +179,18 @@ def read_maildir(folder: Path) -> Iterator[Incoming]:
             date_ms = os.fstat(file.fileno()).st_mtime_ns // NS_PER_MS
             fit, unfit = _fit(flags_of(letters, keywords))
             yield Incoming(number_of(unique), file.name, fit, unfit, date_ms, _pieces(file))
+
+
+def maildir_numbers(folder: Path) -> Iterator[int]:
+    """Of all messages, in order, by the names of their files. Raises OSError."""
+    for path in _messages_in(folder):
+        yield number_of(split_name(path.name)[0])
+
+
+def _messages_in(folder: Path) -> list[Path]:
+    files = [path for part in ("cur", "new") for path in (folder / part).iterdir()]
+    shown = [path for path in files if not path.name.startswith(".")]
+    return sorted(shown, key=lambda path: order(path.name))
 
 
 def _opened(folder: Path, path: Path) -> BinaryIO:

@@ -21,4 +21,5 @@ from samebox.mail.message import Began as Began
 from samebox.mail.message import Content as Content
 from samebox.mail.message import Ended as Ended
 from samebox.mail.message import Event as Event
+from samebox.mail.message import Skim as Skim
 from samebox.mail.quoting import Quoting as Quoting

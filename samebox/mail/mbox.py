@@ -6,9 +6,11 @@ exported and read again has the same bytes, flags and date (samebox.mail.status 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from samebox.mail.errors import NotMbox
 from samebox.mail.from_line import FROM, FROM_LINE_BYTES_MAX, FromLine, own_line, parse
-from samebox.mail.message import Event, Passage
+from samebox.mail.message import Event, Passage, Taking
 from samebox.mail.quoting import Quoter, Quoting, from_lines
 from samebox.mail.status import own_block
 
@@ -20,16 +22,24 @@ class MboxReader:
     """Feed bytes, take events: Began, Content …, Ended for each message; then `finish`.
 
     `offset` is where in the file the first byte stands; it has to be a From_ line. Raises NotMbox.
-    What samebox wrote is unquoted as mboxrd, whatever `quoting` says.
+    What samebox wrote is unquoted as mboxrd, whatever `quoting` says. `passage` makes what takes
+    the bytes of each message.
     """
 
-    def __init__(self, quoting: Quoting = Quoting.MBOXRD, *, offset: int = 0) -> None:
+    def __init__(
+        self,
+        quoting: Quoting = Quoting.MBOXRD,
+        *,
+        offset: int = 0,
+        passage: Callable[[int, FromLine], Taking] = Passage,
+    ) -> None:
         self._quoting = quoting
         self._start = offset
         self._end = offset
         self._held = b""
         self._midline = False
-        self._message: Passage | None = None
+        self._passage = passage
+        self._message: Taking | None = None
 
     def feed(self, data: bytes) -> list[Event]:
         self._end += len(data)
@@ -73,7 +83,7 @@ class MboxReader:
             if separator is not None:
                 events += self._text(lines[done:begin])
                 events += self._message.end() if self._message else []
-                self._message = Passage(offset + begin, separator)
+                self._message = self._passage(offset + begin, separator)
                 done = end
         return events + self._text(lines[done:])
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 from msgspec import Struct
 
@@ -34,6 +34,30 @@ class Ended(Struct, frozen=True):
 
 
 Event: TypeAlias = Began | Content | Ended
+
+
+class Taking(Protocol):
+    """What becomes of the bytes between two From_ lines, unquoted."""
+
+    own: bool
+
+    def take(self, data: bytes) -> list[Event]: ...
+
+    def end(self) -> list[Event]: ...
+
+
+class Skim:
+    """Tells where a message began, and nothing else of it."""
+
+    def __init__(self, offset: int, from_line: FromLine) -> None:
+        self.own = from_line.own
+        self._offset = offset
+
+    def take(self, data: bytes) -> list[Event]:
+        return []
+
+    def end(self) -> list[Event]:
+        return [Began(self._offset, (), None)]
 
 
 class Passage:
@@ -103,5 +127,7 @@ def _header_ends(head: bytearray, start: int) -> bool:
 def _header_length(head: bytes) -> int:
     if head.startswith((b"\n", b"\r\n")):
         return 0
-    ends = [at for at in (head.find(b"\n\n"), head.find(b"\n\r\n")) if at >= 0]
-    return min(ends, default=len(head)) + 1
+    end = head.find(b"\n\n")
+    end = len(head) if end < 0 else end
+    other = head.find(b"\n\r\n", 0, end)
+    return (end if other < 0 else other) + 1

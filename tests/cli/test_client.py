@@ -19,11 +19,14 @@ from samebox.control import (
     Answered,
     Ask,
     Boxes,
+    Call,
     Greeting,
+    Piece,
     Problem,
     ProtocolError,
     Reply,
     frame,
+    joined,
 )
 from samebox.io.control_client import Connection, NodeGone, NodeRefused, NotReachable
 from tests.cli.fake import CLUSTER, running
@@ -166,6 +169,34 @@ def test_two_full_buffers_do_not_wait_for_each_other(tmp_path: Path) -> None:
             node.send(Ask(Create(Address("b" * 1000))))
         calls = [node.receive().call for _ in range(count)]
     assert calls == list(range(1, count + 1))
+
+
+def test_calls_that_are_handed_in_are_written_when_an_answer_is_waited_for(tmp_path: Path) -> None:
+    heard = bytearray()
+    call = frame(Call(1, Boxes()))
+
+    def answer_both(program: socket.socket) -> None:
+        program.sendall(HELLO)
+        program.settimeout(10)
+        while len(heard) < 2 * len(call):
+            heard.extend(program.recv(1 << 20))
+        program.sendall(frame(Reply(1)) + frame(Reply(2)))
+
+    with Odd(tmp_path, answer_both) as path, Connection(path) as node:
+        numbers = [node.hand_in(Boxes()), node.hand_in(Boxes())]
+        assert not heard
+        assert [node.receive().call, node.receive().call] == numbers == [1, 2]
+
+
+def test_a_message_that_comes_in_parts_travels_in_one_piece() -> None:
+    assert list(joined([b"a", b"", b"bc"])) == [Piece(b"abc", last=True)]
+    assert list(joined([])) == [Piece(b"", last=True)]
+    long = bytes(PIECE_BYTES_MAX)
+    assert list(joined([long])) == [Piece(long, last=True)]
+    assert list(joined([b"a", long])) == [
+        Piece(b"a" + long[1:]),
+        Piece(b"\0", last=True),
+    ]
 
 
 def test_contents_of_any_length_go_through_a_real_server(tmp_path: Path) -> None:

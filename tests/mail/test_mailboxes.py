@@ -10,6 +10,8 @@ from samebox.io.mailboxes import (
     is_maildir,
     maildir_folder,
     maildir_folders,
+    maildir_numbers,
+    mbox_numbers,
     read_maildir,
     read_mbox,
     write_maildir,
@@ -19,6 +21,7 @@ from samebox.mail import MailError, NotMbox, TooManyKeywords
 from tests.mail.phrases import Mail
 
 BIG = b"a: b\n\n" + b"x" * (3 << 20)
+FROM_LINE = b"From me Fri Feb 13 23:31:30 2009\n"
 MESSAGES = [
     Mail(b"Subject: a\n\nFrom x\n", ("\\Seen", "work"), 1_700_000_000_123),
     Mail(b"", (), 0),
@@ -63,6 +66,19 @@ def test_an_interrupted_reading_goes_on_at_a_message(tmp_path: Path) -> None:
         (numbers[2], MESSAGES[2].flags),
         (numbers[3], MESSAGES[3].flags),
     ]
+
+
+def test_numbers_are_told_without_the_messages(tmp_path: Path) -> None:
+    write_mbox(tmp_path / "out", outgoing(MESSAGES))
+    write_maildir(tmp_path / "Mail", outgoing(MESSAGES))
+    (tmp_path / "foreign").write_bytes(
+        b"From x\n\n>From y\nFrom here on\n\n" + FROM_LINE + b"\nz\n"
+    )
+    for name in ("out", "foreign"):
+        numbers = [m.number for m in read_mbox(tmp_path / name)]
+        assert list(mbox_numbers(tmp_path / name)) == numbers and len(numbers) > 1
+    numbers = [m.number for m in read_maildir(tmp_path / "Mail")]
+    assert list(maildir_numbers(tmp_path / "Mail")) == numbers and len(numbers) == 4
 
 
 def test_a_reading_that_goes_on_where_no_message_begins_is_refused(tmp_path: Path) -> None:

@@ -220,24 +220,23 @@ class Import:
     def run(self, source: Source) -> None:
         """One mailbox, in order. Raises MailError, OSError; NodeRefused where nothing can go on.
 
-        The source is read twice, side by side: once to ask in portions what was imported earlier,
-        and once to send the rest.
+        The source is gone through twice, side by side: for numbers, to ask in portions what was
+        imported earlier, and for messages, to send the rest.
         """
         mailbox = source.mailbox
         client = import_client(self._how.name or str(source.path.resolve()), *mailbox)
         self.tally.mailboxes.append(str(mailbox))
-        messages = source.read()
-        seen = 0
+        ahead = portions(source.numbers())
+        asked, known = set[int](), set[int]()
         with progress(str(mailbox), source.total) as advance:
-            for numbers in portions(message.number for message in source.read()):
-                known = self._recall(mailbox.box, client, numbers)
-                for message in islice(messages, len(numbers)):
-                    advance(source.done(message, seen))
-                    seen += 1
-                    if message.number in known:
-                        self.tally.known += 1
-                    else:
-                        self._append(mailbox, RequestId(client, message.number), message)
+            for seen, message in enumerate(source.read()):
+                advance(source.done(message, seen))
+                while message.number not in asked and (numbers := next(ahead, None)) is not None:
+                    asked, known = set(numbers), self._recall(mailbox.box, client, numbers)
+                if message.number in known:
+                    self.tally.known += 1
+                else:
+                    self._append(mailbox, RequestId(client, message.number), message)
             while self._under_way:
                 self._take(self._node.receive())
 
@@ -246,7 +245,7 @@ class Import:
             self._take(self._node.receive())
         request = Append(mailbox, NO_BLOB, message.flags, message.date_ms or 0)
         ask = Ask(request, id, self._how.copies, self._how.timeout_s, content=True)
-        self._under_way[self._node.send(ask, message.chunks)] = message.where
+        self._under_way[self._node.hand_in(ask, message.chunks)] = message.where
         self.tally.unfit += len(message.unfit)
 
     def _recall(self, box: str, client: bytes, numbers: list[int]) -> set[int]:

@@ -7,19 +7,28 @@ from pathlib import Path
 from typing import NamedTuple
 
 from crdt import Address
-from samebox.io.mailboxes import Incoming, is_maildir, maildir_folders, read_maildir, read_mbox
+from samebox.io.mailboxes import (
+    Incoming,
+    is_maildir,
+    maildir_folders,
+    maildir_numbers,
+    mbox_numbers,
+    read_maildir,
+    read_mbox,
+)
 from samebox.mail import MailError
 
 INBOX = "INBOX"
 
 
 class Source(NamedTuple):
-    """One mailbox of the source. `done` says how far of `total` a message stands, given how many
-    came before it."""
+    """One mailbox of the source. `numbers` are those of its messages, without reading them. `done`
+    says how far of `total` a message stands, given how many came before it."""
 
     path: Path
     mailbox: Address
     read: Callable[[], Iterator[Incoming]]
+    numbers: Callable[[], Iterator[int]]
     total: int
     done: Callable[[Incoming, int], int]
 
@@ -52,6 +61,7 @@ def mbox_source(path: Path, mailbox: Address) -> Source:
         path,
         mailbox,
         lambda: read_mbox(path),
+        lambda: mbox_numbers(path),
         path.stat().st_size,
         lambda message, _: message.number,
     )
@@ -59,4 +69,11 @@ def mbox_source(path: Path, mailbox: Address) -> Source:
 
 def maildir_source(folder: Path, mailbox: Address) -> Source:
     total = sum(1 for part in ("cur", "new") for _ in (folder / part).iterdir())
-    return Source(folder, mailbox, lambda: read_maildir(folder), total, lambda _, before: before)
+    return Source(
+        folder,
+        mailbox,
+        lambda: read_maildir(folder),
+        lambda: maildir_numbers(folder),
+        total,
+        lambda _, before: before,
+    )
