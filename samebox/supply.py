@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
+from hashlib import sha256
 
 from crdt import Actor, Blob, Record, blob_in
+from samebox.events import Carried
 
 CARRIED_BYTES_MAX = 64 << 10
 """Longer contents are pulled by those who lack them."""
@@ -15,6 +17,20 @@ RECORD_BYTES_EXTRA = 200
 """What a record costs in memory beside its bytes."""
 READ_BYTES_MAX = 64 << 10
 """Of records that one job reads from the log."""
+
+
+class Hashed(Carried):
+    """Carried bytes that were hashed here: `hash` needs no second look."""
+
+    __slots__ = ()
+
+
+def carried(data: bytes) -> tuple[Blob, Hashed]:
+    """Contents of at most CARRIED_BYTES_MAX, and how they travel beside the operation that names
+    them."""
+    assert len(data) <= CARRIED_BYTES_MAX, f"{len(data)} bytes are pulled, not carried"
+    hash_ = sha256(data).digest()
+    return Blob(hash_, len(data)), Hashed(hash_, data)
 
 
 class RecentRecords:

@@ -46,6 +46,7 @@ from samebox.events import Carried, Done, Failure, Late, Outcome, Refusal
 from samebox.io.contents import ContentsTooLong
 from samebox.io.hosting import HostedShard, HostingNode
 from samebox.io.shown import PAGE, counted, entry_in, entry_page, file_content, found, mailbox
+from samebox.supply import carried
 from samebox.verifying import pages
 from storage import DiskFull, DiskReadOnly
 
@@ -66,6 +67,12 @@ def problem_of(error: Exception) -> Problem:
         case _:
             log.error("a command of a local program failed", exc_info=error)
             return Problem("failed", f"the node could not do it, and logged why: {error!r}")
+
+
+def take_short(ask: Ask, data: bytes) -> tuple[Ask, tuple[Carried, ...]]:
+    """A request whose contents travel beside its operation; it then names them."""
+    blob, beside = carried(data)
+    return replace(ask, request=with_content(ask.request, blob), content=False), (beside,)
 
 
 class Answers:

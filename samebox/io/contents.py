@@ -17,7 +17,7 @@ from samebox.events import Carried
 from samebox.io.disk_thread import DiskThread
 from samebox.leases import Leases, Upload
 from samebox.marking import Marking
-from samebox.supply import CARRIED_BYTES_MAX
+from samebox.supply import CARRIED_BYTES_MAX, Hashed
 from storage import BlobDamaged, BlobMissing, DiskReadFailed, Packs
 
 RECENT_BYTES_MAX = 16 << 20
@@ -111,7 +111,7 @@ class Contents:
         self, blob: Blob, data: bytes, upload: Upload
     ) -> tuple[Blob, tuple[Carried, ...]]:
         if blob.size <= CARRIED_BYTES_MAX:
-            return blob, (Carried(blob.hash, data),)
+            return blob, (Hashed(blob.hash, data),)
         await self._lease(data, upload)
         return blob, ()
 

@@ -38,9 +38,10 @@ from samebox.control import (
     from_programs,
 )
 from samebox.events import Carried
-from samebox.io.answers import Answers, problem_of
+from samebox.io.answers import Answers, problem_of, take_short
 from samebox.io.hosting import HostingNode
 from samebox.io.socket_file import listening
+from samebox.supply import CARRIED_BYTES_MAX
 
 log = logging.getLogger("samebox.control")
 
@@ -139,7 +140,10 @@ class Program:
         contents = Contents(self._receive)
         taken: Ask | None = None
         carried: tuple[Carried, ...] = ()
+        data = await contents.whole()
         try:
+            if data is not None and len(data) <= CARRIED_BYTES_MAX:
+                return take_short(ask, data)
             async with aclosing(contents.pieces()) as pieces:
                 taken, carried = await self._answers.take(ask, pieces)
         except ProtocolError:
@@ -212,15 +216,27 @@ class Contents:
 
     def __init__(self, receive: Callable[[], Awaitable[FromProgram]]) -> None:
         self._receive = receive
+        self._first: bytes | None = None
         self._ended = False
 
+    async def whole(self) -> bytes | None:
+        """All of them where they are one piece, as mostly. To be asked first."""
+        self._first = await self._next()
+        return self._first if self._ended else None
+
     async def pieces(self) -> AsyncGenerator[bytes, None]:
+        if self._first is not None:
+            first, self._first = self._first, None
+            yield first
         while not self._ended:
-            message = await self._receive()
-            if not isinstance(message, Piece) or len(message.data) > PIECE_BYTES_MAX:
-                raise ProtocolError(f"expected a piece of at most {PIECE_BYTES_MAX} bytes")
-            self._ended = message.last
-            yield message.data
+            yield await self._next()
+
+    async def _next(self) -> bytes:
+        message = await self._receive()
+        if not isinstance(message, Piece) or len(message.data) > PIECE_BYTES_MAX:
+            raise ProtocolError(f"expected a piece of at most {PIECE_BYTES_MAX} bytes")
+        self._ended = message.last
+        return message.data
 
 
 FULL = Problem(
