@@ -157,6 +157,10 @@ class State:
 
     # Nodes: views without children and entries
 
+    def walk(self) -> Iterator[tuple[int, NodeView]]:
+        """Everything that shows: each node with its depth, its children behind it, by name."""
+        return self._lookups.walk()
+
     def boxes(self) -> list[NodeView]:
         return [group.view() for group in self._lookups.groups(BOXES)]
 

@@ -237,7 +237,8 @@ class Flaw(Struct, frozen=True):
 class Verified(Struct, frozen=True, tag="verified"):
     """How far the verification of a shard has come: what was read of `bytes_total`, about.
 
-    `flaws` are those found since the last one; `damaged` counts all that are not spare.
+    `flaws` are those found since the last one; `damaged` counts all that are not spare. At its end
+    the state was compared with the log at so many operations; or `not_compared` says why not.
     """
 
     shard: str
@@ -248,6 +249,8 @@ class Verified(Struct, frozen=True, tag="verified"):
     damaged: int
     flaws: tuple[Flaw, ...] = ()
     ended: bool = False
+    operations: int = 0
+    not_compared: str = ""
 
 
 Body: TypeAlias = (

@@ -24,6 +24,8 @@ class Frozen(Protocol):
         self, start: bytes, stop: bytes, count: int, *, reverse: bool = False
     ) -> list[tuple[bytes, bytes]]: ...
 
+    def find(self, keys: Sequence[bytes]) -> list[tuple[bytes, bytes]]: ...
+
     def close(self) -> None: ...
 
 
@@ -132,3 +134,35 @@ class MemoryImage:
 
     def close(self) -> None:
         pass
+
+
+class FrozenImage:
+    """Implements Image over what nothing changes any more."""
+
+    def __init__(self, frozen: Frozen) -> None:
+        self._frozen = frozen
+        self.page = frozen.page
+        self.find = frozen.find
+
+    def write(self, changes: Iterable[Change]) -> None:
+        raise AssertionError("these rows are only read")
+
+    @property
+    def is_writing(self) -> bool:
+        return False
+
+    def wait(self) -> None:
+        pass
+
+    @property
+    def trouble(self) -> str:
+        return ""
+
+    def frozen(self) -> Frozen:
+        return self._frozen
+
+    def finish(self) -> None:
+        pass
+
+    def close(self) -> None:
+        self._frozen.close()

@@ -62,6 +62,10 @@ class Keeper(Protocol):
         of a transaction nothing more is written."""
         ...
 
+    def drop(self) -> None:
+        """Close, and take away whatever is there."""
+        ...
+
 
 class Unkept:
     """Rows that end with the process: the next start makes them again."""
@@ -97,6 +101,9 @@ class Unkept:
         return None
 
     def close(self, *, is_whole: bool) -> None:
+        pass
+
+    def drop(self) -> None:
         pass
 
 
@@ -162,6 +169,10 @@ class Kept:
             rows.close()
             if rows.is_lost:
                 self._images.clear()
+
+    def drop(self) -> None:
+        self.close(is_whole=False)
+        self._images.clear()
 
     def _wake(self) -> None:
         self.wake()

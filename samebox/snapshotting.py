@@ -18,7 +18,7 @@ from samebox.errors import SameboxError
 from samebox.history_rows import HEADS
 from samebox.image import Frozen
 from samebox.missing import MISSING
-from samebox.recovery import COMMIT_EVERY, ORIGIN, ROWS_VERSION, apart, is_begun
+from samebox.recovery import ORIGIN, ROWS_VERSION, apart, is_begun
 from samebox.unwritten import unsealed
 from samebox.write_back import NAMES
 from storage import (
@@ -102,7 +102,7 @@ class Snapshotting:
             if self._frozen is None:
                 raise NotReady("no rows of the state are kept from which one could be made")
             tables = tables_of(self._frozen)
-            if not is_begun(_rows_of(self._frozen, tables, ORIGIN)):
+            if not is_kept(self._frozen, tables):
                 raise NotReady("the rows of the state are not all written yet")
             self._writer = new_snapshot(
                 self._disk,
@@ -166,6 +166,11 @@ def tables_of(frozen: Frozen) -> list[tuple[bytes, str]]:
     return [(unsealed(key, value), key[1:].decode()) for key, value in found]
 
 
+def is_kept(frozen: Frozen, tables: Sequence[tuple[bytes, str]]) -> bool:
+    """Whether all rows of a state are there."""
+    return is_begun(_rows_of(frozen, tables, ORIGIN))
+
+
 def beginning_of(frozen: Frozen, tables: Sequence[tuple[bytes, str]]) -> Beginning:
     heads = [Head.decode(value) for _, value in _rows_of(frozen, tables, HEADS)]
     tips = {head.actor: tip_of(head) for head in heads}
@@ -202,18 +207,19 @@ def heads_in(block: bytes) -> Iterator[Head]:
 
 def load(rows: Rows, blocks: Iterable[bytes], *, committed: Callable[[], None]) -> None:
     """Puts all rows of a snapshot into empty `rows`. Raises `Damaged` where a block is none."""
-    rows.begin()
-    count = 0
-    for table, pairs in map(_decoded, blocks):
+    for _ in load_steps(rows, blocks):
+        committed()
+
+
+def load_steps(rows: Rows, blocks: Iterable[bytes]) -> Iterator[int]:
+    """The same block by block, each in a transaction; their lengths."""
+    for block in blocks:
+        table, pairs = _decoded(block)
+        rows.begin()
         for key, value in _pairs(pairs):
             rows.put(table, key, value)
-            count += 1
-        if count >= COMMIT_EVERY:
-            rows.commit()
-            committed()
-            rows.begin()
-            count = 0
-    rows.commit()
+        rows.commit()
+        yield len(block)
 
 
 def _decoded(block: bytes) -> tuple[str, list[bytes]]:

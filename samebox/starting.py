@@ -13,6 +13,7 @@ from crdt import (
     Clock,
     Dot,
     Head,
+    MemoryRows,
     Operation,
     Record,
     Rows,
@@ -24,7 +25,7 @@ from crdt import (
 )
 from samebox.events import Notice
 from samebox.history import History
-from samebox.keeping import Keeper
+from samebox.keeping import Keeper, Unkept
 from samebox.limits import Limits
 from samebox.making import blob_of
 from samebox.recovery import (
@@ -75,13 +76,15 @@ ASK_FOR_IT = (
 class Surroundings(Struct, frozen=True):
     """What a start takes from the world. `entropy(n)` gives n random bytes, `now_ms()` the wall
     clock, for display alone; `keeper` keeps the rows of the state; `tell` takes lines about what
-    a start meets, as they come."""
+    a start meets, as they come. `scratch` keeps the rows of a second state, while that is compared
+    with the first."""
 
     entropy: Callable[[int], bytes]
     now_ms: Callable[[], int]
     keeper: Keeper
     limits: Limits = Limits()
     tell: Callable[[Notice], None] = lambda notice: None
+    scratch: Keeper = Unkept(MemoryRows)
 
 
 class Recovered(Struct, frozen=True):

@@ -2,18 +2,20 @@
 
 The iterators do their work in small portions (storage.findings) and change nothing. What was found
 of a running store is mended by `set_aside`: damaged blobs are put again when a peer brings them,
-damaged segments are marked, and the next start of the shard says what they lost and fetches it.
+damaged segments are marked, and the next start of the shard says what they lost and fetches it. A
+state that does not show what the log says is made again from the log.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import suppress
 from itertools import chain
 
 from msgspec import Struct
 
 from samebox.control import Flaw, Verified
+from samebox.state_check import STATE, Compared, check_state
 from samebox.store import Store
 from storage import (
     BlobDamaged,
@@ -37,6 +39,10 @@ PAGE, RANGES_MAX = 100, 50
 """Flaws in one answer, and ranges of records that each of them names: they fit into a frame."""
 
 
+NOT_COMPARED = Compared(why_not="of a node that runs, it is compared with the log")
+AT_A_DAMAGED_LOG = Compared(why_not="verify again when the log is mended")
+
+
 class Findings(Struct):
     """What a verification has read and found so far."""
 
@@ -45,6 +51,7 @@ class Findings(Struct):
     blobs: int = 0
     damaged: int = 0
     damages: list[Damage] = []
+    compared: Compared = NOT_COMPARED
     has_ended: bool = False
 
     def add(self, portion: Portion) -> None:
@@ -54,11 +61,30 @@ class Findings(Struct):
         self.damaged += sum(not damage.is_spare for damage in portion.damages)
         self.damages += portion.damages[: DAMAGES_MAX - len(self.damages)]
 
+    def untrue(self) -> str | None:
+        """The first thing that the state shows otherwise than the log."""
+        return next((damage.what for damage in self.damages if damage.file == STATE), None)
 
-def check_running(store: Store) -> Iterator[Portion]:
+    @property
+    def is_log_sound(self) -> bool:
+        """As far as it was read."""
+        return all(damage.blob is not None or damage.is_spare for damage in self.damages)
+
+
+def check_files(store: Store) -> Iterator[Portion]:
     """To be driven by the thread that drives the store."""
     log = check_running_log(store.log, cluster=store.cluster, shard=store.place.shard)
     return chain(log, check_snapshots(store.disks.log), check_running_packs(store.packs))
+
+
+def check_running(store: Store, findings: Findings) -> Generator[Portion, None, None]:
+    """The files, then the state; see samebox.state_check for who drives what. To be added to
+    `findings` as they come."""
+    yield from check_files(store)
+    if findings.is_log_sound:
+        findings.compared = yield from check_state(store)
+    else:
+        findings.compared = AT_A_DAMAGED_LOG
 
 
 def check_stopped(log: Disk, packs: Disk, *, cluster: str, shard: str) -> Iterator[Portion]:
@@ -82,7 +108,8 @@ def pages(shard: str, found: Findings, total: int, told: int) -> Iterator[Verifi
         ended = found.has_ended and start + PAGE >= len(news)
         page = tuple(news[start : start + PAGE])
         counts = (found.bytes, total, found.records, found.blobs, found.damaged)
-        yield Verified(shard, *counts, page, ended)
+        compared = found.compared if ended else Compared()
+        yield Verified(shard, *counts, page, ended, compared.operations, compared.why_not)
 
 
 def set_aside(store: Store, damages: Sequence[Damage]) -> None:

@@ -16,7 +16,7 @@ from samebox.events import LogBegins
 from samebox.retention import Retention
 from samebox.snapshotting import ID_BYTES, NotReady, Snapshotting
 from samebox.truncating import Held, Truncating
-from samebox.verifying import Findings, check_running, set_aside
+from samebox.verifying import Findings, check_files, set_aside
 from sim.world import MILLISECOND, SECOND
 from storage import DiskFull, DiskReadOnly, Portion, StorageError
 
@@ -97,7 +97,7 @@ class Upkeep:
 
     def _check(self) -> tuple[Steps, Close]:
         store, findings = self._shell.store, Findings()
-        portions: Iterator[Portion] = check_running(store)
+        portions: Iterator[Portion] = check_files(store)
 
         def steps() -> Steps:
             while isinstance(portion := (yield OnDisk(lambda: next(portions, None))), Portion):

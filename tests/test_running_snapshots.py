@@ -12,6 +12,7 @@ import trio
 import trio.lowlevel
 
 from crdt import Address, Append, Create
+from crdt.tables import ENTRIES
 from samebox import adopting, open_node
 from samebox.changes import ChangesGone
 from samebox.events import Done, Notice
@@ -23,8 +24,11 @@ from samebox.io.snapshotting import Cutting, take
 from samebox.limits import Limits
 from samebox.snapshotting import beginning_of, tables_of
 from samebox.starting import Surroundings
+from samebox.state_check import Compared
 from samebox.testing import local_node_list
-from storage import LogLimits
+from samebox.verifying import Findings
+from storage import LogLimits, present_snapshots
+from tests.replica.test_state_check import changed, later
 
 WAIT_S = 60.0
 SHORT = Limits(log=LogLimits(segment_bytes=6000, recent_bytes=0))
@@ -169,3 +173,31 @@ async def test_whoever_watches_is_told_that_it_has_to_begin_anew(nodes: Path) ->
                 with pytest.raises(ChangesGone, match="read anew"):
                     async for _ in b.shards["main"].changes():
                         pass
+
+
+async def verified(node: Node) -> Findings:
+    steps = node.shards["main"].verify(1 << 30)
+    return [found async for found in steps][-1]
+
+
+async def test_where_the_log_is_cut_the_state_is_compared_and_mended_from_the_oldest_snapshot_on(
+    tmp_path: Path,
+) -> None:
+    """The newest one was made of the spoilt row."""
+    with trio.fail_after(WAIT_S):
+        async with open_node(local_node_list(tmp_path, ["a"]), "a") as a:
+            await a.ask(Create(MAIL, parents=True))
+            await cut(a, 0)
+            assert is_cut(a)
+            shard, before = a.shards["main"], await digest(a)
+            found = await verified(a)
+            assert (found.damages, found.compared) == ([], Compared(sum(shard.clock.values())))
+            changed(a.config.paths_for("a").data / "shards/main/state/rows.db", ENTRIES, later)
+            shard.store.snapshots.last_number += 1
+            await take(shard, shard.store.snapshots.last_number)
+            (damage,) = (await verified(a)).damages
+            assert damage.what.startswith("mail:in: entry 1: expected"), damage
+            assert await digest(a) == before
+            assert (await verified(a)).damages == []
+            names = [one.name.number for one in present_snapshots(shard.store.disks.log)]
+            assert names == [shard.store.snapshots.last_number - 1]

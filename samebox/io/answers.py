@@ -218,7 +218,7 @@ class Answers:
         names = sorted(self._node.shards) if verify.shard is None else [verify.shard]
         for shard in map(self._shard, names):
             status, told = shard.status(), 0
-            total = status.log_bytes + status.pack_bytes
+            total = 2 * status.log_bytes + status.pack_bytes  # the log once more, for the state
             async with aclosing(shard.verify(max(1, verify.bytes_per_s))) as steps:
                 async for found in steps:
                     for page in pages(shard.name, found, total, told):

@@ -189,7 +189,7 @@ class Shard:
 
     def verify(self, bytes_per_s: int) -> AsyncGenerator[Findings, None]:
         """Read back all that is kept, at a bounded rate; see samebox.io.verifying."""
-        return verified(self.store, self.disk, bytes_per_s=bytes_per_s)
+        return verified(self.store, self.disk, bytes_per_s=bytes_per_s, lost=self.lost)
 
     @property
     def clock(self) -> Clock:

@@ -5,6 +5,7 @@
 <data>/shards/<shard>/log/          segments
 <data>/shards/<shard>/packs/        blobs
 <data>/shards/<shard>/state/        the rows of the state
+<data>/shards/<shard>/compared/     those of a second one, while a verification compares them
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from pathlib import Path
 
 from samebox import store
 from samebox.events import Notice
+from samebox.io.scratch import Scratch
 from samebox.io.sqlite_image import SqliteImages
 from samebox.keeping import Keeper, Kept
 from samebox.making import Place
@@ -41,7 +43,9 @@ def open_store(
     keeper = keeper or kept_in(directory, place.shard)
     disk = FileDisk(root)
     disks = Disks(disk, FileDisk(root / "log"), FileDisk(root / "packs"), disk.inode, str(root))
-    around = Surroundings(os.urandom, _now_ms, keeper, tell=tell)
+    scratch = Scratch(root / "compared", root / "state")
+    scratch.drop()
+    around = Surroundings(os.urandom, _now_ms, keeper, tell=tell, scratch=scratch)
     try:
         return store.open_store(disks, around, cluster=cluster, place=place, key=key)
     except BaseException:

@@ -1,47 +1,76 @@
 """The verification of a running shard: portions of work for its disk thread, at a bounded rate.
 
 A write waits for the one portion that is under way when it comes, some milliseconds, and for no
-more: between two portions the thread is free for longer than a portion took.
+more: between two portions the thread is free for longer than a portion took. Where two states are
+compared no write waits at all: that is done in another thread.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable, Generator
 
 import trio
 
+from crdt import StateLost
 from samebox.io.disk_thread import DiskThread
+from samebox.state_check import NOTHING, Apart, Untrue
 from samebox.store import Store
 from samebox.verifying import Findings, check_running, set_aside
+from storage import Portion
 
 IDLE_SHARE = 3
 """The disk thread is free for so many times as long as it was at work: also where records are so
 short that checking them takes longer than reading them."""
 SHOW_S = 0.5
+MOMENT_S = 0.02
+"""Until it is looked again whether rows were written."""
 
 
 async def verified(
-    store: Store, disk: DiskThread, *, bytes_per_s: int
+    store: Store, disk: DiskThread, *, bytes_per_s: int, lost: Callable[[StateLost], None]
 ) -> AsyncGenerator[Findings, None]:
     """How far it has come, now and then, and at the end all that it found.
 
-    When that was taken, what is damaged is set aside. Raises LogDamaged if that is a part of the
-    log: the shard has to be started again.
+    When that was taken, what is damaged is set aside, and a state that is not what the log says is
+    given to `lost`. Raises LogDamaged if a part of the log is damaged: the shard has to be started
+    again.
     """
     findings = Findings()
-    portions = check_running(store)
+    portions = check_running(store, findings)
     shown = trio.current_time()
-    while True:
-        began = trio.current_time()
-        portion = await disk.run(lambda: next(portions, None))
-        if portion is None:
-            break
-        findings.add(portion)
-        took = trio.current_time() - began
-        if trio.current_time() - shown >= SHOW_S:
-            yield findings
-            shown = trio.current_time()
-        await trio.sleep(max(portion.bytes / bytes_per_s, IDLE_SHARE * took))
+    portion: Portion | None = Portion(bytes=1)
+    try:
+        while True:
+            began = trio.current_time()
+            portion = await _next(portions, portion, disk)
+            if portion is None:
+                break
+            findings.add(portion)
+            took = trio.current_time() - began
+            if trio.current_time() - shown >= SHOW_S:
+                yield findings
+                shown = trio.current_time()
+            await trio.sleep(max(portion.bytes / bytes_per_s, IDLE_SHARE * took))
+            if portion == NOTHING:
+                store.keeper.write_soon()
+                await trio.sleep(MOMENT_S)
+    finally:
+        with trio.CancelScope(shield=True):
+            await disk.run(portions.close)
     findings.has_ended = True
     yield findings
     await disk.run(lambda: set_aside(store, findings.damages))
+    untrue = findings.untrue()
+    if untrue is not None:
+        lost(Untrue(f"it is not what the log says: {untrue}"))
+
+
+async def _next(
+    portions: Generator[Portion, None, None], last: Portion | None, disk: DiskThread
+) -> Portion | None:
+    def step() -> Portion | None:
+        return next(portions, None)
+
+    if isinstance(last, Apart):
+        return await trio.to_thread.run_sync(step)
+    return await disk.run(step)

@@ -21,6 +21,7 @@ from samebox.io.control_server import serve_control
 from samebox.making import Place
 from samebox.replica import Replica
 from samebox.stability import HeldBack
+from samebox.state_check import Compared
 from samebox.status import LimboStatus, PeerStatus, ShardStatus
 from samebox.verifying import Findings
 from storage import Damage, Portion
@@ -45,6 +46,7 @@ class FakeShard:
         self.put_fails: Exception | None = None
         self.blobs: dict[bytes, bytes] = {}
         self.damages: list[Damage] = []
+        self.compared = Compared(3)
         self.verified_at = 0
         self._operations: list[Operation] = []
         self._news = trio.Event()
@@ -127,6 +129,7 @@ class FakeShard:
         yield found
         await trio.lowlevel.checkpoint()
         found.add(Portion(bytes=50, records=1, damages=tuple(self.damages)))
+        found.compared = self.compared
         found.has_ended = True
         yield found
 

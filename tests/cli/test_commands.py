@@ -13,6 +13,7 @@ from click.testing import CliRunner, Result
 from crdt import Append
 from samebox.__main__ import main
 from samebox.io.commands.showing import age_words, escaped, say, size_words, when
+from samebox.state_check import Compared
 from storage import Damage, Missing
 from tests.cli.fake import ACTOR, Running, running
 
@@ -331,12 +332,16 @@ def test_a_file_that_cannot_be_read_is_wrong_usage(user: User) -> None:
 
 
 def test_verify_tells_what_is_damaged_and_fails(user: User) -> None:
-    assert user.type("verify").stdout == "shard main: 3 records, 1 blob, 150 B; 0 places damaged\n"
+    assert user.type("verify").stdout == (
+        "shard main: 3 records, 1 blob, 150 B; state compared with the log at 3 operations; "
+        "0 places damaged\n"
+    )
     user.node.damages = [
         Damage(file="log-0000000001.segment", what="bad", records=(Missing(ACTOR, 2, 4),)),
         Damage(file="pack-0000000001.pack", what="worse", blob=bytes(32)),
         Damage(file="pack-0000000001.pack", what="spoilt", is_spare=True),
     ]
+    user.node.compared = Compared(why_not="a reason")
     lines = user.type("verify", "--rate", "5", exit_code=1).stdout.splitlines()
     assert user.node.verified_at == 5 << 20
     assert lines == [
@@ -345,9 +350,17 @@ def test_verify_tells_what_is_damaged_and_fails(user: User) -> None:
         "DAMAGED: shard main: pack-0000000001.pack: worse",
         f"  blob {bytes(32).hex()}",
         "spare copy damaged: shard main: pack-0000000001.pack: spoilt",
-        "shard main: 3 records, 1 blob, 150 B; 2 places damaged",
+        "shard main: 3 records, 1 blob, 150 B; state not compared: a reason; 2 places damaged",
     ]
     first, *_, last = user.json("verify", exit_code=1)
     assert first["records"] == [f"{ACTOR.hex()}:2-4"]
-    assert last == {"shard": "main", "bytes": 150, "records": 3, "blobs": 1, "damaged": 2}
+    assert last == {
+        "shard": "main",
+        "bytes": 150,
+        "records": 3,
+        "blobs": 1,
+        "damaged": 2,
+        "compared": 0,
+        "not_compared": "a reason",
+    }
     assert "expected a shard" in user.type("verify", "--shard", "other", exit_code=1).output

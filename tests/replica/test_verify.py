@@ -13,6 +13,7 @@ from crdt import Address, Append, Blob, Create
 from samebox.__main__ import main
 from samebox.events import Done, Receipt
 from samebox.io.node import Node, NodeStopped, open_node
+from samebox.state_check import Compared
 from samebox.testing import local_node_list
 from samebox.verifying import Findings
 
@@ -61,9 +62,11 @@ async def test_a_healthy_node_is_read_whole_and_stays_as_it_is(tmp_path: Path) -
     nodes = local_node_list(tmp_path, ["a"])
     async with open_node(nodes, "a") as node:
         await append(node, LETTER)
+        await verify(node)  # which has all rows of the state written
         before = contents(tmp_path)
         found = await verify(node)
         assert (found.records, found.blobs, found.damages) == (3, 1, [])
+        assert found.compared == Compared(3)
         assert contents(tmp_path) == before
     before = contents(tmp_path)
     done = CliRunner().invoke(main, ["verify", str(node.config.paths_for("a").data)])

@@ -41,9 +41,10 @@ def verify(
 ) -> None:
     """Read back every record, chain, index and blob of a node, and say what is damaged.
 
-    Of a running node; or of the data DIRECTORY of a stopped one, which stays as it is. A running
-    node mends itself: damaged blobs are fetched again from peers. Where its log is damaged, the
-    node stops after the verification; its next start fetches the records that were lost.
+    Of a running node; or of the data DIRECTORY of a stopped one, which stays as it is. Of a running
+    node, the state is compared with the log as well. It mends itself: damaged blobs are fetched
+    again from peers, and a state that is not what the log says is made again. Where its log is
+    damaged, the node stops after the verification; its next start fetches what was lost.
 
     Exits with 1 where something is damaged.
 
@@ -116,7 +117,11 @@ def show_end(end: Verified, *, json: bool) -> None:
             records=end.records,
             blobs=end.blobs,
             damaged=end.damaged,
+            compared=end.operations,
+            not_compared=end.not_compared or None,
         )
         return
     read = f"{plural(end.records, 'record')}, {plural(end.blobs, 'blob')}, {size_words(end.bytes)}"
-    say(f"shard {end.shard}: {read}; {plural(end.damaged, 'place')} damaged")
+    at = f"state compared with the log at {plural(end.operations, 'operation')}"
+    state = f"state not compared: {end.not_compared}" if end.not_compared else at
+    say(f"shard {end.shard}: {read}; {state}; {plural(end.damaged, 'place')} damaged")
