@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from samebox.config import Config, ConfigurationRefused
+from samebox.errors import reason
 from samebox.fields import Problem
 from samebox.node_list import parse_config
 
@@ -131,8 +132,3 @@ def owner_problems(
 
 def problem(config: Config, field: str, expected: str, found: str, advice: str) -> Problem:
     return Problem(str(config.file), config.line_of(field), field, expected, found, advice)
-
-
-def reason(error: OSError) -> str:
-    """Why a file cannot be read, in the words of the system, without its path."""
-    return (error.strerror or str(error)).lower()

@@ -17,6 +17,7 @@ from certs import (
     validity,
 )
 from samebox.config import Config
+from samebox.errors import reason
 from samebox.fields import Problem
 
 PEM_BYTES_MAX = 1 << 20
@@ -89,8 +90,7 @@ class Credentials:
                 mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
                 return Pem(path, file.read(PEM_BYTES_MAX), mode)
         except OSError as error:
-            why = (error.strerror or str(error)).lower()
-            self.report(field, f"a PEM file at {path}", why, MAKE)
+            self.report(field, f"a PEM file at {path}", reason(error), MAKE)
             return None
 
     def check_time(self, field: str, pem: Pem) -> None:

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from samebox.errors import SameboxError
+from samebox.errors import SameboxError, reason
 from samebox.io.configuration import SOCKET_PATH_BYTES_MAX
 
 BACKLOG = 64
@@ -106,7 +106,3 @@ def answers(path: Path) -> bool:
 def identity(path: Path) -> tuple[int, int]:
     found = path.lstat()
     return found.st_dev, found.st_ino
-
-
-def reason(error: OSError) -> str:
-    return (error.strerror or str(error)).lower()

@@ -60,6 +60,14 @@ def mail(user: User) -> User:
 # --- The seven operations ----------------------------------------
 
 
+def test_a_flag_without_its_backslash_is_stored_and_noted(mail: User) -> None:
+    done = mail.type("store", "mail/alice:Work", "--add", "Flagged")
+    assert "note: Flagged is a flag of your own; mail programs set '\\Flagged'" in done.stderr
+    assert (
+        mail.type("store", "mail/alice:Work", "--add", "\\Flagged", "--add", "$Work").stderr == ""
+    )
+
+
 def test_create_makes_a_box_a_mailbox_and_a_file(user: User, tmp_path: Path) -> None:
     (tmp_path / "n").write_bytes(b"notes")
     assert user.type("create", "b").stdout == "created b: a1b2c3d4:2, confirmed at a\n"

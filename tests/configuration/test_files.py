@@ -128,7 +128,7 @@ def test_a_file_that_cannot_be_read_is_named(site: Path) -> None:
     (site / "certs/a.pem").unlink()
     (site / "certs/a.pem").mkdir()
     [(line, text)] = found(site)
-    assert (line, "found is a directory" in text) == (CERTIFICATE, True)
+    assert (line, "found a directory" in text) == (CERTIFICATE, True)
 
 
 def test_without_a_node_the_files_of_all_nodes_are_checked(site: Path) -> None:

@@ -9,6 +9,7 @@ import click
 from crdt import Request
 from samebox import spelling
 from samebox.control import PIECE_BYTES_MAX, Answered, Ask, Copies
+from samebox.errors import reason
 from samebox.events import Receipt
 from samebox.io.commands.options import (
     Asking,
@@ -109,5 +110,4 @@ def read_file(path: str) -> Iterable[bytes]:
             while piece := file.read(PIECE_BYTES_MAX):
                 yield piece
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise Misused(f"expected to read {path}, found: {reason}") from None
+        raise Misused(f"expected to read {path}, found: {reason(error)}") from None

@@ -14,7 +14,7 @@ import click
 from click.core import ParameterSource
 from typing_extensions import override
 
-from crdt import Address, Dot, RequestId
+from crdt import Address, Dot, RequestId, flag_problem
 from samebox import spelling
 from samebox.control import Copies, ProtocolError
 from samebox.io.control_client import Connection, NodeGone, NodeRefused, NotReachable
@@ -200,6 +200,16 @@ def address_of(text: str) -> Address:
 
 
 ADDRESS = Spelt("BOX:PATH", address_of)
+
+
+def flag_of(text: str) -> str:
+    """Somebody may mean it, so a flag that lacks its backslash is noted, not refused."""
+    if "\\" not in text and flag_problem(f"\\{text}") is None:
+        click.echo(f"note: {text} is a flag of your own; mail programs set '\\{text}'", err=True)
+    return text
+
+
+FLAG = Spelt("FLAG", flag_of)
 ENTRY = Spelt("ID", spelling.entry)
 RECEIPT = Spelt("RECEIPT", spelling.shard_clock)
 

@@ -12,6 +12,7 @@ from samebox.control import NO_BLOB
 from samebox.io.commands.confirming import carry_out, read_file
 from samebox.io.commands.options import (
     ADDRESS,
+    FLAG,
     Asking,
     Site,
     at_node,
@@ -74,7 +75,9 @@ def delete(*, address: Address, site: Site, asking: Asking) -> None:
 @click.command()
 @click.argument("address", type=ADDRESS)
 @click.argument("path", default="-")
-@click.option("--flag", "flags", multiple=True, help="A flag, as '\\Seen'; may be repeated.")
+@click.option(
+    "--flag", "flags", multiple=True, type=FLAG, help="A flag, as '\\Seen'; may be repeated."
+)
 @click.option(
     "--date", type=click.DateTime(DATES), help="The message's date, local time.  [default: now]"
 )
@@ -155,13 +158,13 @@ def rename(
 
 @click.command()
 @click.argument("address", type=ADDRESS)
-@click.option("--add", multiple=True, metavar="FLAG", help="Set this flag; may be repeated.")
-@click.option("--remove", multiple=True, metavar="FLAG", help="Clear this flag; may be repeated.")
+@click.option("--add", multiple=True, type=FLAG, help="Set this flag; may be repeated.")
+@click.option("--remove", multiple=True, type=FLAG, help="Clear this flag; may be repeated.")
 @click.option(
     "--replace",
     "replaced",
     multiple=True,
-    metavar="FLAG",
+    type=FLAG,
     help="Set this flag and clear all others; may be repeated.",
 )
 @click.option("--clear", is_flag=True, help="Clear all flags.")
