@@ -145,10 +145,10 @@ class _Link:
             message = decode(payload)
             await self._take(message)
             now = trio.current_time()
-            if isinstance(message, Records) or self._paced(now, len(payload)) <= now:
-                await trio.lowlevel.checkpoint()
-            else:
+            if not isinstance(message, Records) and self._paced(now, len(payload)) > now:
                 await trio.sleep_until(self._control_until)
+            elif self._frames.has_more:  # if not, to wait for more gives the turn away
+                await trio.lowlevel.checkpoint()
 
     def _paced(self, now: float, length: int) -> float:
         """Until when to wait, where the peer has said more than it may: by count and by bytes."""

@@ -43,6 +43,12 @@ class FrameStream:
         busy = self._finished or self._sending.locked()
         return isinstance(self._stream, TlsStream) and not busy and not self._stream.has_unsent
 
+    @property
+    def has_more(self) -> bool:
+        """Something has come that was not received yet: the next frame may be here already."""
+        is_unread = isinstance(self._stream, TlsStream) and self._stream.has_unread
+        return is_unread or not self.reader.is_empty
+
     def send_nowait(self, data: bytes | bytearray) -> None:
         """Whole frames, while the stream `is_prompt`. What does not leave now is left to
         `flush_left`, and so is what goes wrong."""

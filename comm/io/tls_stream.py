@@ -38,6 +38,11 @@ class TlsStream(Stream):
         """Something waits for `flush`: bytes, or an error."""
         return bool(self._unsent) or self._outgoing.pending > 0 or self._failed is not None
 
+    @property
+    def has_unread(self) -> bool:
+        """`receive_some` may not have to wait: something is here, or the end is."""
+        return self._incoming.pending > 0 or self._tls.pending() > 0 or self._has_ended
+
     async def handshake(self) -> None:
         """Raises trio.BrokenResourceError; `flush` then sends the alert that tells the peer why."""
         while True:
@@ -109,7 +114,7 @@ class TlsStream(Stream):
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
         """What comes next; without a turn of the loop where it is here already."""
         while True:
-            if self._incoming.pending or self._tls.pending() or self._has_ended:
+            if self.has_unread:
                 try:
                     return self._tls.read(READ_BYTES if max_bytes is None else max_bytes)
                 except ssl.SSLWantReadError:
