@@ -29,13 +29,14 @@ from samebox import (
 )
 from samebox.changes import describe
 from samebox.chunk_list import CONTENTS_BYTES_MAX, chunks_in
-from samebox.events import Event, Ready, Synced
+from samebox.events import Batch, Event, Ready, Synced
 from samebox.io import contents
 from samebox.io import shard as running
 from samebox.io.disk_thread import DiskThread, Ended
 from samebox.io.feed import PAGE_MAX
 from samebox.limbo import LOST
 from samebox.starting import Restored
+from samebox.store import Store
 from samebox.testing import local_node_list
 
 NO_TICK_S = 3600.0
@@ -67,6 +68,33 @@ async def test_a_request_made_while_a_batch_is_written_needs_no_tick(
                 go_on.set()
     assert all(isinstance(answer, Done) for answer in answers.values()), answers
     assert set(answers) == {"earlier", "first", "second"}
+
+
+async def test_who_asks_alone_waits_for_no_turn_and_callers_who_come_together_share_a_batch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int] = []
+    append = Store.append
+
+    def counted(self: Store, batch: Batch) -> None:
+        sizes.append(len(batch.records))
+        append(self, batch)
+
+    monkeypatch.setattr(Store, "append", counted)
+    async with open_node(local_node_list(tmp_path, ["a"]), "a") as node:
+        shard = await node.shard_of("mail/alice")
+        for name in ("with the birth", "alone"):
+            await shard.ask(Create(Address(name)))
+        with monkeypatch.context() as patch:
+            patch.setattr(shard.inbox, "stir", lambda: pytest.fail("the loop was waited for"))
+            for number in range(3):
+                await shard.ask(Create(Address(f"alone {number}")))
+        for name in ("first", "second"):
+            sizes.clear()
+            async with trio.open_nursery() as nursery:
+                for number in range(20):
+                    nursery.start_soon(shard.ask, Create(Address(f"{name} {number}")))
+            assert sizes == ([1, 19] if name == "first" else [20])
 
 
 async def test_a_deadline_holds_also_while_the_shard_has_no_room(

@@ -21,13 +21,8 @@ class Inbox:
         return self._busy
 
     async def bring(self, event: WorkEvent) -> None:
-        """Hand in work; waits while there is no room for it."""
-        await self.bring_quietly(event)
-        if not self._busy:
-            self._news.set()
-
-    async def bring_quietly(self, event: WorkEvent) -> None:
-        """It is no news: the next step takes it, whenever that is."""
+        """Hand in work; waits while there is no room for it. It is no news: the next step that
+        takes work takes it, whenever that is."""
         while self._incoming.is_full_for(event):
             await self._room.park()
         self._incoming.bring(event)

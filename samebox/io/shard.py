@@ -221,7 +221,7 @@ class Shard:
         time_ms = time.time_ns() // 1_000_000
         asked = Asked(token, request, id, carried, copies, principal, time_ms)
         try:
-            await self.inbox.bring(asked)
+            await self.bring(asked)
         except BaseException:
             self._callers.forget(token)
             raise
@@ -237,9 +237,13 @@ class Shard:
         self._turn_now()
 
     async def bring(self, event: WorkEvent) -> None:
-        """As tell_now, when there is room and the core takes work."""
-        await self.inbox.bring_quietly(event)
-        if not self.inbox.is_busy:
+        """As tell_now, when there is room and the core takes work. While callers come together,
+        one turn of the loop makes a batch of what they all have brought."""
+        await self.inbox.bring(event)
+        is_one_of_many = isinstance(event, Asked) and len(self._lengths) > 1
+        if is_one_of_many and not self.inbox.is_busy:
+            self.inbox.stir()
+        elif not self.inbox.is_busy:
             self._turn_now()
 
     async def run(self) -> None:
