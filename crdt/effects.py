@@ -70,7 +70,7 @@ class Effects:
 
     def _add_issued(self, operation: Operation, issue: Issue) -> None:
         key = part_key(issue.client, issue.number, issue.part)
-        value = self._rows.get(ISSUES, key)
+        value = self._rows.issues(key)
         issues = [] if value is None else ISSUED.decode(value)
         own = issued(operation, issue, issues)
         issues.append(own)

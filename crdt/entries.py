@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
+
+from msgspec import Struct
 
 from crdt.contexts import context, widen
 from crdt.ids import ACTOR_BYTES, Actor
@@ -38,7 +40,7 @@ NOTHING: Clock = {}
 ONLY_DELETED = (DELETED,)
 
 
-class Standing(NamedTuple):
+class Standing(Struct, frozen=True, gc=False):
     """Where the index of a folder holds an entry: with its stamp, and its life dots.
 
     `marked`: whether it shows as \\Deleted.
@@ -109,7 +111,11 @@ def relocate(rows: Rows, before: Standing | None, after: Standing | None) -> Non
     """Bring the index up to date."""
     if before == after:
         return
-    same = before is not None and after is not None and before[:2] == after[:2]
+    same = (
+        before is not None
+        and after is not None
+        and (before.folder, before.stamp) == (after.folder, after.stamp)
+    )
     if before is not None:
         _take_out(rows, before, after if same else None)
     if after is not None:

@@ -81,17 +81,17 @@ class EntryEffects:
         stamp = stamp_key(operation)
         add = _spelled(body.add) if body.add else {}
         mark = add.pop(KEEP, None) is not None
-        dots = [Flag(flag, stamp, hidden) for flag in add.values()]
         removes = mark or body.remove or body.replace
         removal = _removal(operation, body, mark=mark) if removes else None
         changed: list[bytes] = []
         shadowing: list[bytes] = []
-        if dots or removal is not None:
+        if add or removal is not None:
             for id, row in self._rows_of(operation, body.entries):
                 before = self._standing(row) if mark else None
                 if removal is not None:
                     removal.take(self._rows, id, row)
                 if not (row.flags and row.flags[-1].stamp == stamp):
+                    dots = [Flag(flag, stamp, hidden) for flag in add.values()]
                     if add_flags(self._rows, id, row, dots):
                         shadowing.append(id)
                 put_entry(self._rows, id, row)
@@ -100,7 +100,7 @@ class EntryEffects:
                 changed.append(id)
         if shadowing:
             self._notes.shadowed(shadowing)
-        if not dots:
+        if not add:
             changed.clear()
         if body.undelete:
             undeleted = self._live(operation, body.undelete, Life(stamp, None, True, hidden))
@@ -206,7 +206,7 @@ class EntryEffects:
     ) -> Iterable[tuple[bytes, EntryRow]]:
         for entry in entries:
             id = id_key(entry)
-            row = entry_row(self._rows, id) if saw(operation, id) else None
+            row = self._rows.entry(id) if operation.saw(entry) else None
             if row is not None:
                 yield id, row
 

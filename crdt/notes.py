@@ -121,8 +121,10 @@ class Notes:
         one note, which waits for the last of it."""
         assert self._operation is not None, "effects are those of an operation"
         actor, seq = self._operation.dot
-        _, every = self._shadowing.get(actor, (0, {}))
-        every.update(dict.fromkeys(keys))
+        known = self._shadowing.get(actor)
+        every: dict[bytes, None] = {} if known is None else known[1]
+        for key in keys:
+            every[key] = None
         self._shadowing[actor] = seq, every
 
     def again(self, note: Note) -> None:

@@ -8,6 +8,7 @@ every precondition with its error.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 
 from msgspec import Struct
 
@@ -38,7 +39,7 @@ def plan(reading: Reading, request: Request, next_dot: Callable[[int], Dot]) -> 
     request name what earlier ones make. Raises Refused.
     """
     bodies = _bodies(reading, request, next_dot)
-    box = reading.find(Address(_changed(request).box))
+    box = reading.find(_whole_box(_changed(request).box))
     return Planned(None if box is None else box.ids[0], bodies)
 
 
@@ -64,6 +65,11 @@ def _bodies(reading: Reading, request: Request, next_dot: Callable[[int], Dot]) 
             return moved(reading, request)
         case Expunge():
             return expunged(reading, request)
+
+
+@lru_cache(maxsize=1024)
+def _whole_box(name: str) -> Address:
+    return Address(name)
 
 
 def _changed(request: Request) -> Address:

@@ -30,11 +30,10 @@ BELOW_MAX = 4
 
 
 def add_flags(rows: Rows, id: bytes, row: EntryRow, dots: Iterable[Flag]) -> bool:
-    """Put new dots into the row of entry `id`; whether they shadow others."""
+    """Put these new dots into the row of entry `id`; whether they shadow others."""
     is_any_below = False
-    for dot in dots:
-        above = Flag(dot.flag, dot.stamp, dot.hidden)
-        if row.flags and not (dot.hidden or row.crowded):
+    for above in dots:
+        if row.flags and not (above.hidden or row.crowded):
             is_any_below = _shadow(rows, id, row, above) or is_any_below
         row.flags.append(above)
     return is_any_below
@@ -48,14 +47,16 @@ def _shadow(rows: Rows, id: bytes, row: EntryRow, above: Flag) -> bool:
     for dot in row.flags:
         is_outdone = dot.stamp < above.stamp and flag_key(dot.flag) == key
         (outdone if is_outdone else stays).append(dot)
+    if not outdone:
+        return False
     row.flags = stays
     put_below(rows, id, above, outdone)
-    return outdone != []
+    return True
 
 
 def put_below(rows: Rows, id: bytes, above: Flag, dots: Iterable[Flag]) -> None:
     """Have `above` shadow these as well, in its place while there is room."""
-    room = BELOW_MAX - sum(map(_weight, above.below))
+    room = BELOW_MAX - (sum(map(_weight, above.below)) if above.below else 0)
     for dot in dots:
         weight = _weight(dot)
         if weight <= room:

@@ -255,9 +255,11 @@ class State:
 
     def _shown(self, id: Dot) -> tuple[list[EntryRow], Standing, Dot] | None:
         """The rows of an entry that shows, where the index has it, and its folder's id."""
-        row = entry_row(self.rows, id_key(id))
-        if row is None:
+        value = self.rows.get(ENTRIES, id_key(id))
+        if value is None:
             return None
+        row = ENTRY.decode(value)
+        self.rows.planned_on = value, row
         family = entry_rows(self.rows, row) if row.twins else [row]
         where = standing(self.rows, family)
         folder = None if where is None else self._folder_at(where.folder)
@@ -326,11 +328,15 @@ class State:
     def issued(self, client: bytes, number: int) -> list[IssuedPart]:
         """What was made of a request, in the order of its parts: 0, 1, … without holes."""
         parts: list[IssuedPart] = []
-        while (value := self.rows.get(ISSUES, part_key(client, number, len(parts)))) is not None:
+        while True:
+            key = part_key(client, number, len(parts))
+            value = self.rows.get(ISSUES, key)
+            if value is None:
+                self.rows.unissued = key
+                return parts
             least = min(ISSUED.decode(value), key=lambda one: one.stamp)
             dot = dot_of(id_in(least.stamp))
             parts.append(IssuedPart(len(parts), least.digest, dot, stamp_of(least.stamp)))
-        return parts
 
 
 def _some_at_a_time(stamps: Iterator[bytes]) -> Iterator[list[bytes]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import NamedTuple
 
 from msgspec import Struct
 
@@ -26,7 +25,7 @@ class EntryView(Struct, frozen=True, gc=False):
     flags: tuple[str, ...]
 
 
-class Located(NamedTuple):
+class Located(Struct, frozen=True, gc=False):
     """A message that is shown, by its id: the folder where it is, and whether it shows as
     \\Deleted."""
 

@@ -14,8 +14,12 @@ from crdt.tables import (
     CLOCK,
     CONTENTS,
     CONTESTED,
+    ENTRIES,
+    ENTRY,
     FOLDED,
+    ISSUES,
     NODES,
+    EntryRow,
     NodeRow,
     seq_of,
     seq_value,
@@ -39,7 +43,11 @@ class Folder(NamedTuple):
 class WatchedRows:
     """The rows of a state, and what was read of the tree since it changed. `advanced` are the
     entries of the clock that are put when the transaction is committed, as `notes` are; `folded`
-    is in the rows at once, and `caught_up` are actors that are known to have seen all of it."""
+    is in the rows at once, and `caught_up` are actors that are known to have seen all of it.
+
+    What a request is planned on, its effect need not read again: `planned_on` is the last row of an
+    entry that was read, with what it says, and `unissued` the last key of an issue that was asked
+    for in vain."""
 
     def __init__(self, rows: Rows) -> None:
         self._rows = rows
@@ -56,6 +64,21 @@ class WatchedRows:
         self.notes = Notes(rows)
         self.folded = self._read_folded()
         self.caught_up: dict[Actor, None] = {}
+        self.planned_on: tuple[bytes, EntryRow] | None = None
+        self.unissued: bytes | None = None
+
+    def entry(self, key: bytes) -> EntryRow | None:
+        """The row of an entry, for one who will change it."""
+        value = self.get(ENTRIES, key)
+        if value is None:
+            return None
+        known, self.planned_on = self.planned_on, None
+        return known[1] if known is not None and known[0] is value else ENTRY.decode(value)
+
+    def issues(self, key: bytes) -> bytes | None:
+        """The row of an issue, for one who will put it."""
+        unissued, self.unissued = self.unissued, None
+        return None if key == unissued else self.get(ISSUES, key)
 
     def _read_folded(self) -> dict[Actor, int]:
         rows = self._rows.scan(FOLDED, b"", b"\xff" * ACTOR_BYTES)
@@ -87,6 +110,7 @@ class WatchedRows:
 
     def rollback(self) -> None:
         self._forget()
+        self.unissued = None
         self.advanced.clear()
         self._rows.rollback()
         self.notes.reread()

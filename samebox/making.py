@@ -213,7 +213,8 @@ class Making:
         if not dots:
             return Receipt(self.place.shard, dict(self._history.clock))
         if len(dots) == 1:  # mostly
-            return Receipt(self.place.shard, dict(dots))
+            ((actor, seq),) = dots
+            return Receipt(self.place.shard, {actor: seq})
         clock: dict[Actor, int] = {}
         for actor, seq in dots:
             clock[actor] = max(seq, clock.get(actor, 0))

@@ -9,6 +9,8 @@ from msgspec.structs import replace
 
 from crdt import (
     Address,
+    EntriesExpunged,
+    EntriesMoved,
     EntryAppended,
     FlagsStored,
     FolderMade,
@@ -100,6 +102,44 @@ def test_an_alias_is_read_as_what_it_stands_for() -> None:
     assert found is not None and found == state.entry(acting)
     assert (found[0].id, found[0].flags, found[1]) == (acting, ("New",), inbox)
     assert state.count((inbox,)) == 1
+
+
+def test_what_was_read_for_a_request_is_read_anew_once_something_else_has_changed_it() -> None:
+    """An effect goes on with the row that its request was planned on."""
+    a, b = with_box("ab")
+    entry = a.append("mail/INBOX", "one")
+    inbox = a.look("mail/INBOX").ids[0]
+    meet([a, b])
+    for user, flag in ((a, "A"), (b, "B"), (b, "C")):
+        user.do(FlagsStored(inbox, (entry,), (flag,), (), replace=False, undelete=()))
+    b.do(EntriesExpunged((entry,)))
+    a.do(EntriesMoved((entry,), inbox), REQUEST)
+    b.do(EntriesMoved((entry,), inbox), REQUEST)
+    meet([a, b])
+    plain, asked = state_at(a), State(MemoryRows())
+    for operation in a.delivered:
+        asked.locate(entry)
+        asked.issued(REQUEST.client, REQUEST.number)
+        apply_all(asked, [operation])
+        asked.locate(entry)
+    assert everything(asked) == everything(plain)
+
+
+def test_an_issue_that_was_asked_for_in_vain_is_found_once_it_is_there() -> None:
+    (a,) = with_box("a")
+    first = twice(a, FolderMade(a.look("mail").ids[0], "A"))
+    *before, made = a.delivered
+    state = state_of(before, MemoryRows())
+    assert state.issued(REQUEST.client, REQUEST.number) == []
+    apply_all(state, [made])
+    state.rows.begin()
+    state.rows.remove(tables.ISSUES, next(state.rows.scan(tables.ISSUES, b"", b"\xff"))[0])
+    assert state.issued(REQUEST.client, REQUEST.number) == []
+    state.rows.rollback()
+    twice(a, FolderMade(a.look("mail").ids[0], "B"))
+    apply_all(state, a.delivered[-1:])
+    assert [part.dot for part in state.issued(REQUEST.client, REQUEST.number)] == [first]
+    assert len(tables.ISSUED.decode(next(state.rows.scan(tables.ISSUES, b"", b"\xff"))[1])) == 2
 
 
 def test_what_is_no_place_has_nothing_below_it() -> None:
