@@ -44,6 +44,7 @@ from comm.messages import CHUNK_BYTES_MAX as CHUNK_BYTES_MAX
 from comm.messages import HISTORIES_MAX as HISTORIES_MAX
 from comm.messages import MISSING_MAX as MISSING_MAX
 from comm.messages import RECORDS_BYTES_TARGET as RECORDS_BYTES_TARGET
+from comm.messages import RECORDS_TARGET as RECORDS_TARGET
 from comm.messages import Ack as Ack
 from comm.messages import BlobBytes as BlobBytes
 from comm.messages import Bye as Bye

@@ -38,6 +38,8 @@ BLOBS_MAX = 16
 RECORDS_BYTES_TARGET = 256 << 10
 """A message of records is closed once it holds this much: large enough to make its frame and
 its system calls cheap, small enough for two to be in memory per peer."""
+RECORDS_TARGET = 1024
+"""Or so many records: whoever receives them takes them in one step, of some 40 ms."""
 SNAPSHOT_ID_BYTES = 16
 SEQ_MAX = (1 << 63) - 1
 TAG_MAX = 127
@@ -267,7 +269,8 @@ def packed(
 ) -> Iterator[Records]:
     """A contiguous run of one actor's records, with their small blobs, as messages to send.
 
-    A message is closed when it holds `bytes_target` bytes: it may exceed that by one item.
+    A message is closed when it holds `bytes_target` bytes, which it may exceed by one item, or
+    RECORDS_TARGET records.
     """
     items: list[tuple[bytes, tuple[bytes, ...]]] = []
     size = 0
@@ -279,7 +282,7 @@ def packed(
         last = record
         items.append((record.data, blobs))
         size += len(record.data) + sum(map(len, blobs))
-        if size >= bytes_target or len(items) == RECORDS_MAX:
+        if size >= bytes_target or len(items) == RECORDS_TARGET:
             yield _run(last, items)
             items, size = [], 0
     if items and last is not None:

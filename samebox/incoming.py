@@ -19,7 +19,10 @@ REQUESTS_BYTES_MAX = 32 << 20
 RUNS_PER_LINK = 2
 """Received runs of one link, each up to a frame: one in the step, one ready when it ends."""
 TAKE_MAX = 512
-"""Work that one step takes: bounds how long a step keeps the loop, and the size of a batch."""
+"""Requests behind which a step takes no more work: bounds how long it keeps the loop, some 40 ms,
+and the size of a batch."""
+TAKE_RECORDS_MAX = 2 * TAKE_MAX
+"""The same of received records, of which each costs about half of a request."""
 TAKE_RUNS_MAX = 8
 TAKE_BYTES_MAX = 8 << 20
 """Contents in one batch: what one sync of the packs has to write."""
@@ -80,12 +83,15 @@ class Incoming:
 
     def _take_work(self) -> list[WorkEvent]:
         taken: list[WorkEvent] = []
-        runs = size = 0
-        while self._work and len(taken) < TAKE_MAX and runs < TAKE_RUNS_MAX:
+        cost = runs = size = 0
+        while self._work and cost < TAKE_RECORDS_MAX and runs < TAKE_RUNS_MAX:
             event = self._work.popleft()
             taken.append(event)
             if isinstance(event, Arrived):
                 runs += 1
+                cost += len(event.records.items)
+            else:
+                cost += TAKE_RECORDS_MAX // TAKE_MAX
             size += self._count(event, -1)
             if size >= TAKE_BYTES_MAX:
                 break

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from typing import NamedTuple, TypeAlias
 
-from comm import CHAIN_PREFIX_BYTES, RECORDS_BYTES_TARGET, Range, Records
+from comm import CHAIN_PREFIX_BYTES, RECORDS_BYTES_TARGET, RECORDS_TARGET, Range, Records
 from crdt import Actor, Blob, Record
 from samebox.io.contents import Contents
 from samebox.io.disk_thread import DiskThread
@@ -42,7 +42,7 @@ class Source:
             if not records:
                 return None
             for record in records:
-                if size >= RECORDS_BYTES_TARGET:
+                if size >= RECORDS_BYTES_TARGET or len(items) >= RECORDS_TARGET:
                     return None
                 blob = rider(record)
                 data = None if blob is None else self._contents.at_hand(blob.hash)
@@ -54,7 +54,7 @@ class Source:
         return _part(items, size)
 
     async def messages(self, span: Range) -> AsyncGenerator[Part, None]:
-        """The records of `span` in messages of about RECORDS_BYTES_TARGET."""
+        """The records of `span` in messages of RECORDS_BYTES_TARGET or RECORDS_TARGET."""
         next_, size = span.first, 0
         items: list[Item] = []
         while next_ <= span.last:
@@ -68,7 +68,7 @@ class Source:
                 items.append((record, blobs))
                 size += len(record.data) + sum(map(len, blobs))
                 next_ += 1
-                if size >= RECORDS_BYTES_TARGET:
+                if size >= RECORDS_BYTES_TARGET or len(items) >= RECORDS_TARGET:
                     yield _part(items, size)
                     items, size = [], 0
         if items:

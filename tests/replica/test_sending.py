@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import aclosing
 from typing import cast
 
 import pytest
 
-from comm import CHAIN_PREFIX_BYTES, RECORDS_BYTES_TARGET, Range
+from comm import CHAIN_PREFIX_BYTES, RECORDS_BYTES_TARGET, RECORDS_TARGET, Range
 from crdt import Blob, Record
 from samebox.events import Carried
 from samebox.io import sending
@@ -32,7 +33,7 @@ def source(monkeypatch: pytest.MonkeyPatch) -> Source:
 
 
 def records(*data: bytes) -> list[Record]:
-    return [Record(A, seq, bytes([seq]) * 32, one) for seq, one in enumerate(data, 1)]
+    return [Record(A, seq, bytes([seq % 256]) * 32, one) for seq, one in enumerate(data, 1)]
 
 
 def test_a_range_in_memory_is_one_message(source: Source) -> None:
@@ -75,3 +76,19 @@ def test_contents_count_for_what_one_message_takes(
     """Short records are read many at a time; with their contents they may fill many messages."""
     source.recent.add(records(*[b""] * count))
     assert (source.at_hand(Range(A, 1, count)) is not None) is is_sent
+
+
+@pytest.mark.parametrize(("over", "is_sent"), [(0, True), (1, False)])
+def test_one_message_takes_no_more_records_than_a_step_of_the_peer(
+    source: Source, over: int, is_sent: bool
+) -> None:
+    count = RECORDS_TARGET + over
+    source.recent.add(records(*[b"x"] * count))
+    assert (source.at_hand(Range(A, 1, count)) is not None) is is_sent
+
+
+async def test_a_long_range_is_sent_in_messages_that_are_a_step_each(source: Source) -> None:
+    source.recent.add(records(*[b"x"] * (2 * RECORDS_TARGET + 1)))
+    async with aclosing(source.messages(Range(A, 1, 2 * RECORDS_TARGET + 1))) as parts:
+        lengths = [len(part.message.items) async for part in parts]
+    assert lengths == [RECORDS_TARGET, RECORDS_TARGET, 1]
