@@ -125,8 +125,8 @@ class MemoryRows:
                 start = keys[-1] + b"\0"
             count = min(count * 8, CHUNK_MAX)
 
-    def fetch(self, table: str, keys: Sequence[bytes]) -> None:
-        pass
+    def fetch(self, table: str, keys: Sequence[bytes]) -> list[bytes | None]:
+        return [self.get(table, key) for key in keys]
 
     def begin(self) -> None:
         assert self._undo is None, "one transaction at a time: commit() or rollback() first"

@@ -30,8 +30,8 @@ class Rows(Protocol):
         """Rows with start <= key < stop, in key order; rows may change behind the iterator."""
         ...
 
-    def fetch(self, table: str, keys: Sequence[bytes]) -> None:
-        """These rows are going to be read one by one: have them at hand. It changes nothing."""
+    def fetch(self, table: str, keys: Sequence[bytes]) -> list[bytes | None]:
+        """What `get` would give for each of these, at once."""
         ...
 
     def begin(self) -> None: ...

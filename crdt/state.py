@@ -29,7 +29,7 @@ from crdt.entries import (
 )
 from crdt.folding import KEPT_REQUESTS, Folding, may_need
 from crdt.ids import ACTOR_BYTES, Actor, Clock, Dot, Stamp, includes
-from crdt.keys import ID_BYTES, dot_of, id_in, id_key, key_of_stamp, stamp_of, stop_of
+from crdt.keys import ID_BYTES, dot_of, dots_of, id_in, id_key, key_of_stamp, stamp_of, stop_of
 from crdt.lookups import BOXES, Lookups
 from crdt.nodes import Node, effective_deletes, load, path_up
 from crdt.operations import Blob, Operation
@@ -215,15 +215,16 @@ class State:
         stamps = streams[0] if len(streams) == 1 else merge(*streams)
         for some in _some_at_a_time(islice(stamps, limit)):
             keys = [id_in(stamp) for stamp in some]
-            self.rows.fetch(ENTRIES, keys)
-            for key in keys:
-                value = self.rows.get(ENTRIES, key)
-                assert value is not None, (
-                    f"an index names the entry {key.hex()}, which is not there"
-                )
+            values = self.rows.fetch(ENTRIES, keys)
+            for dot, value in zip(dots_of(keys), values, strict=True):
+                assert value is not None, f"an index names the entry {dot}, which is not there"
                 row = ENTRY.decode(value)
-                family = entry_rows(self.rows, row) if row.twins else (row,)
-                yield EntryView(dot_of(key), row.blob, row.date_ms, shown_flags(family))
+                making = row.life[0]
+                if making.keep and not (row.flags or row.twins or making.hidden):
+                    flags: tuple[str, ...] = ()  # as of most entries
+                else:
+                    flags = shown_flags(entry_rows(self.rows, row))
+                yield EntryView(dot, row.blob, row.date_ms, flags)
 
     def marked(self, ids: Sequence[Dot]) -> Iterator[Dot]:
         """Those of them that show as \\Deleted, in the same order; the others are not read."""

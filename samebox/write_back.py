@@ -20,6 +20,7 @@ a gap then: to take the first row again and again, as of a queue, costs the same
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import repeat
 
 from msgspec import Struct
 
@@ -140,14 +141,23 @@ class WriteBackRows:
             start, stop = (start, last) if reverse else (last + b"\0", stop)
             count = min(count * 8, PAGE_MAX)
 
-    def fetch(self, table: str, keys: Sequence[bytes]) -> None:
+    def fetch(self, table: str, keys: Sequence[bytes]) -> list[bytes | None]:
         found = self._tables[table]
+        values: list[bytes | Unknown | None] = [UNKNOWN] * len(keys)
+        if not found.unwritten and not found.in_writing:
+            values = list(map(found.young.get, keys, repeat(UNKNOWN)))
+        if UNKNOWN in values:
+            self._have_at_hand(found, keys)
+        pairs = zip(keys, values, strict=True)
+        return [self.get(table, key) if value is UNKNOWN else value for key, value in pairs]
+
+    def _have_at_hand(self, found: Table, keys: Sequence[bytes]) -> None:
+        """Those that only the image may have, with one question. A row by itself is for `get`."""
         unknown = [found.number + key for key in keys if not found.knows(key)]
-        if len(unknown) < 2:
-            return
-        rows = self._unsealed(self._read(lambda: self._image.find(unknown)))
-        self._age(len(rows), sum([ROW_BYTES + len(value) for _, value in rows]))
-        found.young.update(rows)
+        if len(unknown) > 1:
+            rows = self._unsealed(self._read(lambda: self._image.find(unknown)))
+            self._age(len(rows), sum([ROW_BYTES + len(value) for _, value in rows]))
+            found.young.update(rows)
 
     def begin(self) -> None:
         assert self._undo is None, "one transaction at a time: commit() or rollback() first"

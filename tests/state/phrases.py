@@ -72,9 +72,9 @@ class CountedRows:
             self.count += 1
             yield row
 
-    def fetch(self, table: str, keys: Sequence[bytes]) -> None:
-        """Counted when they are read."""
-        self._rows.fetch(table, keys)
+    def fetch(self, table: str, keys: Sequence[bytes]) -> list[bytes | None]:
+        self.count += len(keys)
+        return self._rows.fetch(table, keys)
 
     def begin(self) -> None:
         self._rows.begin()

@@ -189,18 +189,21 @@ def test_every_kind_of_rows_is_a_dictionary_that_is_sorted(
 
 
 def test_rows_that_were_fetched_read_as_they_are_now(make: Make) -> None:
-    """Whatever layer has the row, and whatever has happened to it since."""
+    """Whatever layer has the row, and whatever happens to it later."""
     rows = make()
     keys = [number.to_bytes(2, "big") for number in range(40)]
     put_all(rows, keys)
     rows.begin()
     rows.put("t", keys[0], b"new")
     rows.remove("t", keys[1])
-    rows.fetch("t", [*keys, b"nowhere"])
-    rows.put("t", keys[2], b"newer")
     expected = {key: b"value of " + key for key in keys}
-    expected |= {keys[0]: b"new", keys[2]: b"newer"}
+    expected[keys[0]] = b"new"
     del expected[keys[1]]
+    for few in ([*keys, b"nowhere"], keys[:1], [b"elsewhere"], []):
+        assert rows.fetch("t", few) == [expected.get(key) for key in few]
+    rows.put("t", keys[2], b"newer")
+    expected[keys[2]] = b"newer"
+    assert rows.fetch("t", keys) == [expected.get(key) for key in keys]
     assert {key: rows.get("t", key) for key in keys if key != keys[1]} == expected
     assert rows.get("t", keys[1]) is rows.get("t", b"nowhere") is None
     rows.rollback()
