@@ -136,7 +136,9 @@ class Records(Message, tag=4, frozen=True):
 
 
 class Ack(Message, tag=5, frozen=True):
-    """What has become durable here. Idempotent: clock entries merge by maximum.
+    """What has become durable here. Idempotent: clock entries merge by maximum. All that is new is
+    in one message: what a peer was told is at any time a clock that this node had, and what is
+    stable is taken from such clocks alone (samebox.stability).
 
     Entries not named stand as they were told before on this connection. `missing` replaces the
     previous list of operations whose blobs are not held; with `more_missing` it is not complete.

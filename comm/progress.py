@@ -96,6 +96,10 @@ class Progress:
         return sum(self._in_flight.values())
 
     @property
+    def has_in_flight(self) -> bool:
+        return bool(self._in_flight)
+
+    @property
     def in_flight_bytes(self) -> int:
         """An estimate: records in flight by the recent average size."""
         return self.in_flight * self._average_bytes

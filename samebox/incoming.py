@@ -42,6 +42,10 @@ class Incoming:
     def has_work(self) -> bool:
         return bool(self._work)
 
+    @property
+    def has_told(self) -> bool:
+        return bool(self._control)
+
     def is_full_for(self, event: WorkEvent) -> bool:
         if isinstance(event, Arrived):
             return self._runs[event.link] >= RUNS_PER_LINK

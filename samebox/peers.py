@@ -160,6 +160,10 @@ class Peers:
                 link.told = missing
                 yield number, Ack(news, list(missing[0]), missing[1])
 
+    def has_in_flight(self, link: int) -> bool:
+        """Something was sent that the peer has not acknowledged."""
+        return link in self._links and self._links[link].progress.has_in_flight
+
     def bases(self, folded: Mapping[Actor, int]) -> Iterator[tuple[int, LogBase]]:
         """Where the log begins here, to every peer that was not told of it yet."""
         for number, link in self._links.items():

@@ -35,7 +35,7 @@ def receive(
             yield Notice(text, alarm=True)
 
 
-def note_forks(event: LinkUp, history: History, own: Actor | None) -> Iterator[Notice]:
+def judge_greeting(event: LinkUp, history: History, own: Actor | None) -> Iterator[Notice]:
     """The node that an actor was born at is believed about it; what another one has is not taken
     from there, and that is all."""
     history.end_forks(event.peer, [dot.actor for dot in event.forked])
@@ -47,3 +47,6 @@ def note_forks(event: LinkUp, history: History, own: Actor | None) -> Iterator[N
         names = ", ".join(map(str, event.forked[:NAMES_MAX]))
         text = f"{event.peer} has other histories than this node of {len(event.forked)} actors"
         yield Notice(f"{text}: {names}", alarm=True)
+    if not event.same_members:
+        text = f"{event.peer} works with another member list: compare the node lists"
+        yield Notice(text, alarm=True)

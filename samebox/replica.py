@@ -46,7 +46,7 @@ from samebox.leftover import TOO_LATE, Leftover, take_back
 from samebox.making import Making, Place
 from samebox.missing import Missing
 from samebox.peers import Peers
-from samebox.receiving import note_forks, receive
+from samebox.receiving import judge_greeting, receive
 from samebox.starting import Restored
 from samebox.succession import CATCHING_UP, Succession
 from samebox.vetting import Unfit
@@ -114,6 +114,10 @@ class Replica:
     def takes_work(self) -> bool:
         """A WorkEvent may be given: no batch is under way, and no new actor on its way."""
         return self._making is None and self.succession.reason is None
+
+    def awaits(self, link: int) -> bool:
+        """What the peer acknowledges may release a caller, or a window: it has its own step."""
+        return len(self._confirmations) > 0 or self.peers.has_in_flight(link)
 
     def stopped(self) -> dict[Actor, str]:
         """The actors of which something that a peer has is not taken here, and why."""
@@ -219,10 +223,7 @@ class Replica:
     def _link_up(self, event: LinkUp) -> None:
         self.peers.up(event, self.actor, self.clock)
         self.succession.greeted(event, self.actor)
-        self._out.notices += note_forks(event, self.history, self.actor)
-        if not event.same_members:
-            text = f"{event.peer} works with another member list: compare the node lists"
-            self._out.notices.append(Notice(text, alarm=True))
+        self._out.notices += judge_greeting(event, self.history, self.actor)
         self._is_news = True
 
     def _spread(self) -> None:

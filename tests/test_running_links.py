@@ -9,14 +9,17 @@ from pathlib import Path
 
 import pytest
 import trio
+import trio.testing
 
 from certs import make_node_certificate, read_certificate
 from comm import (
+    Ack,
     BlobBytes,
     Greeting,
     LinkLost,
     Message,
     NoBlob,
+    Records,
     WantBlob,
     decode,
     encode,
@@ -24,14 +27,18 @@ from comm import (
 )
 from comm.io import Connection, Local, dial, load_contexts
 from comm.io.tls_stream import TlsStream
-from samebox import Address, Create, Done, open_node
-from samebox.events import Carried, Notice
+from crdt import Actor
+from samebox import Address, Create, Done, Shard, open_node
+from samebox.events import Acknowledged, Carried, Event, Notice
 from samebox.io import renewal
+from samebox.io import shard as running_shard
 from samebox.io.links import LinkPort
 from samebox.io.node import Node
 from samebox.testing import local_node_list
 
 WAIT_S = 20.0
+NO_TICK_S = 3600.0
+B: Actor = b"b" * 16
 
 
 class Scene:
@@ -97,7 +104,7 @@ async def is_closed(connection: Connection) -> bool:
 
 async def asked(connection: Connection, hash_: bytes) -> object:
     await connection.frames.send_frames(encode_frame(encode(WantBlob(hash_))), within_s=WAIT_S)
-    return decode(await connection.frames.receive_frame(within_s=WAIT_S))
+    return await heard(connection)
 
 
 async def test_a_member_holds_one_connection_for_blobs_the_newest(tmp_path: Path) -> None:
@@ -130,6 +137,47 @@ async def test_what_a_free_connection_takes_needs_no_sender_task(
         async with open_node(node_list, "a") as a, open_node(node_list, "b"):
             outcome = await a.ask(Create(Address("mail/alice")), copies=2)
     assert isinstance(outcome, Done) and outcome.nodes == ("a", "b")
+
+
+async def test_an_acknowledgement_that_nobody_waits_for_has_no_step_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One at a time: it comes with the next one, also if that is for nobody."""
+    steps: list[Ack] = []
+    all_came, tell_now = trio.Event(), Shard.tell_now
+
+    def noted(self: Shard, event: Event) -> None:
+        tell_now(self, event)
+        if isinstance(event, Acknowledged):
+            steps.append(event.ack)
+            if len(steps) == 3:
+                all_came.set()
+
+    monkeypatch.setattr(Shard, "tell_now", noted)
+    monkeypatch.setattr(running_shard, "TICK_S", NO_TICK_S)
+    async with running(tmp_path) as scene:
+        b = await scene.dial("b", "operations")
+        shard = scene.node.shards["main"]
+        while not isinstance(sent := await heard(b), Records):
+            pass
+        (link,) = shard.replica.peers.links
+        assert shard.replica.awaits(link)
+        held = Ack([(sent.actor, sent.last)])  # what was sent to it is waited for
+        acks = [Ack([(B, seq)]) for seq in range(1, 5)]
+        for ack in (held, *acks):
+            await b.frames.send_frames(encode_frame(encode(ack)), within_s=WAIT_S)
+        await all_came.wait()
+        assert steps == [held, acks[1], acks[3]] and not shard.replica.awaits(link)
+        assert shard.replica.peers.holdings[0].clock == {sent.actor: sent.last, B: 4}
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(shard.wait, {B: 5})
+            await trio.testing.wait_all_tasks_blocked()
+            assert shard.replica.awaits(link)
+            nursery.cancel_scope.cancel()
+
+
+async def heard(connection: Connection) -> object:
+    return decode(await connection.frames.receive_frame(within_s=WAIT_S))
 
 
 async def test_a_member_holds_one_link_the_newest_and_its_flapping_floods_no_log(

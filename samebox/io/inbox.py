@@ -20,6 +20,11 @@ class Inbox:
         """The next step would take no work."""
         return self._busy
 
+    @property
+    def has_told(self) -> bool:
+        """Something was told that no step has taken yet."""
+        return self._incoming.has_told
+
     async def bring(self, event: WorkEvent) -> None:
         """Hand in work; waits while there is no room for it. It is no news: the next step that
         takes work takes it, whenever that is."""

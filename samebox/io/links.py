@@ -242,26 +242,34 @@ class LinkPort:
             case Records():
                 await self._shard.bring(Arrived(self._link, message))
             case Ack():
-                self._shard.tell_now(Acknowledged(self._link, message))
+                self._acknowledged(Acknowledged(self._link, message))
             case Want():
                 self._shard.tell_now(Wanted(self._link, message))
             case LogBase(base, folded):
                 self._shard.tell(PeerLogBegins(self._link, dict(base), dict(folded)))
 
+    def _acknowledged(self, event: Acknowledged) -> None:
+        """One that nobody waits for may wait for the next step; one at a time."""
+        shard = self._shard
+        if shard.inbox.has_told or shard.replica.awaits(self._link):
+            shard.tell_now(event)
+        else:
+            shard.inbox.tell_quietly(event)
+
     def _say_nowait(self, outgoing: Outgoing) -> None:
-        """What one write takes, if the connection is free and the records are in memory."""
+        """What one write takes, if the connection is free and the records are in memory. They go
+        first: the peer's disk has work while it reads the rest."""
         if self._range is not None or not self._frames.is_prompt:
             return
         span = outgoing.next_range
         part = None if span is None else self._shard.source.at_hand(span)
         if span is not None and part is None:
             return
-        messages: list[Message] = [
-            message for message in outgoing.take() if not isinstance(message, Range)
-        ]
+        messages: list[Message] = []
         if part is not None:
             messages.append(part.message)
             self._tell_sent(part)
+        messages += [message for message in outgoing.take() if not isinstance(message, Range)]
         say_nowait(self._frames, messages)
 
     def measured(self, round_trip_s: float) -> None:
