@@ -292,6 +292,8 @@ def _removal(operation: Operation, body: FlagsStored, *, mark: bool) -> _Removal
     return _Removal(operation, [ALL] if body.replace else list(remove), mark=mark)
 
 
-def _spelled(flags: Iterable[str]) -> dict[str, str]:
+def _spelled(flags: Sequence[str]) -> dict[str, str]:
     """By key; of several spellings, the last."""
+    if len(flags) == 1:  # mostly
+        return {flag_key(flags[0]): flags[0]}
     return {flag_key(flag): flag for flag in flags}

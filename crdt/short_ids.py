@@ -12,6 +12,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
+from msgspec import Struct
+
 from crdt.ids import ROOT, Actor, Dot
 
 IDS_MAX = 100_000
@@ -24,19 +26,16 @@ class Malformed(Exception):
     """A record that no honest node writes. Its actor stops here; nothing else does."""
 
 
-class Table:
+class Table(Struct, gc=False):
     """The actors that a record may name by position, with the context that ids must lie in:
     `own` up to `seq`, and `others`. What is looked up is made when another actor is first named.
     """
 
-    __slots__ = ("_actors", "_positions", "others", "own", "seq")
-
-    def __init__(self, own: Actor, seq: int, others: Mapping[Actor, int]) -> None:
-        self.own = own
-        self.seq = seq
-        self.others = others
-        self._actors: tuple[Actor, ...] | None = None
-        self._positions: dict[Actor, int] | None = None
+    own: Actor
+    seq: int
+    others: Mapping[Actor, int]
+    actors: tuple[Actor, ...] | None = None
+    positions: dict[Actor, int] | None = None
 
     def short(self, dot: Dot) -> ShortDot:
         actor, seq = dot
@@ -44,9 +43,9 @@ class Table:
             return (0, seq)
         if dot == ROOT:
             return (0, 0)
-        if self._positions is None:
-            self._positions = {other: place for place, other in enumerate(self.others, start=1)}
-        return (self._positions[actor], seq)
+        if self.positions is None:
+            self.positions = {other: place for place, other in enumerate(self.others, start=1)}
+        return (self.positions[actor], seq)
 
     def dot(self, short: ShortDot) -> Dot:
         position, seq = short
@@ -62,12 +61,12 @@ class Table:
         return Dot(actor, seq)
 
     def _actor(self, position: int) -> Actor:
-        if self._actors is None:
-            self._actors = tuple(self.others)
-        if not 1 <= position <= len(self._actors):
-            size = len(self._actors) + 1
+        if self.actors is None:
+            self.actors = tuple(self.others)
+        if not 1 <= position <= len(self.actors):
+            size = len(self.actors) + 1
             raise Malformed(f"actor {position} named, but the table has {size}")
-        return self._actors[position - 1]
+        return self.actors[position - 1]
 
     def runs(self, dots: Sequence[Dot]) -> list[int]:
         """Ids grouped by actor, as runs of consecutive seqs; the order of ids has no meaning."""

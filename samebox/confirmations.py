@@ -105,12 +105,14 @@ class Confirmations:
         return None
 
     def add(self, waiting: Waiting) -> None:
-        self._waits[waiting.token] = waiting
-        self._named += waiting.named
         clock = waiting.receipt.clock
+        self._waits[waiting.token] = waiting
+        self._named += len(clock) + len(waiting.dots)
         if len(clock) == 1:  # mostly
             ((actor, seq),) = clock.items()
-            line = self._lines.setdefault((actor, waiting.copies), _Line())
+            line = self._lines.get((actor, waiting.copies))
+            if line is None:
+                line = self._lines[actor, waiting.copies] = _Line()
             if line.add(seq, waiting):
                 return
         self._new.append(waiting.token)
@@ -179,7 +181,7 @@ class Confirmations:
                 known = min([one.clock[actor] for one in holders])
                 nodes = tuple([one.node for one in holders])
             del self._waits[waiting.token]
-            self._named -= waiting.named
+            self._named -= 1 + len(waiting.dots)
             done.append((waiting, nodes))
         return done
 

@@ -218,10 +218,11 @@ class History:
 
     def make(self, actor: Actor, draft: Draft) -> Item:
         """The next operation of `actor`, delivered at once: its context is what is here."""
-        item = Item(*write(self.head(actor), draft))
+        before = self.head(actor)
+        item = Item(*write(before, draft))
         self._delivery.made(item.operation.dot)
         self._received[actor] = item.head
-        self._advance(item)
+        self._advance(item, before)
         self._maker, self._unseen = actor, {}
         return item
 
@@ -319,7 +320,7 @@ class History:
         """What causal delivery lets through is judged on top of its context."""
         reason = self._judged(item.operation)
         if reason is None:
-            self._advance(item)
+            self._advance(item, self.head(item.dot.actor))
             yield item
         else:
             self._unfit.append(Unfit(item.dot, reason))
@@ -338,10 +339,10 @@ class History:
             return "the first operation of an actor, and no other, is its birth"
         return None
 
-    def _advance(self, item: Item) -> None:
+    def _advance(self, item: Item, before: Head) -> None:
         operation = item.operation
         actor, seq = operation.dot
-        self._lamports.add(actor, seq, operation.lamport, self.head(actor).lamport)
+        self._lamports.add(actor, seq, operation.lamport, before.lamport)
         self._heads[actor] = item.head
         self._moved[actor] = self._unseen[actor] = None
         if operation.lamport > self.lamport:

@@ -107,13 +107,8 @@ class Incoming:
             self._runs[event.link] += step
             if not self._runs[event.link]:
                 del self._runs[event.link]
-            return 0
-        length = _length(event)
-        self._bytes += step * length
-        return length
-
-
-def _length(event: WorkEvent) -> int:
-    if isinstance(event, Asked) and event.carried:
-        return sum(len(blob.data) for blob in event.carried)
-    return 0
+        elif event.carried:
+            length = sum([len(blob.data) for blob in event.carried])
+            self._bytes += step * length
+            return length
+        return 0

@@ -172,8 +172,7 @@ class Making:
     def _carry_out(self, asked: Asked, digest: bytes) -> tuple[Dot, ...]:
         """Make the operations of a request that was not made before (R10). Raises Refused."""
         assert self.actor is not None, "a birth comes before every request"
-        actor, first = self.actor, self._history.head(self.actor).seq + 1
-        planned = plan(self._state, asked.request, lambda part: Dot(actor, first + part))
+        planned = plan(self._state, asked.request, self._next_dot)
         client, number = asked.id
         dots: list[Dot] = []
         for part, body in enumerate(planned.bodies):
@@ -181,6 +180,11 @@ class Making:
             dots.append(self._make(body, planned.box, issue, asked.principal, asked.time_ms))
         self.blobs += asked.carried
         return tuple(dots)
+
+    def _next_dot(self, part: int) -> Dot:
+        """Of the operations that are made next."""
+        assert self.actor is not None
+        return Dot(self.actor, self._history.head(self.actor).seq + 1 + part)
 
     def _make(
         self,

@@ -103,9 +103,10 @@ class WriteBackRows:
         """None removes the row."""
         found, undo = self._tables[table], self._undo
         assert undo is not None, NOT_OPEN
-        before = found.unwritten.get(key, UNKNOWN)
+        rows = found.unwritten
+        before = rows.get(key, UNKNOWN)
         undo.append((found, key, before))
-        found.unwritten[key] = value
+        rows[key] = value
         if before is UNKNOWN:
             found.comes_or_goes(key)
             self._rows += 1
