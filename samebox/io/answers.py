@@ -43,6 +43,7 @@ from samebox.control import (
     pieces_of,
 )
 from samebox.events import Carried, Done, Failure, Late, Outcome, Refusal
+from samebox.io.call import Call, Told
 from samebox.io.contents import ContentsTooLong
 from samebox.io.hosting import HostedShard, HostingNode
 from samebox.io.shown import PAGE, counted, entry_in, entry_page, file_content, found, mailbox
@@ -80,6 +81,7 @@ class Answers:
 
     def __init__(self, node: HostingNode, copies: int) -> None:
         self._node = node
+        self._shards = node.shards
         self._copies = copies
 
     async def take(self, ask: Ask, pieces: AsyncIterator[bytes]) -> tuple[Ask, tuple[Carried, ...]]:
@@ -115,6 +117,22 @@ class Answers:
                 return await self._verify(command, emit)
 
     # --- Writing ----------------------------------------------------------------------------------
+
+    def takes_soon(self, command: Command) -> bool:
+        """A request that need not be looked for a shard for, and is answered when it is done."""
+        return isinstance(command, Ask) and command.timeout_s is None and len(self._shards) == 1
+
+    async def bring(
+        self, ask: Ask, carried: tuple[Carried, ...], then: Callable[[Body], None]
+    ) -> Callable[[], None]:
+        """Hand in a request that `takes_soon`, waiting while the shard is full. No task waits for
+        what comes of it; what is returned abandons it. Raises Declined."""
+        (shard,) = self._shards.values()
+        request = with_whole_entries(ask.request, shard.clock)
+        reply = Told(lambda outcome: then(answered(outcome)))
+        copies = self._members(shard, ask.copies)
+        token = await shard.bring_call(Call(request, reply, ask.id, copies, carried))
+        return partial(shard.callers.abandon, token)
 
     async def _ask(self, ask: Ask, carried: tuple[Carried, ...]) -> Body:
         shard = await self._node.shard_of(box_of(ask.request))

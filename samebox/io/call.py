@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import trio
 from msgspec import Struct
+from typing_extensions import override
 
 from crdt import Request, RequestId
 from samebox.events import Carried, Outcome
@@ -38,6 +41,21 @@ class Reply:
     def _abort(self, _: object) -> trio.lowlevel.Abort:
         self._task = None
         return trio.lowlevel.Abort.SUCCEEDED
+
+
+class Told(Reply):
+    """An answer that no task waits for: `then` is told of it in the turn in which it is given, and
+    must not raise."""
+
+    __slots__ = ("_then",)
+
+    def __init__(self, then: Callable[[Outcome], None]) -> None:
+        super().__init__()
+        self._then = then
+
+    @override
+    def give(self, outcome_: Outcome) -> None:
+        self._then(outcome_)
 
 
 class Call(Struct, frozen=True):

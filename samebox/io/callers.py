@@ -31,6 +31,12 @@ class Callers:
         if reply is not None:
             reply.give(outcome_)
 
+    def abandon(self, token: int) -> None:
+        """Who waits for that answer is gone. What was asked already is not undone."""
+        if not self._inbox.withdraw(token):
+            self._inbox.tell(Abandoned(token))
+        self.forget(token)
+
     def forget(self, token: int) -> None:
         self._replies.pop(token, None)
 
@@ -46,8 +52,7 @@ class Callers:
                 self._inbox.tell(Abandoned(token))
             return await reply.wait()
         except trio.Cancelled:
-            if not self._inbox.withdraw(token):
-                self._inbox.tell(Abandoned(token))
+            self.abandon(token)
             raise
         finally:
             self.forget(token)

@@ -1,13 +1,14 @@
 """Serves the control protocol (samebox.control) on a node's unix socket.
 
-    one task per program: reads calls in order, takes in the contents that belong to them
-        one task per call: carries it out, hands in its replies
+    one task per program: reads calls in order, takes in the contents that belong to them, hands
+    in what is asked of the one shard there is
+        one task per call of another kind: carries it out, hands in its replies
         one task: writes the replies, all that wait at once
 
 The reader never waits for a call to end, so it notices a program that goes away, and cancels that
-program's calls. A program that does not read its replies holds up its own calls and nothing else.
-Requests are handed to their shards in the order in which they came: a call's task is scheduled
-before the next call is read.
+program's calls; it only waits where a shard has no room, or the program reads no replies. A program
+that does not read its replies holds up its own calls and nothing else. Requests are handed to their
+shards in the order in which they came: a call's task is scheduled before the next call is read.
 """
 
 from __future__ import annotations
@@ -101,9 +102,17 @@ class Program:
         self._is_sending = False
         self._scope = trio.CancelScope()
         self._calls = 0
+        self._brought: dict[int, Callable[[], None] | None] = {}
+        self._brought_so_far = 0
 
     async def serve(self, greeting: Greeting | Problem) -> None:
         """Until the program is gone, was cut off, or was not let in."""
+        try:
+            await self._serve(greeting)
+        finally:
+            self._abandon()
+
+    async def _serve(self, greeting: Greeting | Problem) -> None:
         with self._scope:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._write)
@@ -132,8 +141,38 @@ class Program:
             await self._send(Reply(call.number, TOO_MANY_CALLS))
             return
         self._calls += 1
+        if isinstance(command, Ask) and self._answers.takes_soon(command):
+            await self._bring(call.number, command, carried)
+            return
         nursery.start_soon(self._answer, call.number, command, carried)
         await trio.lowlevel.checkpoint()  # the call begins before the next one is read
+
+    async def _bring(self, number: int, ask: Ask, carried: tuple[Carried, ...]) -> None:
+        """No task waits for the answer: all those of a batch are handed in as they are given."""
+        while len(self._unsent) >= UNSENT_BYTES:
+            await self._sent.park()
+        place = self._brought_so_far = self._brought_so_far + 1
+        self._brought[place] = None
+
+        def told(body: Body) -> None:
+            self._brought.pop(place, None)
+            self._calls -= 1
+            self._hand_in(last_reply(number, body))
+
+        try:
+            abandon = await self._answers.bring(ask, carried, told)
+        except Exception as error:
+            told(problem_of(error))
+        else:
+            if place in self._brought:
+                self._brought[place] = abandon
+
+    def _abandon(self) -> None:
+        """What was brought and is not answered."""
+        for abandon in self._brought.values():
+            if abandon is not None:
+                abandon()
+        self._brought.clear()
 
     async def _take_content(self, number: int, ask: Ask) -> tuple[Ask | None, tuple[Carried, ...]]:
         """The request with its contents in the packs; None where they could not be taken."""
@@ -171,6 +210,9 @@ class Program:
         data = frame(message)
         while len(self._unsent) >= UNSENT_BYTES:
             await self._sent.park()
+        self._hand_in(data)
+
+    def _hand_in(self, data: bytes) -> None:
         self._unsent += data
         self._news.set()
 
@@ -237,6 +279,13 @@ class Contents:
             raise ProtocolError(f"expected a piece of at most {PIECE_BYTES_MAX} bytes")
         self._ended = message.last
         return message.data
+
+
+def last_reply(number: int, body: Body) -> bytes:
+    try:
+        return frame(Reply(number, body))
+    except ProtocolError as error:
+        return frame(Reply(number, problem_of(error)))
 
 
 FULL = Problem(

@@ -8,6 +8,7 @@ from typing import Protocol, TypeVar
 from crdt import Address, Blob, Clock, Dot, EntryView, NodeView, Request, RequestId
 from samebox.changes import Change
 from samebox.events import Carried, Outcome
+from samebox.io.call import Call
 from samebox.status import ShardStatus
 from samebox.verifying import Findings
 
@@ -36,7 +37,14 @@ class Shown(Protocol):
     def issued(self, client: bytes, number: int) -> Sequence[object]: ...
 
 
+class HostedCallers(Protocol):
+    def abandon(self, token: int) -> None: ...
+
+
 class HostedShard(Protocol):
+    @property
+    def callers(self) -> HostedCallers: ...
+
     @property
     def name(self) -> str: ...
 
@@ -56,6 +64,8 @@ class HostedShard(Protocol):
         carried: Sequence[Carried] = (),
         principal: str = "",
     ) -> Outcome: ...
+
+    async def bring_call(self, call: Call) -> int: ...
 
     async def wait(
         self, clock: Clock, *, copies: int = 1, timeout_s: float | None = None

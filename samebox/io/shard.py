@@ -80,7 +80,7 @@ class Shard:
         self.log = log
         self._feed = Feed(disk, store.log, store.cluster, store.place.shard)
         self.inbox = Inbox()
-        self._callers = Callers(self.inbox)
+        self.callers = Callers(self.inbox)
         self._looks = Looks()
         self._adoptions = Adoptions()
         self._lost: StateLost | None = None
@@ -116,16 +116,16 @@ class Shard:
         """
         check_seconds(timeout_s)
         reply = Reply()
-        token = self._callers.expect(reply)
+        token = self.callers.expect(reply)
         if timeout_s is None:
             await self._bring(token, request, id, tuple(carried), copies, principal)
-            return await self._callers.settle(token, reply, None)
+            return await self.callers.settle(token, reply, None)
         with trio.move_on_after(timeout_s) as waiting:
             await self._bring(token, request, id, tuple(carried), copies, principal)
         if waiting.cancelled_caught:
             return TOO_LATE
         left_s = max(0.0, waiting.deadline - trio.current_time())
-        return await self._callers.settle(token, reply, left_s)
+        return await self.callers.settle(token, reply, left_s)
 
     async def wait(
         self, clock: Clock, *, copies: int = 1, timeout_s: float | None = None
@@ -136,9 +136,9 @@ class Shard:
         """
         check_seconds(timeout_s)
         reply = Reply()
-        token = self._callers.expect(reply)
+        token = self.callers.expect(reply)
         self.inbox.tell(WaitAsked(token, clock, copies))
-        return await self._callers.settle(token, reply, timeout_s)
+        return await self.callers.settle(token, reply, timeout_s)
 
     async def look(self, question: Callable[[State], T]) -> T:
         """The answer to a synchronous question about the committed state.
@@ -198,7 +198,7 @@ class Shard:
 
     async def bring_call(self, call: Call) -> int:
         """Hand a call in, waiting while the shard is full; its reply is given later."""
-        token = self._callers.expect(call.reply)
+        token = self.callers.expect(call.reply)
         await self._bring(token, call.request, call.id, call.carried, call.copies, call.principal)
         return token
 
@@ -213,7 +213,7 @@ class Shard:
     ) -> None:
         refusal = false_contents(carried)
         if refusal is not None:
-            self._callers.answer(token, refusal)
+            self.callers.answer(token, refusal)
             return
         if id is None:
             self._number += 1
@@ -223,7 +223,7 @@ class Shard:
         try:
             await self.bring(asked)
         except BaseException:
-            self._callers.forget(token)
+            self.callers.forget(token)
             raise
 
     # --- For the node ----------------------------------------------------------------------------
@@ -261,7 +261,7 @@ class Shard:
             self._statuses.look(self.replica)
             if (why := self._stalled.look()) and self.replica.takes_work:
                 for token in self.inbox.withdraw_all():  # they would wait until there is room
-                    self._callers.answer(token, Failure(why))
+                    self.callers.answer(token, Failure(why))
             for hash_ in self.store.packs.damaged():
                 self.wanted_blobs.add(Blob(hash_, 0))
             self._statuses.sizes = await self.disk.run(self.store.sizes)
@@ -372,7 +372,7 @@ class Shard:
             self._jobs.mint(ready.mint)
         self.outboxes.send(ready.send)
         for token, result in ready.replies:
-            self._callers.answer(token, result)
+            self.callers.answer(token, result)
         for blob in ready.fetch:
             self.wanted_blobs.add(blob)
         for notice in ready.notices:

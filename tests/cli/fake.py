@@ -17,6 +17,7 @@ from crdt import CHUNK_BYTES, Actor, Blob, Clock, MemoryRows, Operation, Request
 from samebox.changes import Change, describe
 from samebox.events import Asked, Carried, Done, Failure, Late, Outcome, Reborn, Receipt, Synced
 from samebox.history import History
+from samebox.io.call import Call
 from samebox.io.control_server import serve_control
 from samebox.making import Place
 from samebox.replica import Replica
@@ -32,12 +33,21 @@ MEMBERS = ("a", "b", "c")
 ACTOR = bytes.fromhex("a1b2c3d4") + bytes(12)
 
 
+class FakeCallers:
+    def __init__(self) -> None:
+        self.scopes: dict[int, trio.CancelScope] = {}
+
+    def abandon(self, token: int) -> None:
+        self.scopes[token].cancel()
+
+
 class FakeShard:
     """`holders` hold every operation at once. `gate`, where set, holds every request back."""
 
     def __init__(self, name: str = "main", actor: Actor = ACTOR) -> None:
         self.name = name
         self.members = MEMBERS
+        self.callers = FakeCallers()
         self.holders: tuple[str, ...] = ("a",)
         self.gate: trio.Event | None = None
         self.asked: list[Request] = []
@@ -86,6 +96,24 @@ class FakeShard:
         if not isinstance(outcome, Done):
             return outcome
         return await self._held(outcome.receipt, outcome, copies, timeout_s)
+
+    async def bring_call(self, call: Call) -> int:
+        """In a task of its own, as if the shard went on by itself."""
+        await trio.lowlevel.checkpoint()
+        self._number += 1
+        token, scope = self._number, trio.CancelScope()
+        self.callers.scopes[token] = scope
+
+        async def answer() -> None:
+            with scope:
+                outcome = await self.ask(
+                    call.request, id=call.id, copies=call.copies, carried=call.carried
+                )
+                assert call.reply is not None
+                call.reply.give(outcome)
+
+        trio.lowlevel.spawn_system_task(answer)
+        return token
 
     async def wait(
         self, clock: Clock, *, copies: int = 1, timeout_s: float | None = None

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import trio
+import trio.testing
 
 from crdt import Address, Append, Create, Dot, Expunge, RequestId
 from samebox.control import (
@@ -308,6 +309,26 @@ async def test_a_program_that_never_reads_holds_up_nobody(tmp_path: Path) -> Non
             await slow.say(Read(big))
         for _ in range(10):
             assert len(await other.ask(Read(big))) > 8
+
+
+async def test_requests_of_a_program_that_reads_no_replies_wait_and_none_is_lost(
+    tmp_path: Path,
+) -> None:
+    count = 3000
+    async with serving(tmp_path) as served, served.talk() as slow, served.talk() as other:
+        served.node.main.fails = "x" * 1000
+
+        async def ask_all() -> None:
+            for _ in range(count):
+                await slow.say(Ask(Create(BOX)))
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(ask_all)
+            await trio.testing.wait_all_tasks_blocked(0.05)
+            assert len(served.node.main.asked) < count
+            assert await other.ask(Boxes()) == []
+            calls = [(await slow.reply()).call for _ in range(count)]
+        assert sorted(calls) == list(range(1, count + 1))
 
 
 async def test_the_program_above_the_bound_is_told_and_room_comes_back(tmp_path: Path) -> None:

@@ -175,7 +175,7 @@ def test_a_caller_cancelled_at_any_await(
                 await cancel.part(partial(write_at, cluster, a, AT_A_PULLED, AT_A, copies=copies))
                 await write_at(cluster, b, AT_B)
                 await assert_account(cluster, set(cluster.confirmed), b, a)
-                assert not (await a.shard_of(INBOX.box))._callers
+                assert not (await a.shard_of(INBOX.box)).callers
 
     assert at_every_await(scenario) >= 3
 

@@ -277,7 +277,7 @@ def test_a_deadline_that_is_none_is_refused_and_nothing_is_kept_for_it(
                 await cluster.append(a, 1, timeout_s=seconds)
             with pytest.raises(ValueError, match="expected a timeout of 0 s or more"):
                 await shard.wait({b"someone": 1}, timeout_s=seconds)
-            assert not shard._callers
+            assert not shard.callers
             assert await shown(a) == []
 
     play(cluster, scenario, monkeypatch)
