@@ -35,12 +35,15 @@ from tests.histories import World
 from tests.oracle import view
 from tests.pairs import ACTIONS, base
 from tests.processes.nemesis import FAULTS, survive
+from tests.processes.test_kill_upkeep import LITTLE, OPERATIONS, doom, survive_kills
 from tests.scripts import Script, random_script, shrink, spelled
 
 LENGTHS = (10, 20, 30, 30, 50, 50, 50, 80, 80, 120, 300)
 REPORT_SECONDS = 30
 UPKEEP_ONE_IN = 4
 """Worlds whose nodes make snapshots and verify all they keep, over and over."""
+KILLS_ONE_IN = 3
+"""Runs of real processes that are killed while they make snapshots, cut logs and compact packs."""
 INPUTS = 300
 """For one parser at a time."""
 
@@ -171,14 +174,16 @@ class Worlds:
 
 
 class Processes:
-    """Real nodes under load, and one fault after another."""
+    """Real nodes under load: one fault after another, or kills in the middle of their upkeep."""
 
     def __init__(self, first_seed: int) -> None:
         self._seed = first_seed
-        self._runs = self._steps = 0
+        self._runs = self._steps = self._killed = 0
 
     def one(self) -> bool:
         seed = self._seed + self._runs
+        if seed % KILLS_ONE_IN == 0:
+            return self._kills(seed)
         random = Random(seed)
         names = random.choice(("abc", "abcde"))
         faults = random.sample(sorted(FAULTS), 6)
@@ -195,9 +200,24 @@ class Processes:
         self._steps += len(history.steps)
         return True
 
+    def _kills(self, seed: int) -> bool:
+        works = Random(seed).choices(sorted(OPERATIONS), k=8)
+        with tempfile.TemporaryDirectory(prefix="samebox-") as folder:
+            cluster = LocalCluster(Path(folder))
+            try:
+                with doom(str(LITTLE)), cluster:
+                    self._killed += len(survive_kills(cluster, works, seed))
+            except Exception:
+                traceback.print_exc()
+                print(f"seed {seed}, {works}\n{cluster.logs()}", file=sys.stderr)
+                return False
+        self._runs += 1
+        return True
+
     @override
     def __str__(self) -> str:
-        return f"{self._runs} runs of real processes, {self._steps} steps of their users judged"
+        counts = f"{self._runs} runs of real processes, {self._steps} steps of their users judged"
+        return f"{counts}, {self._killed} kills in the middle of upkeep"
 
 
 class Inputs:
