@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right, insort
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from crdt import Record
@@ -37,8 +37,11 @@ class Run(NamedTuple):
     chain: bytes
 
 
-def runs_of(records: Iterable[Record], segment: int) -> list[Run]:
+def runs_of(records: Sequence[Record], segment: int) -> list[Run]:
     """The runs that `records` consist of, as if they lay in `segment`."""
+    if len(records) == 1:
+        ((actor, seq, chain, _),) = records
+        return [Run(actor, Span(seq, seq, segment), chain)]
     ended: list[Run] = []
     growing: dict[bytes, list[int]] = {}
     chains: dict[bytes, bytes] = {}

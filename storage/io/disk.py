@@ -70,14 +70,14 @@ class FileDisk:
             self._open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL, writable=True)
 
     def write(self, name: str, offset: int, data: bytes) -> None:
-        with self._mapped("write", name, DiskWriteFailed):
+        try:  # a context manager would cost as much as the rest of it
             file = self._writing(name)
             self._unsynced.add(name)
-            left = memoryview(data)
-            while left:
-                written = os.pwrite(file, left, offset)
-                offset += written
-                left = left[written:]
+            written = os.pwrite(file, data, offset)
+            while written < len(data):
+                written += os.pwrite(file, memoryview(data)[written:], offset + written)
+        except OSError as error:
+            raise self._error("write", name, error, DiskWriteFailed) from error
 
     def truncate(self, name: str, size: int) -> None:
         with self._mapped("truncate", name, DiskWriteFailed):
@@ -86,14 +86,17 @@ class FileDisk:
             os.ftruncate(file, size)
 
     def sync(self, name: str) -> None:
-        with self._syncing(name):
+        try:
             file = self._writing(name)
             os.fdatasync(file)
-            if os.fstat(file).st_nlink == 0:
-                raise SyncFailed(
-                    f"{self._path / name}: was removed while in use; what is written to it is "
-                    "lost. Stop the process and find out who removed it"
-                )
+            is_removed = os.fstat(file).st_nlink == 0
+        except OSError as error:
+            raise self._not_synced(name, error) from error
+        if is_removed:
+            raise SyncFailed(
+                f"{self._path / name}: was removed while in use; what is written to it is lost. "
+                "Stop the process and find out who removed it"
+            )
         self._unsynced.discard(name)
 
     def rename(self, old: str, new: str) -> None:
@@ -112,8 +115,10 @@ class FileDisk:
         self._forget(name)
 
     def sync_directory(self) -> None:
-        with self._syncing("."):
+        try:
             os.fsync(self._directory)
+        except OSError as error:
+            raise self._not_synced(".", error) from error
 
     def close(self) -> None:
         for name in list(self._files):
@@ -157,25 +162,26 @@ class FileDisk:
             os.close(known[0])
 
     @contextmanager
-    def _syncing(self, name: str) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise SyncFailed(
-                f"{self._path / name}: sync failed: {error.strerror}. What was written may be "
-                "lost; stop the process, check the disk, start again"
-            ) from error
-
-    @contextmanager
     def _mapped(self, action: str, name: str, otherwise: type[DiskError]) -> Iterator[None]:
         try:
             yield
         except OSError as error:
-            where = f"{self._path / name}: cannot {action}: {error.strerror}"
-            if error.errno in _FULL:
-                raise DiskFull(f"{where}; make space") from error
-            if error.errno in _READ_ONLY:
-                raise DiskReadOnly(f"{where}; check mount and permissions") from error
-            if error.errno in (errno.ENOENT, errno.ENOTDIR):
-                raise FileMissing(where) from error
-            raise otherwise(f"{where}; check the disk") from error
+            raise self._error(action, name, error, otherwise) from error
+
+    def _error(
+        self, action: str, name: str, error: OSError, otherwise: type[DiskError]
+    ) -> DiskError:
+        where = f"{self._path / name}: cannot {action}: {error.strerror}"
+        if error.errno in _FULL:
+            return DiskFull(f"{where}; make space")
+        if error.errno in _READ_ONLY:
+            return DiskReadOnly(f"{where}; check mount and permissions")
+        if error.errno in (errno.ENOENT, errno.ENOTDIR):
+            return FileMissing(where)
+        return otherwise(f"{where}; check the disk")
+
+    def _not_synced(self, name: str, error: OSError) -> SyncFailed:
+        return SyncFailed(
+            f"{self._path / name}: sync failed: {error.strerror}. What was written may be "
+            "lost; stop the process, check the disk, start again"
+        )
