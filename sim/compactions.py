@@ -43,8 +43,8 @@ class Compactions:
         return self._waiting is not None
 
     def at_rest(self) -> None:
-        waiting, self._waiting = self._waiting, None
-        if waiting is not None:
+        if self._waiting is not None:
+            waiting, self._waiting = self._waiting, None
             step, work, steps = waiting
             self._go_on(work, steps, step.do(self._shell.replica.state))
 

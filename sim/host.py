@@ -32,6 +32,7 @@ from storage import Damaged, StorageError
 
 CLUSTER, SHARD = "example.org", "main"
 BEGINNING_MS = 1_700_000_000_000
+TURN_US_MIN = 20
 AGAIN_US = SECOND
 """After a stop or a refused start, until the supervisor starts the node again."""
 
@@ -296,6 +297,10 @@ class Host:
     def job_us(self) -> int:
         """How long the next job of the disk takes."""
         return self.world.between(50, self.habits.job_us) + self.slow_us
+
+    def turn_us(self) -> int:
+        """How long its process waits for the next turn of its loop."""
+        return TURN_US_MIN + self.world.below(self.habits.turn_us - TURN_US_MIN)
 
     def wall_clock_ms(self) -> int:
         return BEGINNING_MS + self.world.now // MILLISECOND + self.clock_offset_ms

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from comm import Ack, Greeting, Message, Records, Refusal
-from crdt import Dot, EntryAppended, EntryCopied, Operation, covers
+from crdt import Dot, EntryAppended, EntryCopied, Operation
 from samebox.making import blob_of
 from sim.book import Book
 
@@ -25,12 +25,13 @@ class LinkChecks(Book):
         durable = self.durable[shell.name]
         match message:
             case Records():
-                last = Dot(message.actor, message.last)
-                if not covers(durable, last):
-                    raise self.broken("3", shell.name, f"{last} is sent before it is synced")
+                actor, last = message.actor, message.last
+                if durable.get(actor, 0) < last:
+                    text = f"{Dot(actor, last)} is sent before it is synced"
+                    raise self.broken("3", shell.name, text)
             case Ack():
                 for actor, seq in message.clock:
-                    if not covers(durable, Dot(actor, seq)):
+                    if durable.get(actor, 0) < seq:
                         text = f"{Dot(actor, seq)} is acknowledged before it is synced"
                         raise self.broken("5", shell.name, text)
                 self._check_blobs(shell, message)

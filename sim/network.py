@@ -110,9 +110,11 @@ class Side:
     def _put(self, piece: bytes | None) -> None:
         world, path = self._world, self._path
         self._flight.append(piece)
-        self._outstanding += len(piece or b"")
-        delay = path.latency_us + world.random.randrange(path.jitter_us + 1)
-        self._arrival = max(self._arrival, world.now + delay)
+        if piece:
+            self._outstanding += len(piece)
+        arrival = world.now + path.latency_us + world.below(path.jitter_us + 1)
+        if arrival > self._arrival:
+            self._arrival = arrival
         if path.ns_per_byte and piece:
             self._arrival += len(piece) * path.ns_per_byte // 1000
         world.later(self._arrival - world.now, self._arrive)
@@ -146,7 +148,7 @@ class Side:
             self.receive(piece)
 
     def _taken(self, count: int) -> None:
-        was_full = not self.has_room
+        was_full = self._outstanding >= self._buffer_bytes
         self._outstanding -= count
         if was_full and self.has_room and self.is_open:
             self.room()

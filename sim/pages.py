@@ -10,14 +10,15 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field
 
+from msgspec import Struct
+
 Draw = Callable[[int], int]
 """`draw(n)` is one of 0 … n−1: a seeded random generator, or a constant."""
 
 SECTORS = (512, 4096)
 
 
-@dataclass(frozen=True, slots=True)
-class Write:
+class Write(Struct, frozen=True):
     offset: int
     data: bytes
 
@@ -57,8 +58,7 @@ class Write:
             start = end
 
 
-@dataclass(frozen=True, slots=True)
-class Truncate:
+class Truncate(Struct, frozen=True):
     size: int
 
     def apply(self, content: bytearray) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
@@ -107,7 +108,7 @@ class Shell:
 
     def later(self, delay_us: int, action: Action) -> None:
         """Unless the process has died by then; a paused one does it when it goes on."""
-        self.world.later(delay_us, lambda: self.now(action))
+        self.world.later(delay_us, partial(self.now, action))
 
     def now(self, action: Action) -> None:
         if not self.is_alive:
@@ -147,7 +148,7 @@ class Shell:
     def stir(self) -> None:
         if not self._stirred:
             self._stirred = True
-            self.later(self.world.random.randrange(20, self.host.habits.turn_us), self._turn)
+            self.later(self.host.turn_us(), self._turn)
 
     def _turn(self) -> None:
         self._stirred = False
@@ -156,13 +157,13 @@ class Shell:
         try:
             busy = self._is_held
             events = self.incoming.take(busy=busy)
-            novelties = self._novelty(events) if self.host.novelties and not busy else []
+            novelties = self._novelty(events) if self.host.novelties and not busy else None
             if novelties:
                 with as_made_here(self.replica):
                     self.do(self.watch.step(self, [*events, *novelties]))
             elif events:
                 self.do(self.watch.step(self, events))
-            if not busy:
+            if not busy and self.links.waiting:
                 self.links.have_room()
             if self.is_alive and not self.replica.is_busy:
                 self.compactions.at_rest()
@@ -278,7 +279,6 @@ class Shell:
         if not self.is_alive:
             return
         job, ended = self._jobs[0]
-        result: object
         try:
             result = job()
         except StorageError as error:
@@ -291,7 +291,7 @@ class Shell:
         self._jobs.popleft()
         if self._jobs:
             self._begin_job()
-        self.now(lambda: ended(result))
+        self.now(partial(ended, result))
 
     def do_part_of_a_job(self) -> None:
         """The process dies inside what its disk is doing, or just behind it."""

@@ -113,7 +113,7 @@ class Talk:
     def _receive(self, data: bytes) -> None:
         if data:
             starts = range(0, len(data), FEED_BYTES)
-            self._pieces.extend(data[at : at + FEED_BYTES] for at in starts)
+            self._pieces += [data[at : at + FEED_BYTES] for at in starts]
             self.shell.now(self.read_on)
 
     def _has_come(self) -> None:
@@ -127,7 +127,7 @@ class Talk:
         """Take frames for as long as there is room for what they hold."""
         self._bring_waiting()
         try:
-            while not self._is_blocked:
+            while not (self.is_over or self._is_meeting or self._waiting is not None):
                 frame = self._reader.next_frame()
                 if not isinstance(frame, NeedMore):
                     self._take(decode(frame))
@@ -138,11 +138,12 @@ class Talk:
         except PeerBroke as error:
             self.shell.watch.broke(self.shell, self.peer, str(error))
             self.end(str(error))
-        self.side.is_reading = not self._is_blocked and not self.shell.host.is_deaf
-        if not self.side.is_reading and not self.is_over:
+        side = self.side
+        side.is_reading = not self._is_blocked and not self.shell.host.is_deaf
+        if side.is_reading:
+            side.read_on()
+        elif not self.is_over:
             self.shell.links.waiting[self] = None
-        if self.side.is_reading and not self.is_over:
-            self.side.read_on()
 
     def _write(self, message: Message) -> None:
         self.side.send(encode_frame(encode(message)))
@@ -173,6 +174,8 @@ class Talk:
 
     def _take(self, message: Message | Unknown) -> None:
         match message:
+            case Records() | Ack() if self._link is not None:
+                self._take_on_link(message)
             case Unknown():
                 return
             case Bye(reason) | Refusal(_, reason):
@@ -338,8 +341,9 @@ class Talk:
         self.send_on()
 
     def _flush(self, records: Records | None) -> None:
-        messages = [*self._small, *([] if records is None else [records])]
-        self._small = []
+        messages, self._small = self._small, []
+        if records is not None:
+            messages.append(records)
         for message in messages:
             self.shell.watch.sending(self.shell, self.peer, message)
             for said in self.shell.host.spoken(message):

@@ -79,12 +79,12 @@ class Watch(DiskChecks, LinkChecks, CallerChecks):
             raise
         except Exception as error:
             raise self.broken("10", shell.name, f"a step raised {error!r}") from error
-        self._check_batches(shell, life, events, ready)
+        has_ended = self._check_batches(shell, life, events, ready)
         for operation in ready.delivered:
             self._check_delivered(shell, life, operation)
         for token, outcome in ready.replies:
             self.replied(shell, life, token, outcome)
-        if not shell.replica.is_busy and any(isinstance(event, BATCH_ENDS) for event in events):
+        if has_ended and not shell.replica.is_busy:
             self._check_state(shell)
             if life.delivered != shell.replica.clock:
                 raise self.broken("6", shell.name, "the clock is not that of what was delivered")
@@ -152,28 +152,29 @@ class Watch(DiskChecks, LinkChecks, CallerChecks):
 
     def _check_batches(
         self, shell: Shell, life: Life, events: Sequence[Event], ready: Ready
-    ) -> None:
-        for event in events:
-            match event:
-                case Synced(number) | AppendFailed(number, _) if number in life.dropped:
-                    life.dropped.remove(number)
-                case Synced(number) | AppendFailed(number, _):
-                    if number != life.batch:
-                        raise self.broken("2", shell.name, f"batch {number} was not under way")
-                    life.batch = None
-                case _:
-                    pass
+    ) -> bool:
+        """Whether one of the events ends a batch."""
+        ended = [event.number for event in events if isinstance(event, BATCH_ENDS)]
+        for number in ended:
+            if number in life.dropped:
+                life.dropped.remove(number)
+            elif number != life.batch:
+                raise self.broken("2", shell.name, f"batch {number} was not under way")
+            else:
+                life.batch = None
         if ready.append is not None:
             if life.batch is not None:
                 raise self.broken("11", shell.name, "two batches are under way")
             life.batch = ready.append.number
+        return bool(ended)
 
     def _check_delivered(self, shell: Shell, life: Life, operation: Operation) -> None:
         actor, seq = operation.dot
         if seq != life.delivered.get(actor, 0) + 1:
             raise self.broken("6", shell.name, f"{operation.dot} delivered out of turn")
+        delivered = life.delivered
         for other, needed in operation.others.items():
-            if life.delivered.get(other, 0) < needed:
+            if delivered.get(other, 0) < needed:
                 cause = Dot(other, needed)
                 text = f"{operation.dot} delivered before {cause}, which it depends on"
                 raise self.broken("6", shell.name, text)
@@ -216,8 +217,11 @@ class Watch(DiskChecks, LinkChecks, CallerChecks):
             raise self.broken("4", shell.name, f"the state is ahead of the log with {names}")
 
     def _check_stopped(self, shell: Shell) -> None:
-        stopped = shell.replica.stopped()
-        if stopped and not self.garbled and not self.forks:
+        peers, history = shell.replica.peers, shell.replica.history
+        is_any = history.stopped or any(link.unfit for link in peers.links.values())
+        is_any = is_any or any(holding.forked for holding in peers.holdings)
+        if is_any and not self.garbled and not self.forks:
+            stopped = shell.replica.stopped()
             (actor, reason), *_ = stopped.items()
             raise self.broken("10", shell.name, f"actor {actor.hex()[:8]} was stopped: {reason}")
 
