@@ -6,11 +6,9 @@ A key of an image is the number of a table, one byte, and the key of a row in it
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
-from itertools import islice
 from typing import Protocol, TypeAlias
-
-from sortedcontainers import SortedDict
 
 Change: TypeAlias = tuple[bytes, bytes | None]
 """A key and its new value; None where the row goes."""
@@ -92,26 +90,44 @@ class Images(Protocol):
 
 
 class MemoryImage:
-    """Implements Image. What is written is there at once."""
+    """Implements Image. What is written is there at once. `_keys` are those of the rows, in order:
+    a write with new ones sorts them once, which costs little where most are in order already."""
 
     def __init__(self) -> None:
-        self._rows: SortedDict[bytes, bytes] = SortedDict()
+        self._rows: dict[bytes, bytes] = {}
+        self._keys: list[bytes] = []
 
     def page(
         self, start: bytes, stop: bytes, count: int, *, reverse: bool = False
     ) -> list[tuple[bytes, bytes]]:
-        keys = self._rows.irange(start, stop, (True, False), reverse=reverse)
-        return [(key, self._rows[key]) for key in islice(keys, count)]
+        keys, rows = self._keys, self._rows
+        first = bisect_left(keys, start)
+        end = bisect_left(keys, stop, first)
+        if reverse:
+            found = keys[max(first, end - count) : end][::-1]
+        else:
+            found = keys[first : min(end, first + count)]
+        return [(key, rows[key]) for key in found]
 
     def find(self, keys: Sequence[bytes]) -> list[tuple[bytes, bytes]]:
         return [(key, self._rows[key]) for key in keys if key in self._rows]
 
     def write(self, changes: Iterable[Change]) -> None:
+        rows, count = self._rows, len(self._rows)
+        came: dict[bytes, None] = {}
         for key, value in changes:
             if value is None:
-                self._rows.pop(key, None)
+                rows.pop(key, None)
+                came.pop(key, None)
             else:
-                self._rows[key] = value
+                if key not in rows:
+                    came[key] = None
+                rows[key] = value
+        if len(rows) < count + len(came):
+            self._keys = [key for key in self._keys if key in rows and key not in came]
+        if came:
+            self._keys += came
+            self._keys.sort()
 
     @property
     def is_writing(self) -> bool:
@@ -129,7 +145,7 @@ class MemoryImage:
 
     def frozen(self) -> Frozen:
         view = MemoryImage()
-        view._rows = self._rows.copy()
+        view._rows, view._keys = self._rows.copy(), self._keys.copy()
         return view
 
     def close(self) -> None:

@@ -20,28 +20,33 @@ from samebox.making import blob_of
 
 PAGE = 200
 """Rows at a time: about a millisecond."""
-BUCKETS = 256
 PREFIX_BYTES = 8
 
 
 class Marks:
     """Hashes, by their first 8 bytes: of two that begin alike both count as marked. Eight bytes of
-    memory for each, and no step that is long."""
+    memory for each, in a bucket for each first byte, so that no step is long."""
 
     def __init__(self) -> None:
-        self._buckets = [array("Q") for _ in range(BUCKETS)]
-        self._is_sorted = [True] * BUCKETS
+        self._buckets: dict[int, array[int]] = {}
+        self._unsorted: set[int] = set()
 
     def add(self, hash_: bytes) -> None:
-        self._buckets[hash_[0]].append(_prefix(hash_))
-        self._is_sorted[hash_[0]] = False
+        number = hash_[0]
+        bucket = self._buckets.get(number)
+        if bucket is None:
+            bucket = self._buckets[number] = array("Q")
+        bucket.append(_prefix(hash_))
+        self._unsorted.add(number)
 
     def __contains__(self, hash_: bytes) -> bool:
-        number = hash_[0]
-        if not self._is_sorted[number]:
-            self._buckets[number] = array("Q", sorted(self._buckets[number]))
-            self._is_sorted[number] = True
-        bucket, prefix = self._buckets[number], _prefix(hash_)
+        number, prefix = hash_[0], _prefix(hash_)
+        bucket = self._buckets.get(number)
+        if bucket is None:
+            return False
+        if number in self._unsorted:
+            self._unsorted.remove(number)
+            bucket = self._buckets[number] = array("Q", sorted(bucket))
         at = bisect_left(bucket, prefix)
         return at < len(bucket) and bucket[at] == prefix
 

@@ -60,6 +60,11 @@ class Stability:
         if any(reason_of(member, strangers) for member in others):
             self._cut = None
             return
+        if all(member.clock == durable for member in others):  # mostly, while nobody writes
+            self._cut = None
+            if self.clock != durable:
+                self.clock = dict(durable)
+            return
         if self._cut is not None and not _still_holds(self._cut, others):
             self._cut = None
         cut = _cut(durable, others)

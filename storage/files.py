@@ -11,6 +11,7 @@ Whatever else lies in the directory is not ours and is left alone. No name comes
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 from storage.disk import Disk
@@ -27,7 +28,13 @@ class FileName(NamedTuple):
 
     @property
     def text(self) -> str:
-        return f"{self.kind}-{self.number:010d}.{self.state}"
+        return _text(*self)
+
+
+@lru_cache(maxsize=256)
+def _text(kind: str, number: int, state: str) -> str:
+    """Asked for with every read and write."""
+    return f"{kind}-{number:010d}.{state}"
 
 
 def parse_name(name: str, *, kind: str, states: tuple[str, ...]) -> FileName | None:

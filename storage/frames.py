@@ -244,14 +244,15 @@ def frame_length(head: bytes) -> int | None:
 
 
 def _frame_at(buffer: bytes, at: int, *, seed: int) -> Frame | None:
-    length = frame_length(buffer[at : at + 8])
-    if length is None or at + length > len(buffer):
+    if at + FRAME_BYTES > len(buffer):
         return None
-    if not _well_sized(buffer[at], length - FRAME_BYTES):
+    type, marker, length = _HEAD.unpack_from(buffer, at)
+    stop = at + 8 + length
+    if type == 0 or marker != MARKER or length > FRAME_PAYLOAD_MAX or stop + 4 > len(buffer):
         return None
-    if not _verifies(buffer, at, at + length - 4, offset=0, seed=seed):
+    if not _well_sized(type, length) or not _verifies(buffer, at, stop, offset=0, seed=seed):
         return None
-    return Frame(buffer[at], at, at + length)
+    return Frame(type, at, stop + 4)
 
 
 def _well_sized(type: int, length: int) -> bool:
