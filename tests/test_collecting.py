@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import weakref
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
 
@@ -34,3 +36,20 @@ def test_what_is_there_is_never_walked_again_and_cycles_go_after_a_while() -> No
     assert knot() is not None
     many: list[list[int]] = [[] for _ in range(CONTAINERS_MAX)]
     assert knot() is None, f"after {len(few) + len(many)} containers"
+
+
+@pytest.mark.usefixtures("as_before")
+def test_what_was_freed_goes_back_to_the_system(monkeypatch: pytest.MonkeyPatch) -> None:
+    given_back: list[int] = []
+    library = SimpleNamespace(malloc_trim=given_back.append)
+    monkeypatch.setattr(ctypes, "CDLL", lambda name: library)
+    collect_seldom()
+    assert given_back == [0]
+
+
+@pytest.mark.usefixtures("as_before")
+def test_a_c_library_that_keeps_nothing_back_need_not_be_asked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(ctypes, "CDLL", lambda name: SimpleNamespace())
+    collect_seldom()

@@ -7,6 +7,7 @@ walks all of that a dozen times a batch and finds nothing: 10 to 15 % of the pro
 
 from __future__ import annotations
 
+import ctypes
 import gc
 
 CONTAINERS_MAX = 50_000
@@ -19,8 +20,18 @@ LOOKS_PER_OLDER = 10
 def collect_seldom() -> None:
     """For the owner of the process to call, once a node is open: it concerns the whole process.
 
-    What is there by now stays for good, and is never walked again.
+    What is there by now stays for good, and is never walked again. What the start has freed goes
+    back to the system.
     """
     gc.collect()
+    give_back()
     gc.freeze()
     gc.set_threshold(CONTAINERS_MAX, LOOKS_PER_OLDER, LOOKS_PER_OLDER)
+
+
+def give_back() -> None:
+    """The C library of GNU keeps what was freed between pieces that are in use: 36 of the 121 MB of
+    a node that has opened a box of a million entries. Others give it back by themselves."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
