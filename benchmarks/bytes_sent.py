@@ -41,9 +41,9 @@ def measure(bench: Bench) -> list[Figure]:
             wire.ask(Store(MAILBOX, entry.dots, (f"flag{number % 7}",)))
         sent, back = ((wire.bytes[name] - start[name]) / STORES for name in ("a", "b"))
         wire.close()
-    aim = at_most(BYTES, f"{BYTES} bytes")
+    target = at_most(BYTES, f"{BYTES} bytes")
     return [
-        Figure("bytes_sent", "one store of a flag, to the peer", "bytes", sent, aim=aim),
+        Figure("bytes_sent", "one store of a flag, to the peer", "bytes", sent, target=target),
         Figure("bytes_sent", "and what the peer answers", "bytes", back),
     ]
 

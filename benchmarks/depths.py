@@ -18,7 +18,7 @@ TIMES = 20
 
 def measure(bench: Bench) -> list[Figure]:
     many = take_turns(bench, Load("many", bench.seconds, depth=CALLERS * DEPTH))
-    one = take_turns(bench, Load("many", bench.seconds, depth=1))
+    one = take_turns(bench, Load("one", bench.seconds, copies=2))
     values = times(many.product, one.product)
     floors = times(many.floor, one.floor)
     return [
@@ -30,7 +30,7 @@ def measure(bench: Bench) -> list[Figure]:
             values,
             median(floors),
             floors,
-            aim=at_least(TIMES, f"{TIMES} times"),
+            target=at_least(TIMES, f"{TIMES} times"),
         )
     ]
 

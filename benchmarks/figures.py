@@ -35,7 +35,7 @@ def at_most(limit: float, words: str) -> Target:
 
 class Figure(Struct, frozen=True):
     """One line of the table. `rounds` are the values of which `value` is the median, and
-    `floor_rounds` those of `floor`; `aim` is where the figure is meant to go beyond its target.
+    `floor_rounds` those of `floor`; `worst` is what no version may fall short of.
     """
 
     question: str
@@ -46,7 +46,7 @@ class Figure(Struct, frozen=True):
     floor: float | None = None
     floor_rounds: list[float] = []
     target: Target | None = None
-    aim: Target | None = None
+    worst: Target | None = None
 
     @property
     def ratio(self) -> float | None:
@@ -62,11 +62,11 @@ class Row(Struct, frozen=True):
     figure: Figure
     ratio: float | None
     target: Verdict | None
-    aim: Verdict | None
+    worst: Verdict | None
 
 
 def row(figure: Figure) -> Row:
-    return Row(figure, figure.ratio, figure.reached(figure.target), figure.reached(figure.aim))
+    return Row(figure, figure.ratio, figure.reached(figure.target), figure.reached(figure.worst))
 
 
 def percentile(values: Sequence[float], percent: float) -> float:
@@ -81,7 +81,7 @@ def print_table(figures: Sequence[Figure]) -> None:
         table.add_column(name)
     for name in ("value", "floor", "ratio"):
         table.add_column(name, justify="right")
-    for name in ("target", "", "aim", ""):
+    for name in ("target", "", "at worst", ""):
         table.add_column(name)
     for figure in figures:
         table.add_row(
@@ -92,8 +92,8 @@ def print_table(figures: Sequence[Figure]) -> None:
             "" if figure.ratio is None else f"{figure.ratio:.2f}",
             figure.target.words if figure.target else "",
             figure.reached(figure.target) or "",
-            figure.aim.words if figure.aim else "",
-            figure.reached(figure.aim) or "",
+            figure.worst.words if figure.worst else "",
+            figure.reached(figure.worst) or "",
         )
     Console(width=None if Console().is_terminal else 150).print(table)
 

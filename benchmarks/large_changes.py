@@ -103,11 +103,13 @@ def measure(bench: Bench, entries: int = ENTRIES_SHORT) -> list[Figure]:
     for one in changes:
         name = f"{one.name}, {entries:,} entries"
         figures += [
-            Figure("large_changes", f"{name}: loop late", "ms", one.loop_ms, aim=pause),
-            Figure("large_changes", "… its longest turn, processor", "ms", one.cpu_ms, aim=pause),
-            Figure("large_changes", "… store elsewhere", "ms", one.store_ms, aim=pause),
+            Figure("large_changes", f"{name}: loop late", "ms", one.loop_ms, target=pause),
+            Figure(
+                "large_changes", "… its longest turn, processor", "ms", one.cpu_ms, target=pause
+            ),
+            Figure("large_changes", "… store elsewhere", "ms", one.store_ms, target=pause),
             Figure("large_changes", "… itself", "ms", one.took_ms),
-            Figure("large_changes", "… records", "bytes", one.wire_bytes, aim=wire),
+            Figure("large_changes", "… records", "bytes", one.wire_bytes, target=wire),
         ]
     return figures
 

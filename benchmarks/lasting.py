@@ -24,6 +24,7 @@ from benchmarks.machine import disk_folder, resident_mb
 from benchmarks.product import SHARD, asking, bounded, prepare, write_config
 from certs import make_certificates
 from samebox import Shard, collect_seldom, open_node
+from storage import Disk
 
 MODULE = "benchmarks.lasting"
 PER_S = 200
@@ -53,16 +54,21 @@ class Ready(Struct, frozen=True):
 
 
 class Lasted(Struct, frozen=True):
-    """When each request was made and what it waited; the resident memory now and then."""
+    """When each request was made and what it waited; what each fdatasync of the log took; the
+    resident memory now and then."""
 
     asked_ns: list[int]
     waits_ms: list[float]
+    syncs_ms: list[tuple[int, float]]
     resident_mb: list[tuple[int, float]]
 
     def waits(self, start_ns: int, end_ns: int) -> list[float]:
         """Of what was asked then."""
         pairs = zip(self.asked_ns, self.waits_ms, strict=True)
         return [wait for asked, wait in pairs if start_ns <= asked < end_ns]
+
+    def syncs(self, start_ns: int, end_ns: int) -> list[float]:
+        return [took for at, took in self.syncs_ms if start_ns <= at < end_ns]
 
     def memory(self, start_ns: int, end_ns: int) -> list[float]:
         return [mb for at, mb in self.resident_mb if start_ns <= at < end_ns]
@@ -124,8 +130,10 @@ async def origin(task: Task) -> Lasted:
     asked: list[int] = []
     waits: list[float] = []
     memory: list[tuple[int, float]] = []
+    syncs: list[tuple[int, float]] = []
     async with open_node(Path(task.config), "a") as node, trio.open_nursery() as nursery:
         shard = node.shards[SHARD]
+        note_syncs(shard.store.disks.log, syncs)
         ask = asking(shard, await prepare(shard, copies=1), Load("one", 0, copies=1))
         await make_many(ask, task.behind)
         tell_ready(task, shard)
@@ -133,7 +141,7 @@ async def origin(task: Task) -> Lasted:
         nursery.start_soon(note_memory, memory)
         await trio.to_thread.run_sync(sys.stdin.buffer.read, abandon_on_cancel=True)
         nursery.cancel_scope.cancel()
-    return Lasted(asked, waits, memory)
+    return Lasted(asked, waits, syncs, memory)
 
 
 async def make_many(ask: Ask, count: int) -> None:
@@ -167,6 +175,18 @@ async def ask_on(ask: Ask, asked: list[int], waits: list[float]) -> None:
         await ask(number)
         asked.append(asked_ns)
         waits.append((monotonic_ns() - asked_ns) / NS_PER_MS)
+
+
+def note_syncs(disk: Disk, syncs: list[tuple[int, float]]) -> None:
+    """Whatever is synced on `disk` from now on."""
+    sync = disk.sync
+
+    def noted(name: str) -> None:
+        start_ns = monotonic_ns()
+        sync(name)
+        syncs.append((start_ns, (monotonic_ns() - start_ns) / NS_PER_MS))
+
+    setattr(disk, "sync", noted)  # noqa: B010 - a method, as far as types go
 
 
 async def note_memory(memory: list[tuple[int, float]]) -> None:

@@ -27,16 +27,18 @@ def measure(bench: Bench) -> list[Figure]:
     ]
 
 
-def figures(rounds: Rounds, where: str, aim: Target) -> list[Figure]:
+def figures(rounds: Rounds, where: str, target: Target) -> list[Figure]:
     name = f"one outstanding, durable {where}"
     return [
-        figure(f"{name}, median", *rounds.values(middle), aim),
+        figure(f"{name}, median", *rounds.values(middle), target),
         figure(f"{name}, p99", *rounds.values(slow), None),
     ]
 
 
-def figure(name: str, values: list[float], floors: list[float], aim: Target | None) -> Figure:
-    return Figure("latency", name, "ms", median(values), values, median(floors), floors, aim=aim)
+def figure(name: str, values: list[float], floors: list[float], target: Target | None) -> Figure:
+    return Figure(
+        "latency", name, "ms", median(values), values, median(floors), floors, target=target
+    )
 
 
 def middle(run: Run) -> float:

@@ -21,6 +21,8 @@ from benchmarks.load import NS_PER_MS
 LIBRARIES = ("trio", "msgspec", "crc32c", "cryptography", "sortedcontainers")
 IN_MEMORY = ("tmpfs", "ramfs")
 RECORD_BYTES = 128
+BUSY_S_MIN = 1.0
+"""In less, the clock of the kernel, a hundredth of a second coarse, says nothing."""
 
 
 class Machine(Struct, frozen=True):
@@ -129,7 +131,7 @@ class Busy:
     def others(self) -> float:
         """Cores kept busy by other processes since the start; children count once they ended."""
         start, busy, own = self._start
-        elapsed = (monotonic_ns() - start) / 1e9
+        elapsed = max((monotonic_ns() - start) / 1e9, BUSY_S_MIN)
         return round(max(0.0, busy_s() - busy - (own_s() - own)) / elapsed, 2)
 
 

@@ -19,14 +19,6 @@ SYNCS = 300
 Run: TypeAlias = tuple[Asked, Seen]
 
 
-class Bench(Struct, frozen=True):
-    """How long each run counts, how often the runs take turns, and in which folder."""
-
-    seconds: float
-    rounds: int
-    folder: Path
-
-
 class Rounds(Struct, frozen=True):
     """The same load put to both, `rounds` times; `syncs_ms` are the disk's medians between."""
 
@@ -43,13 +35,33 @@ class Rounds(Struct, frozen=True):
         return median(self.syncs_ms)
 
 
+class Bench(Struct, frozen=True):
+    """How long each run counts, how often the runs take turns, and in which folder. `taken` are the
+    loads that were put already: two questions about one load are answered by the same runs."""
+
+    seconds: float
+    rounds: int
+    folder: Path
+    taken: dict[Load, Rounds] = {}
+
+
 def take_turns(bench: Bench, load: Load) -> Rounds:
+    if load in bench.taken:
+        return bench.taken[load]
     rounds = Rounds([], [], [])
     for _ in range(bench.rounds):
         rounds.syncs_ms.append(median(sync_ms(bench.folder, count=SYNCS)))
         rounds.floor.append(run_floor(load, within=bench.folder))
         rounds.product.append(run_product(load, within=bench.folder))
+    bench.taken[load] = rounds
     return rounds
+
+
+def floor_runs(bench: Bench, load: Load) -> list[Run]:
+    """Of the floor alone."""
+    if load in bench.taken:
+        return bench.taken[load].floor
+    return [run_floor(load, within=bench.folder) for _ in range(bench.rounds)]
 
 
 def per_s(run: Run) -> float:

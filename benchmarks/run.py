@@ -9,6 +9,7 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from time import monotonic
 
 import msgspec
 from msgspec import Struct
@@ -21,6 +22,7 @@ from benchmarks import (
     depths,
     disk,
     imports,
+    large_box,
     large_changes,
     latency,
     small_operations,
@@ -46,8 +48,9 @@ QUESTIONS: dict[str, Callable[[Bench], list[Figure]]] = {
     "bytes_kept": bytes_kept.measure,
     "bytes_sent": bytes_sent.measure,
     "large_changes": large_changes.measure,
+    "large_box": large_box.measure,
 }
-SECONDS = 3.0
+SECONDS = 2.0
 ROUNDS = 3
 
 
@@ -84,9 +87,10 @@ def measure(names: list[str], bench: Bench) -> Results:
     others: dict[str, float] = {}
     described = machine(bench.folder)
     for name in names:
-        print(f"{name} …", flush=True)
-        busy = Busy()
+        busy, start = Busy(), monotonic()
+        print(f"{name} … ", end="", flush=True)
         found += QUESTIONS[name](bench)
+        print(f"{monotonic() - start:.0f} s", flush=True)
         others[name] = busy.others()
     return Results(described, SEED, bench.seconds, bench.rounds, others, [row(f) for f in found])
 

@@ -25,7 +25,7 @@ def test_a_target_holds_at_its_limit_and_misses_beyond_it() -> None:
 def test_a_row_says_the_ratio_to_the_floor_and_what_was_reached() -> None:
     figure = Figure("q", "n", "/s", 20.0, floor=50.0, target=at_least(10.0, ""))
     assert row(figure).ratio == 0.4
-    assert (row(figure).target, row(figure).aim) == ("holds", None)
+    assert (row(figure).target, row(figure).worst) == ("holds", None)
 
 
 def test_without_a_floor_there_is_no_ratio() -> None:
