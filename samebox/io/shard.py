@@ -360,10 +360,7 @@ class Shard:
         self.inbox.stir()
 
     def _do(self, ready: Ready) -> None:
-        if ready.delivered:  # of the batch before the one that follows
-            self.contents.marking.delivered(ready.delivered)
-            state = None if self.replica.is_busy else self.replica.state
-            self._feed.publish(ready.delivered, self._lengths, state)
+        lengths = self._lengths  # of what is delivered: the batch before the one that follows
         if ready.append is not None:
             self.contents.remember(ready.append.blobs)
             self._lengths = [len(record.data) for record in ready.append.records]
@@ -371,6 +368,10 @@ class Shard:
         if ready.mint is not None:
             self._jobs.mint(ready.mint)
         self.outboxes.send(ready.send)
+        if ready.delivered:  # now that the disk and the peers have something to do
+            self.contents.marking.delivered(ready.delivered)
+            state = None if self.replica.is_busy else self.replica.state
+            self._feed.publish(ready.delivered, lengths, state)
         for token, result in ready.replies:
             self.callers.answer(token, result)
         for blob in ready.fetch:
