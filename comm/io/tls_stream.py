@@ -19,6 +19,10 @@ from typing_extensions import override
 
 from comm.io.wire import READ_BYTES, Wire
 
+ANSWERS_BYTES_MAX = 4096
+"""Of what a read was asked to answer, until something is written: some 75 updates of keys. A peer
+of ours asks for none; of one that goes on asking, they would be kept without bound."""
+
 
 class TlsStream(Stream):
     """Owns `wire`. Its end is the end of the stream, whether or not TLS said so before: frames tell
@@ -32,6 +36,7 @@ class TlsStream(Stream):
         self._unsent = memoryview(b"")
         self._failed: trio.BrokenResourceError | None = None
         self._has_ended = False
+        self._answers = 0
 
     @property
     def has_unsent(self) -> bool:
@@ -68,7 +73,7 @@ class TlsStream(Stream):
         assert not self.has_unsent, "what was taken before comes first"
         try:
             self._encrypt(data)
-            self._unsent = memoryview(self._outgoing.read())
+            self._unsent = self._encrypted()
             self._unsent = self._unsent[self._wire.write_nowait(self._unsent) :]
         except trio.BrokenResourceError as error:
             self._failed = error
@@ -90,7 +95,7 @@ class TlsStream(Stream):
         sent = 0
         while self.has_unsent and (bytes_max is None or sent < bytes_max):
             if not self._unsent:
-                self._unsent = memoryview(self._outgoing.read())
+                self._unsent = self._encrypted()
             piece = self._unsent if bytes_max is None else self._unsent[: bytes_max - sent]
             taken = self._wire.write_nowait(piece) or await self._wire.write(piece)
             self._unsent = self._unsent[taken:]
@@ -100,6 +105,10 @@ class TlsStream(Stream):
     @override
     async def wait_send_all_might_not_block(self) -> None:
         await self.flush()
+
+    def _encrypted(self) -> memoryview:
+        self._answers = 0
+        return memoryview(self._outgoing.read())
 
     def _encrypt(self, data: bytes | bytearray | memoryview) -> None:
         try:
@@ -116,7 +125,7 @@ class TlsStream(Stream):
         while True:
             if self.has_unread:
                 try:
-                    return self._tls.read(READ_BYTES if max_bytes is None else max_bytes)
+                    return self._read(READ_BYTES if max_bytes is None else max_bytes)
                 except ssl.SSLWantReadError:
                     pass
                 except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
@@ -125,7 +134,19 @@ class TlsStream(Stream):
                     raise trio.BrokenResourceError("TLS failed") from error
             await self._fill()
 
+    def _read(self, max_bytes: int) -> bytes:
+        before = self._outgoing.pending
+        try:
+            return self._tls.read(max_bytes)
+        finally:
+            self._answers += self._outgoing.pending - before
+
     async def _fill(self) -> None:
+        if self._answers > ANSWERS_BYTES_MAX:
+            raise trio.BrokenResourceError(
+                f"the peer asks TLS for answers (updates of keys): expected at most "
+                f"{ANSWERS_BYTES_MAX} bytes of them at a time, found {self._answers}"
+            )
         data = await self._wire.read()
         if data:
             self._incoming.write(data)

@@ -3,6 +3,8 @@ whatever ends a connection is met by a task."""
 
 from __future__ import annotations
 
+import _ssl
+import ctypes
 import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -276,6 +278,39 @@ async def test_a_certificate_that_is_refused_is_said_to_be_so(
         assert "alert" in str(caught.value.__cause__)
     for end in (here, there):
         await trio.aclose_forcefully(end)
+
+
+def ask_for_new_keys(stream: TlsStream) -> None:
+    """Says so with the next write. The ssl module has no word for it: OpenSSL's own, of the object
+    behind a pointer in ssl's, behind the head and the socket."""
+    inner = stream._tls._sslobj  # type: ignore[attr-defined]
+    ssl_of = ctypes.c_void_p.from_address(id(inner) + 3 * ctypes.sizeof(ctypes.c_void_p))
+    update = ctypes.CDLL(_ssl.__file__).SSL_key_update
+    update.argtypes = [ctypes.c_void_p, ctypes.c_int]
+    assert update(ssl_of, 1) == 1
+
+
+@pytest.mark.parametrize("with_data", [False, True])
+async def test_a_peer_that_asks_for_new_keys_over_and_over_is_not_answered_for_ever(
+    with_data: bool, credentials: Credentials
+) -> None:
+    async def ask() -> None:
+        for _ in range(times):
+            ask_for_new_keys(there)
+            await there.send_all(b".")
+
+    async with two(credentials, memory_stream_pair) as (here, there):
+        times = 50
+        await ask()
+        assert await heard(here, times) == b"." * times
+        await here.send_all(b"answered")
+        assert await heard(there, 8) == b"answered"
+        times = 1000
+        await ask()
+        await there.aclose()
+        with pytest.raises(trio.BrokenResourceError, match="expected at most 4096 bytes"):
+            while await here.receive_some(1 if with_data else None):
+                pass
 
 
 # --- Frames ---------------------------------------------------------------------------------------
