@@ -90,6 +90,7 @@ class Draft(Struct, frozen=True, gc=False):
     time_ms: int = 0
 
 
+_new = tuple.__new__  # see crdt.keys
 _encode = msgspec.msgpack.Encoder().encode
 _decode_head = msgspec.msgpack.Decoder(Head).decode
 _decode_any = msgspec.msgpack.Decoder(WireRecord[Raw]).decode
@@ -128,7 +129,7 @@ def write(head: Head, draft: Draft) -> tuple[Operation, Record, Head]:
     if len(data) > RECORD_BYTES_MAX:
         raise ValueError(f"an operation of {len(data)} bytes; at most {RECORD_BYTES_MAX}")
     operation = Operation(
-        Dot(head.actor, head.seq + 1),
+        _new(Dot, (head.actor, head.seq + 1)),
         draft.lamport,
         others,
         draft.body,
@@ -176,7 +177,7 @@ def _read(head: Head, data: bytes) -> tuple[Operation, Record, Head]:
     else:
         body = KIND_BY_NUMBER[wire.kind].unpack(wire_body, table)
     operation = Operation(
-        Dot(head.actor, head.seq + 1),
+        _new(Dot, (head.actor, head.seq + 1)),
         head.lamport + wire.lamport,
         others,
         body,
@@ -218,7 +219,7 @@ def _advance(
         head.client if issue is None else issue.client,
         head.number if issue is None else issue.number,
     )
-    return Record(head.actor, after.seq, chain, data), after
+    return _new(Record, (head.actor, after.seq, chain, data)), after
 
 
 def _changes(head: Head, others: Others) -> tuple[tuple[tuple[Actor, int], ...], list[int | bytes]]:

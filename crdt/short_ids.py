@@ -19,6 +19,8 @@ from crdt.ids import ROOT, Actor, Dot
 IDS_MAX = 100_000
 """Ids in one operation: a few bytes may name a long run, so the run is bounded, not the bytes."""
 
+_new = tuple.__new__  # see crdt.keys
+
 ShortDot: TypeAlias = tuple[int, int]
 
 
@@ -58,7 +60,7 @@ class Table(Struct, gc=False):
             last = self.others[actor]
         if seq == 0 or abs(seq) > last:
             raise Malformed(f"id {actor.hex()[:8]}:{seq} is outside the operation's context")
-        return Dot(actor, seq)
+        return _new(Dot, (actor, seq))
 
     def _actor(self, position: int) -> Actor:
         if self.actors is None:
