@@ -40,7 +40,8 @@ from storage import (
 )
 
 PIECE_BYTES = 256 << 10
-"""Asked for, read, written and synced at a time: some milliseconds of the disk."""
+"""Asked for, read, written and synced at a time: some milliseconds of the disk. No piece is shorter
+but the last: so whoever takes its time for each gives 4 kB a second, or is not asked any more."""
 TEXT_MAX = 1000
 EMPTY_IT = (
     "take out what this node alone has (`samebox export`), stop it, move its data directory away "
@@ -97,9 +98,17 @@ class Fetching:
     def is_whole(self) -> bool:
         return self._received is not None and self._received.size == self._size
 
+    @property
+    def size(self) -> int:
+        """Of all of it, as the first piece said."""
+        return self._size
+
+    @property
+    def fetched(self) -> int:
+        return 0 if self._received is None else self._received.size
+
     def question(self) -> WantSnapshot:
-        at = 0 if self._received is None else self._received.size
-        return WantSnapshot(list(self._store.log.base().items()), self._id, at)
+        return WantSnapshot(list(self._store.log.base().items()), self._id, self.fetched)
 
     def take(self, message: Message | Unknown) -> None:
         """Raises `NotAdopted`, `PeerBroke`, `DiskError`."""
@@ -113,6 +122,8 @@ class Fetching:
                 here = (self._id, self._received.size, self._size)
                 if (id, at, size) != here or at + len(data) > size:
                     raise PeerBroke(f"expected the piece at {here[1]} of a snapshot, found {at}")
+                if len(data) < min(PIECE_BYTES, size - at):
+                    raise PeerBroke(f"expected {PIECE_BYTES} bytes of it, found {len(data)}")
                 self._received.add(data)
             case NoSnapshot(reason):
                 raise NotAdopted(reason)

@@ -39,6 +39,8 @@ PAGE_ROWS = 500
 """Read, encoded, written and synced at a time: some milliseconds. A value may be long."""
 DUE_BYTES = 64 << 20
 """Of the log: what a start without a state reads in some seconds."""
+DEMANDED_EVERY_S = 600.0
+"""Snapshots that are made because a peer asks, and not for what the log has grown."""
 ID_BYTES = 16
 KEPT = 2
 """Snapshots: where one of them does not read back, the other one and the log behind it tell all."""
@@ -75,6 +77,20 @@ def is_wanted(log: Log, disk: Disk) -> bool:
         return is_due(log.bytes_beyond({}), 0)
     newest = snapshots[0]
     return is_due(log.bytes_beyond(newest.clock), disk.size(newest.name.text))
+
+
+class Demand:
+    """Of peers, for a snapshot that is newer than those that are kept. A member that asks for one
+    again and again has its disk written by others: so one is made at once, and the next later."""
+
+    def __init__(self) -> None:
+        self._free_at_s = 0.0
+
+    def is_met(self, now_s: float) -> bool:
+        return now_s >= self._free_at_s
+
+    def made(self, now_s: float) -> None:
+        self._free_at_s = now_s + DEMANDED_EVERY_S
 
 
 class NotReady(SameboxError):

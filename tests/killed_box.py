@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import signal
 import subprocess
 import tempfile
@@ -39,7 +40,7 @@ class KilledBox:
     def __init__(self, folder: Path, entries: int, seed: int) -> None:
         self.writers: list[SteadyWriter] = []
         self._random = Random(seed)
-        self._target = Address(BOX, "Written")
+        self._target = Address(BOX, f"Written {os.getpid()}")
         began = time.monotonic()
         node_list = folder / "big/nodes.yaml"
         if not node_list.exists():

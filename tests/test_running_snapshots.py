@@ -159,6 +159,23 @@ async def test_a_node_that_lost_its_disk_joins_a_cluster_whose_logs_are_cut(node
                 await agree(a, b)
 
 
+async def test_a_snapshot_for_which_there_is_no_room_is_not_fetched_until_there_is(
+    nodes: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[Notice] = []
+    with trio.fail_after(WAIT_S):
+        await begin(nodes)
+        async with open_node(nodes, "a") as a:
+            await cut(a, 0)
+            async with open_node(nodes, "b", log=told.append) as b:
+                with monkeypatch.context() as full:
+                    full.setattr(snapshots, "SPARE_BYTES", 1 << 60)
+                    await until(lambda: any("of room for" in one.text for one in told))
+                    log = b.config.paths_for("b").data / "shards/main/log"
+                    assert not list(log.glob("*.snapshot"))
+                await agree(a, b)
+
+
 async def test_whoever_watches_is_told_that_it_has_to_begin_anew(nodes: Path) -> None:
     with trio.fail_after(WAIT_S):
         await begin(nodes)

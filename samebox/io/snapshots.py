@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from pathlib import Path
+from shutil import disk_usage
 
 import trio
 
@@ -33,6 +35,10 @@ LOOK_S = 1.0
 """Between two looks whether a snapshot is needed."""
 ANSWER_S = 60.0
 """For a piece to come, however busy the peer's disk is; and to be asked for the next one."""
+ROOM_TIMES = 3
+"""As long as a snapshot: itself, and the state that is made of it, which takes twice that."""
+SPARE_BYTES = 64 << 20
+"""Left to the node, whose writes must not be refused for want of room."""
 IDLE_SHARE = 1
 """While one is read back, the disk thread is free for as long as it was at work."""
 
@@ -110,6 +116,7 @@ class SnapshotPuller:
             while not fetching.is_whole:
                 message = await _asked(frames, fetching.question())
                 await shard.disk.run(lambda message=message: fetching.take(message))  # type: ignore[misc]
+                check_room(Path(shard.store.disks.where), fetching.size - fetching.fetched)
             while True:
                 began = trio.current_time()
                 if not await shard.disk.run(fetching.check_more):
@@ -124,6 +131,19 @@ class SnapshotPuller:
         if fetching.set_back:
             names = ", ".join(actor.hex()[:8] for actor in fetching.set_back)
             shard.log(Notice(WENT_BACK.format(names), alarm=True))
+
+
+def check_room(folder: Path, left: int) -> None:
+    """For the `left` bytes of a snapshot, of which the peer may say what it likes. Raises
+    NotAdopted."""
+    if not left:
+        return
+    wanted, free = ROOM_TIMES * left + SPARE_BYTES, disk_usage(folder).free
+    if free < wanted:
+        raise NotAdopted(
+            f"{left:,} bytes of it are still to come: expected {wanted >> 20:,} MiB of room for "
+            f"them and the state, found {free >> 20:,} MiB in {folder}; free some there"
+        )
 
 
 async def _asked(frames: FrameStream, question: WantSnapshot) -> Message | Unknown:

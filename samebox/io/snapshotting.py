@@ -17,7 +17,14 @@ from samebox.compacting import OnDisk
 from samebox.events import LogBegins, Notice
 from samebox.io.shard import Shard
 from samebox.retention import Retention
-from samebox.snapshotting import ID_BYTES, NotReady, Snapshotting, Taken, is_wanted
+from samebox.snapshotting import (
+    ID_BYTES,
+    Demand,
+    NotReady,
+    Snapshotting,
+    Taken,
+    is_wanted,
+)
 from samebox.truncating import Held, Truncating
 from storage import DiskFull, DiskReadOnly
 
@@ -34,12 +41,13 @@ IDLE_SHARE = 3
 async def keep_snapshots(shard: Shard, log_bytes_max: int) -> None:
     """For ever; what goes wrong with the disk is told, or ends the shard as in any write."""
     store = shard.store
-    cutting = Cutting(shard, log_bytes_max)
+    cutting, demand = Cutting(shard, log_bytes_max), Demand()
     while True:
         await trio.sleep(LOOK_S)
         await cutting.look()
         is_due = await shard.disk.run(lambda: is_wanted(store.log, store.disks.log))
-        if not (is_due or store.wants_snapshot):
+        is_wanted_by_peer = store.wants_snapshot and demand.is_met(trio.current_time())
+        if not (is_due or is_wanted_by_peer):
             continue
         if await shard.look(lambda state: state.has_unknown):
             continue
@@ -54,6 +62,8 @@ async def keep_snapshots(shard: Shard, log_bytes_max: int) -> None:
             shard.log(Notice(f"no snapshot was made: {error}"))
             await trio.sleep(AGAIN_S)
         else:
+            if store.wants_snapshot:
+                demand.made(trio.current_time())
             store.wants_snapshot = False
             shard.log(Notice(f"snapshot {taken.number} was made: {taken.bytes:,} bytes"))
 

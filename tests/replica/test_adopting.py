@@ -297,6 +297,8 @@ def test_what_is_here_by_now_is_not_taken_over() -> None:
         lambda p: SnapshotPiece(bytes(16), p.at, p.size, p.data),
         lambda p: SnapshotPiece(p.id, p.at, p.size + 1, p.data),
         lambda p: SnapshotPiece(p.id, p.at, p.size, p.data + bytes(p.size)),
+        lambda p: SnapshotPiece(p.id, p.at, p.size, p.data[:-1]),
+        lambda p: SnapshotPiece(p.id, p.at, p.size, b""),
         lambda p: WantSnapshot([]),
     ],
 )

@@ -17,7 +17,7 @@ from samebox.io.node import open_node
 from samebox.io.snapshotting import take as take_running
 from samebox.missing import Missing
 from samebox.recovery import outdate
-from samebox.snapshotting import DUE_BYTES, Snapshotting, is_due
+from samebox.snapshotting import DEMANDED_EVERY_S, DUE_BYTES, Demand, Snapshotting, is_due
 from samebox.store import Store
 from samebox.testing import local_node_list
 from sim.disk import PowerCut, lose_all
@@ -135,6 +135,14 @@ async def test_a_running_node_makes_one_while_it_works_and_starts_from_it(tmp_pa
         async with open_node(nodes, "a", log=told.append) as node:
             assert await (await node.shard_of("alice")).look(lambda state: state.digest()) == digest
     assert any("snapshot-0000000001.snapshot has" in notice.text for notice in told), told
+
+
+def test_peers_have_one_made_at_once_and_the_next_one_later() -> None:
+    demand = Demand()
+    assert demand.is_met(5.0)
+    demand.made(5.0)
+    assert not demand.is_met(4.9 + DEMANDED_EVERY_S)
+    assert demand.is_met(5.0 + DEMANDED_EVERY_S)
 
 
 async def test_a_verification_sets_a_damaged_snapshot_aside(tmp_path: Path) -> None:
