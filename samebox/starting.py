@@ -139,6 +139,13 @@ class Recovering:
         self._snapshots = FoundSnapshots(snapshots=[], last_number=0, problems=[])
         self._used: Snapshot | None = None
         self._is_first = True
+        self._has_replayed = False
+
+    def ended(self) -> None:
+        """When it was asked what the replayed operations miss: written before, the rows would say
+        for a long time that it was not, and a start that follows would ask for every blob."""
+        if self._has_replayed:
+            self._around.keeper.write_soon()
 
     def run(self) -> Recovered:
         """A replay that meets damage marks one segment, and the log opened again knows of it. So it
@@ -302,6 +309,7 @@ class Recovering:
             raise LogDamaged("a lost state stood for records that the log does not hold")
         lacking = [(blob, user) for blob, user in state.blobs() if lacks(blob)]
         reached = {a: head for a, head in history.heads.items() if head.seq > known.get(a, 0)}
+        self.ended()
         return Restored(history, state, self.beyond, lacking, reached, is_moved)
 
     def _forget_snapshots(self, log: Log) -> None:
@@ -366,7 +374,7 @@ class Recovering:
             for operation in replay:
                 progress.operation()
                 self._note(operation)
-            keeper.write_soon()
+            self._has_replayed = True
         return history, state
 
 

@@ -196,6 +196,7 @@ def open_store(
     replica = _core(start, recovering, held, packs_recovery, place, identity.actor, around.limits)
     replica.begins(log_begins(start.log, start.snapshots.snapshots, replica.state.folded))
     held.opened()
+    recovering.ended()
     birth = None
     if replica.history.head(identity.actor).seq == 0:
         birth = Reborn(identity.actor, key, around.now_ms(), born_for or "first start")

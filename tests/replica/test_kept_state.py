@@ -203,6 +203,22 @@ def test_a_spoilt_row_that_is_met_as_all_blobs_are_asked_for_is_no_end_of_the_st
     assert "does not match its checksum" in node.told[0]
 
 
+def test_a_node_that_is_killed_again_and_again_asks_for_few_blobs_each_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The start in between has asked for those of what it replayed, and its rows say so."""
+    node = Node()
+    fill(node.start(), 100)
+    before = seen(node.start())
+    node.images.image.wait()
+
+    def all_blobs(state: State) -> NoReturn:
+        raise AssertionError("every blob is asked for")
+
+    monkeypatch.setattr(State, "blobs", all_blobs)
+    assert seen(node.start()) == before
+
+
 def test_rows_that_could_not_be_read_are_gone_with_the_process() -> None:
     """It ends before its state is made again. Whoever went on from them would meet them again."""
     node = Node()
