@@ -30,8 +30,8 @@ WORKS = {"snapshot": 20_000, "truncation": 6, "compaction": 12}
 """And at most at which disk operation one is killed."""
 LITTLE = 100
 WASTE = 150
-STARTED_S = 600.0
-STRUCK_S = 1800.0
+STARTED_S = 1800.0
+STRUCK_S = 3600.0
 RATE = 500
 """MB/s of the verification, so that a quarter of the processor is the bound."""
 
