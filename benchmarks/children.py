@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 PROJECT = Path(__file__).resolve().parent.parent
 CLUSTER = "bench.example"
-GRACE_S = 30.0
+GRACE_S = 90.0
 """Beyond the time that a child was told to take: start, warm-up, connections, closing."""
 KILL_WAIT_S = 10.0
 
