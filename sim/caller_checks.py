@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from crdt import Dot, covers
+from samebox import leftover
 from samebox.events import Asked, Done, Failure, Late, Outcome, Refusal
 from sim.book import Book, Confirmed, Life, Waiting
 from sim.world import SECOND
@@ -43,13 +44,10 @@ class CallerChecks(Book):
                     raise self.broken("3", shell.name, text)
                 self._check_copies(shell, dots, nodes)
             case Late(_, dots, nodes):
-                early = waiting.within_us is None or self.world.now < (
-                    waiting.at_us + waiting.within_us
-                )
-                if early:
-                    text = f"request {waiting.asked.id} was given up before its time"
-                    raise self.broken("7", shell.name, text)
+                self._check_given_up(shell, waiting)
                 self._check_copies(shell, dots, nodes)
+            case leftover.TOO_LATE:
+                self._check_given_up(shell, waiting)
             case Failure(reason):
                 if shell.name not in self.troubled:
                     raise self.broken("O6", shell.name, f"a request failed: {reason}")
@@ -57,6 +55,11 @@ class CallerChecks(Book):
                 raise self.broken("O6", shell.name, f"nothing can be written: {message}")
             case _:
                 pass
+
+    def _check_given_up(self, shell: Shell, waiting: Waiting) -> None:
+        if waiting.within_us is None or self.world.now < waiting.at_us + waiting.within_us:
+            text = f"request {waiting.asked.id} was given up before its time"
+            raise self.broken("7", shell.name, text)
 
     def _check_time(self, shell: Shell, waiting: Waiting) -> None:
         """Whatever happens to others, or to the lines between them."""
