@@ -51,11 +51,19 @@ class Incoming:
             return self._runs[event.link] >= RUNS_PER_LINK
         return len(self._work) >= REQUESTS_MAX or self._bytes >= REQUESTS_BYTES_MAX
 
-    def bring(self, event: WorkEvent) -> None:
-        """Where it is full for `event`, whoever brings it waits first."""
-        assert not self.is_full_for(event), "work was brought without room for it"
+    def put(self, event: WorkEvent) -> bool:
+        """Whether there was room for `event`; if not, whoever brings it waits first."""
+        if self.is_full_for(event):
+            return False
         self._work.append(event)
-        self._count(event, 1)
+        if isinstance(event, Arrived) or event.carried:
+            self._count(event, 1)
+        return True
+
+    def bring(self, event: WorkEvent) -> None:
+        """For whoever knows that there is room."""
+        is_in = self.put(event)
+        assert is_in, "work was brought without room for it"
 
     def tell(self, event: Event) -> None:
         self._control.append(event)
@@ -94,11 +102,13 @@ class Incoming:
             if isinstance(event, Arrived):
                 runs += 1
                 cost += len(event.records.items)
-            else:
-                cost += TAKE_RECORDS_MAX // TAKE_MAX
-            size += self._count(event, -1)
-            if size >= TAKE_BYTES_MAX:
-                break
+                self._count(event, -1)
+                continue
+            cost += TAKE_RECORDS_MAX // TAKE_MAX
+            if event.carried:
+                size += self._count(event, -1)
+                if size >= TAKE_BYTES_MAX:
+                    break
         return taken
 
     def _count(self, event: WorkEvent, step: int) -> int:
@@ -107,8 +117,7 @@ class Incoming:
             self._runs[event.link] += step
             if not self._runs[event.link]:
                 del self._runs[event.link]
-        elif event.carried:
-            length = sum([len(blob.data) for blob in event.carried])
-            self._bytes += step * length
-            return length
-        return 0
+            return 0
+        length = sum([len(blob.data) for blob in event.carried])
+        self._bytes += step * length
+        return length

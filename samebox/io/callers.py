@@ -48,11 +48,10 @@ class Callers:
                     return await reply.wait()
                 assert deadline.cancelled_caught
                 if self._inbox.withdraw(token):
+                    self.forget(token)
                     return TOO_LATE
                 self._inbox.tell(Abandoned(token))
             return await reply.wait()
         except trio.Cancelled:
             self.abandon(token)
             raise
-        finally:
-            self.forget(token)

@@ -25,12 +25,15 @@ class Inbox:
         """Something was told that no step has taken yet."""
         return self._incoming.has_told
 
+    def put(self, event: WorkEvent) -> bool:
+        """Hand in work; whether there was room for it. It is no news: the next step that takes
+        work takes it, whenever that is."""
+        return self._incoming.put(event)
+
     async def bring(self, event: WorkEvent) -> None:
-        """Hand in work; waits while there is no room for it. It is no news: the next step that
-        takes work takes it, whenever that is."""
-        while self._incoming.is_full_for(event):
+        """The same, waiting while there is no room."""
+        while not self._incoming.put(event):
             await self._room.park()
-        self._incoming.bring(event)
 
     def tell(self, event: Event) -> None:
         self._incoming.tell(event)

@@ -211,20 +211,25 @@ class Shard:
         copies: int,
         principal: str,
     ) -> None:
-        refusal = false_contents(carried)
+        refusal = false_contents(carried) if carried else None
         if refusal is not None:
             self.callers.answer(token, refusal)
             return
         if id is None:
             self._number += 1
             id = RequestId(self._client, self._number)
-        time_ms = time.time_ns() // 1_000_000
-        asked = Asked(token, request, id, carried, copies, principal, time_ms)
-        try:
-            await self.bring(asked)
-        except BaseException:
-            self.callers.forget(token)
-            raise
+        now_ms = time.time_ns() // 1_000_000
+        asked = Asked(token, request, id, carried, copies, principal, now_ms)
+        if not self.inbox.put(asked):
+            try:
+                await self.inbox.bring(asked)
+            except BaseException:
+                self.callers.forget(token)
+                raise
+        if not self.inbox.is_busy and len(self._lengths) > 1:
+            self.inbox.stir()  # callers come together: one turn makes a batch of them all
+        elif not self.inbox.is_busy:
+            self._turn_now()
 
     # --- For the node ----------------------------------------------------------------------------
 
@@ -237,13 +242,9 @@ class Shard:
         self._turn_now()
 
     async def bring(self, event: WorkEvent) -> None:
-        """As tell_now, when there is room and the core takes work. While callers come together,
-        one turn of the loop makes a batch of what they all have brought."""
+        """As tell_now, when there is room and the core takes work."""
         await self.inbox.bring(event)
-        is_one_of_many = isinstance(event, Asked) and len(self._lengths) > 1
-        if is_one_of_many and not self.inbox.is_busy:
-            self.inbox.stir()
-        elif not self.inbox.is_busy:
+        if not self.inbox.is_busy:
             self._turn_now()
 
     async def run(self) -> None:
