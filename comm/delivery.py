@@ -154,7 +154,9 @@ class Delivery(Generic[T]):
         assert actor not in self._queues, f"{dot} was received, and waits"
         assert seq == self._clock.get(actor, 0) + 1, f"{dot} is not the next of its actor"
         assert actor not in self._frozen, f"nothing of the actor of {dot} is taken any more"
-        self._advance(actor)
+        self._clock[actor] = seq
+        if self._waiters:
+            self._wake(dot)
 
     def ready(self) -> Iterator[T]:
         """What became deliverable, in causal order. Each is delivered as it is yielded; what an
@@ -303,9 +305,12 @@ class Delivery(Generic[T]):
         seq = self._clock.get(actor, 0) + 1
         self._clock[actor] = seq
         if self._waiters:
-            for waiter in self._waiters.pop(Dot(actor, seq), ()):
-                del self._blocked[waiter]
-                self._awake.append(waiter)
+            self._wake(Dot(actor, seq))
+
+    def _wake(self, dot: Dot) -> None:
+        for waiter in self._waiters.pop(dot, ()):
+            del self._blocked[waiter]
+            self._awake.append(waiter)
 
     def _forget(self, actor: Actor, received: int) -> None:
         """Across `restore`, too."""

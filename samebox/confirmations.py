@@ -90,15 +90,16 @@ class Confirmations:
     def __len__(self) -> int:
         return len(self._waits)
 
-    def is_full(self, coming: int = 0) -> bool:
-        """With `coming` more callers. What is looked at before a batch may be exceeded by it."""
-        return len(self._waits) + coming >= CALLERS_MAX or self._named >= NAMED_MAX
+    @property
+    def room(self) -> int:
+        """For so many more callers. What is looked at before a batch may be exceeded by it."""
+        return 0 if self._named >= NAMED_MAX else max(0, CALLERS_MAX - len(self._waits))
 
     def wait(self, event: WaitAsked, shard: str, members: int) -> Refusal | Failure | None:
         """Why that cannot be waited for; None where it is."""
         if event.copies > members:
             return too_many(event.copies, members)
-        if self.is_full():
+        if not self.room:
             return Failure(FULL)
         receipt = Receipt(shard, dict(event.clock))
         self.add(Waiting(event.token, receipt, (), event.copies))

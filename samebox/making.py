@@ -127,18 +127,16 @@ class Making:
         text = f"{self.place.node} writes as actor {event.actor.hex()[:8]}: {event.reason}"
         self.notices.append(Notice(text))
 
-    def take(self, asked: Asked, *, is_full: bool) -> None:
-        """`is_full`: no more callers may wait for copies. Raises Unfit."""
+    def take(self, asked: Asked, room: int) -> None:
+        """So many callers may wait for copies. A request of a local program ends the node in no
+        way, whatever it says. Raises Unfit."""
         refusal = vetted(asked, len(self.place.members))
         if refusal is not None:
             self.replies.append((asked.token, refusal))
-        elif asked.copies > 1 and is_full:
+            return
+        if asked.copies > 1 and len(self.waits) >= room:
             self.replies.append((asked.token, Failure(FULL)))
-        else:
-            self.ask(asked)
-
-    def ask(self, asked: Asked) -> None:
-        """A request of a local program ends the node in no way, whatever it says. Raises Unfit."""
+            return
         try:
             self._answer(asked)
         except (Poison, StateLost, MemoryError):
@@ -214,11 +212,11 @@ class Making:
 
     def _receipt(self, dots: tuple[Dot, ...]) -> Receipt:
         """A request that changed nothing names all that it was judged by."""
-        if not dots:
-            return Receipt(self.place.shard, dict(self._history.clock))
         if len(dots) == 1:  # mostly
             ((actor, seq),) = dots
             return Receipt(self.place.shard, {actor: seq})
+        if not dots:
+            return Receipt(self.place.shard, dict(self._history.clock))
         clock: dict[Actor, int] = {}
         for actor, seq in dots:
             clock[actor] = max(seq, clock.get(actor, 0))

@@ -268,9 +268,17 @@ class Replica:
             if birth is not None:
                 making.be_born(birth)
             event: WorkEvent | None = None
+            is_behind, room = self.succession.is_behind(self.clock), self._confirmations.room
             try:
                 for event in work:
-                    self._take(making, event)
+                    if isinstance(event, Arrived):
+                        link, records = event.link, event.records
+                        notices = receive(making, self.history, self.peers, link, records)
+                        self._out.notices += notices
+                    elif is_behind:
+                        self._out.replies.append((event.token, CATCHING_UP))
+                    else:
+                        making.take(event, room)
                 self._begin(making)
                 return
             except Poison as poison:
@@ -288,15 +296,6 @@ class Replica:
                 assert isinstance(event, Asked)
                 self._out.replies.append((event.token, Refusal("bad-request", str(unfit))))
                 work = [other for other in work if other is not event]
-
-    def _take(self, making: Making, event: WorkEvent) -> None:
-        match event:
-            case Asked() if self.succession.is_new and self.succession.is_behind(self.clock):
-                self._out.replies.append((event.token, CATCHING_UP))
-            case Asked():
-                making.take(event, is_full=self._confirmations.is_full(len(making.waits)))
-            case Arrived(link, records):
-                self._out.notices += receive(making, self.history, self.peers, link, records)
 
     def _leave_out(
         self, work: list[WorkEvent], event: WorkEvent, poison: Poison

@@ -57,7 +57,7 @@ class Succession:
     def is_behind(self, clock: Clock) -> bool:
         """Whether what this node writes as a new actor would be taken by no one: it has to catch up
         with what the peers hold for good."""
-        return not self._peers.takes_writes_on(clock)
+        return self.is_new and not self._peers.takes_writes_on(clock)
 
     def notices(self) -> list[Notice]:
         """Since the last call."""

@@ -56,11 +56,7 @@ def false_contents(carried: Sequence[Carried]) -> Refusal | None:
 
 def blob_of_request(request: Request) -> Blob | None:
     """What the caller says it has handed in."""
-    match request:
-        case Append() | Create() | Store():
-            return request.content
-        case _:
-            return None
+    return request.content if isinstance(request, (Store, Append, Create)) else None
 
 
 def not_here(blob: Blob) -> Refusal:

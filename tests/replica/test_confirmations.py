@@ -309,7 +309,7 @@ def test_who_has_gone_leaves_nothing_behind() -> None:
         assert confirmations.abandon(token) is not None
     assert (b._lacking, b._behind, b._without, b._unclear) == ({}, {}, {}, {})
     assert confirmations._own._behind == {}
-    assert not confirmations.is_full()
+    assert confirmations.room
 
 
 @pytest.fixture
@@ -343,11 +343,11 @@ def test_what_the_waits_name_is_bounded_too(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(samebox.confirmations, "NAMED_MAX", 10)
     confirmations, _ = two()
     clock = {bytes([n]) * 16: 1 for n in range(11)}
-    assert not confirmations.is_full()
+    assert confirmations.room
     confirmations.add(Waiting(1, Receipt("main", clock), (), 2))
-    assert confirmations.is_full()
+    assert not confirmations.room
     confirmations.abandon(1)
-    assert not confirmations.is_full()
+    assert confirmations.room
 
 
 @pytest.mark.parametrize("forked", [None, B])
