@@ -23,6 +23,7 @@ SPELLINGS = {
     flag.lower(): flag for flag in ("\\Answered", DELETED, "\\Draft", "\\Flagged", "\\Seen")
 }
 """Flags compare without ASCII case; these are written in one way only."""
+WELL_KNOWN = frozenset(SPELLINGS.values())
 
 
 def box_name(address: Address) -> str:
@@ -59,8 +60,8 @@ def new_name(name: str, address: Address) -> str:
 
 def flags(asked: tuple[str, ...], address: Address) -> tuple[str, ...]:
     """Each flag once, sorted, the well-known ones in their one spelling."""
-    if len(asked) == 1 and flag_problem(asked[0]) is None:  # mostly
-        return (SPELLINGS.get(flag_key(asked[0]), asked[0]),)
+    if len(asked) == 1 and asked[0] in WELL_KNOWN:  # mostly
+        return (asked[0],)
     troubles = [f"{flag!r}: {flag_problem(flag)}" for flag in asked if flag_problem(flag)]
     if troubles:
         raise Refused(Code.BAD_FLAG, address, "; ".join(troubles))

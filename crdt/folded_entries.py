@@ -6,7 +6,7 @@ from __future__ import annotations
 from crdt.contexts import context
 from crdt.entries import entry_row, entry_rows, lives, put_entry, relocate, standing
 from crdt.ids import Clock
-from crdt.keys import ID_BYTES, STAMP_BYTES, id_in, stop_of, within
+from crdt.keys import ID_BYTES, STAMP_BYTES, id_in, stamp_within, stop_of, within
 from crdt.limbo import Budget, unsettled
 from crdt.notes import Note
 from crdt.shadows import has_rows, put_below, shadow_key
@@ -98,16 +98,13 @@ class FoldedEntries:
     # Flags
 
     def shadowed(self, note: Note) -> bool:
-        done = 0
-        while done < len(note.keys) and not self._budget.is_spent:
-            self._budget.spend()
-            id = note.keys[done]
+        looked_at = self._budget.share_of(note.keys)
+        for id in looked_at:
             row = entry_row(self._rows, id)
             blocker = None if row is None or row.crowded else self._lighten(id, row)
             if blocker is not None:
                 note.wait(id, blocker)
-            done += 1
-        del note.keys[:done]
+        del note.keys[: len(looked_at)]
         if note.keys:
             return False
         self._note_rest(note)
@@ -135,7 +132,7 @@ class FoldedEntries:
 
     def _is_above(self, dot: Flag | Life) -> bool:
         """Whether what it shadows is shadowed for good."""
-        return self._is_stable(id_in(dot.stamp))
+        return stamp_within(self._stable, dot.stamp)
 
     def _forget_lives(self, id: bytes, under: bytes) -> None:
         """All that a life dot shadows, it has seen: so it is stable with it."""
@@ -154,12 +151,12 @@ class FoldedEntries:
         while waiting or below:
             if not below:
                 stamp, waiting = waiting[:STAMP_BYTES], waiting[STAMP_BYTES:]
-                if not self._is_stable(id_in(stamp)):
+                if not stamp_within(self._stable, stamp):
                     left += stamp
                     continue
                 below = [self._taken(shadow_key(id, stamp, above.flag))]
             dot, *below = below
-            if self._is_stable(id_in(dot.stamp)):
+            if stamp_within(self._stable, dot.stamp):
                 is_any = True
                 waiting += dot.under
                 below += dot.below

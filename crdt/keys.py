@@ -83,6 +83,12 @@ def within(clock: Mapping[Actor, int], key: bytes) -> bool:
     return bool(clock.get(actor, 0) >= seq - BIAS)
 
 
+def stamp_within(clock: Mapping[Actor, int], stamp: bytes) -> bool:
+    """The same of the operation whose stamp this is."""
+    _, actor, seq = _STAMP.unpack(stamp)
+    return bool(clock.get(actor, 0) >= seq - BIAS)
+
+
 def stop_of(prefix: bytes) -> bytes:
     """The least key that is greater than every key with this prefix (not all bytes 255)."""
     kept = prefix.rstrip(b"\xff")

@@ -22,6 +22,12 @@ class Budget:
     def spend(self) -> None:
         self.spent += 1
 
+    def share_of(self, things: list[bytes]) -> list[bytes]:
+        """The first of these, as many as may still be looked at: they are."""
+        share = things[: max(0, self._things - self.spent)]
+        self.spent += len(share)
+        return share
+
 
 def is_settled(rows: Rows, stable: Clock, issue: bytes) -> bool:
     """Whether every operation of an issue is stable: then it never gets another meaning (R10)."""

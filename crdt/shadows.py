@@ -41,12 +41,12 @@ def add_flags(rows: Rows, id: bytes, row: EntryRow, dots: Iterable[Flag]) -> boo
 
 def _shadow(rows: Rows, id: bytes, row: EntryRow, above: Flag) -> bool:
     """Put away what `above` outdoes; whether there is any."""
-    key = flag_key(above.flag)
+    flag, key = above.flag, flag_key(above.flag)
     stays: list[Flag] = []
     outdone: list[Flag] = []
     for dot in row.flags:
-        is_outdone = dot.stamp < above.stamp and flag_key(dot.flag) == key
-        (outdone if is_outdone else stays).append(dot)
+        is_same = dot.flag == flag or flag_key(dot.flag) == key
+        (outdone if is_same and dot.stamp < above.stamp else stays).append(dot)
     if not outdone:
         return False
     row.flags = stays
@@ -56,7 +56,7 @@ def _shadow(rows: Rows, id: bytes, row: EntryRow, above: Flag) -> bool:
 
 def put_below(rows: Rows, id: bytes, above: Flag, dots: Iterable[Flag]) -> None:
     """Have `above` shadow these as well, in its place while there is room."""
-    room = BELOW_MAX - (sum(map(_weight, above.below)) if above.below else 0)
+    room = BELOW_MAX - sum(map(_weight, above.below)) if above.below else BELOW_MAX
     for dot in dots:
         weight = _weight(dot)
         if weight <= room:
@@ -68,7 +68,11 @@ def put_below(rows: Rows, id: bytes, above: Flag, dots: Iterable[Flag]) -> None:
 
 
 def _weight(dot: Flag) -> int:
-    return 1 + sum(map(_weight, dot.below)) if dot.below else 1
+    weight = 1
+    while len(dot.below) == 1:  # mostly they lie one below the other
+        dot = dot.below[0]
+        weight += 1
+    return weight + sum(map(_weight, dot.below)) if dot.below else weight
 
 
 def has_rows(dot: Flag) -> bool:

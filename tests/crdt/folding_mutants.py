@@ -31,7 +31,7 @@ MUTANTS = [
     ),
     Mutant(
         "R9", "a shadowed dot is forgotten before it is stable", folded_entries,
-        "if self._is_stable(id_in(dot.stamp)):", "if True:",
+        "if stamp_within(self._stable, dot.stamp):", "if True:",
     ),
     Mutant(
         "R9", "what shows is forgotten", folded_nodes,

@@ -170,19 +170,19 @@ MISTAKES = [
     ),
     Mutant(
         "R5", "what has a greater stamp goes away too", shadows,
-        "dot.stamp < above.stamp and flag_key(dot.flag) == key", "flag_key(dot.flag) == key",
+        "is_same and dot.stamp < above.stamp", "is_same",
     ),
     Mutant(
         "R5", "another flag goes away too", shadows,
-        "dot.stamp < above.stamp and flag_key(dot.flag) == key", "dot.stamp < above.stamp",
+        "is_same and dot.stamp < above.stamp", "dot.stamp < above.stamp",
     ),
     Mutant(
         "R10", "an alias puts away what still counts", shadows,
-        "not (dot.hidden or row.crowded)", "not row.crowded",
+        "not (above.hidden or row.crowded)", "not row.crowded",
     ),
     Mutant(
         "R10", "dots of a twin go away where a removal does not look", shadows,
-        "not (dot.hidden or row.crowded)", "not dot.hidden",
+        "not (above.hidden or row.crowded)", "not above.hidden",
     ),
     Mutant(
         "R10", "what is away stays away when the one above becomes an alias", entry_effects,
