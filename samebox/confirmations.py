@@ -61,12 +61,13 @@ class _Line:
         self._waits.append(waiting)
         return True
 
-    def take(self, seq: int) -> list[tuple[int, Waiting]]:
-        """Those who wait for nothing behind `seq`: they leave the line."""
+    def take(self, seq: int) -> tuple[list[int], list[Waiting]]:
+        """Those who wait for nothing behind `seq`, with what they wait for: they leave the
+        line."""
         count = bisect_right(self._seqs, seq)
-        taken = list(zip(self._seqs[:count], self._waits[:count], strict=True))
+        seqs, waits = self._seqs[:count], self._waits[:count]
         del self._seqs[:count], self._waits[:count]
-        return taken
+        return seqs, waits
 
     def leave(self, seq: int, token: int) -> None:
         place = bisect_left(self._seqs, seq)
@@ -169,14 +170,14 @@ class Confirmations:
         """Whose operation enough members have reached. Where more than clocks counts, they are
         looked at one by one."""
         reached = [one.clock.get(actor, 0) for one in self._every]
-        taken = line.take(min(reached[0], sorted(reached)[-max(1, copies)]))
+        seqs, taken = line.take(min(reached[0], sorted(reached)[-max(1, copies)]))
         if not all(one.counts_by_clock(actor) for one in self._every):
-            self._new += [waiting.token for _, waiting in taken]
+            self._new += [waiting.token for waiting in taken]
             return []
         done: list[tuple[Waiting, tuple[str, ...]]] = []
         known = 0
         nodes: tuple[str, ...] = ()
-        for seq, waiting in taken:
+        for seq, waiting in zip(seqs, taken, strict=True):
             if seq > known:
                 holders = [one for one in self._every if one.clock.get(actor, 0) >= seq]
                 known = min([one.clock[actor] for one in holders])

@@ -112,6 +112,8 @@ class Feed:
         Who watches is told what a short batch changed, and need not wait for the next one to end
         for a look; after a long one it looks, a page at a time.
         """
+        if not self._watchers:
+            return
         news: list[Sized] = list(zip(operations, lengths, strict=True))
         if state is not None and self._is_live() and len(operations) <= PAGE_MAX:
             with suppress(Exception):  # it is for the watcher's own look to meet it again
