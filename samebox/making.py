@@ -57,6 +57,7 @@ ID_REUSED = (
 WITH_BLOB = (EntryAppended, EntryCopied, FileMade, FileWritten)
 
 _encode = msgspec.msgpack.Encoder().encode
+_new = tuple.__new__  # see crdt.keys
 
 
 class Place(Struct, frozen=True):
@@ -174,7 +175,7 @@ class Making:
         client, number = asked.id
         dots: list[Dot] = []
         for part, body in enumerate(planned.bodies):
-            issue = Issue(client, number, part, digest)
+            issue = _new(Issue, (client, number, part, digest))
             dots.append(self._make(body, planned.box, issue, asked.principal, asked.time_ms))
         self.blobs += asked.carried
         return tuple(dots)
