@@ -29,6 +29,7 @@ from tests.processes.test_kill_upkeep import doom
 WORKS = {"snapshot": 20_000, "truncation": 6, "compaction": 12}
 """And at most at which disk operation one is killed."""
 LITTLE = 100
+NEVER = 10**9
 WASTE = 150
 STARTED_S = 1800.0
 STRUCK_S = 3600.0
@@ -61,7 +62,7 @@ class KilledBox:
     def kill(self, number: int) -> None:
         work = self._random.choice(list(WORKS))
         self._start(f"{LITTLE} {work} {self._random.randint(1, WORKS[work])}")
-        with SteadyWriter(self.node, self._target, size=1000, outstanding=4) as writer:
+        with SteadyWriter(self.node, self._target, size=1000, outstanding=1) as writer:
             self.writers.append(writer)
             if work == "compaction":
                 self._waste(number)
@@ -79,7 +80,7 @@ class KilledBox:
             talk.ask(Delete(target))
 
     def judge(self) -> None:
-        self._start(f"{LITTLE}")
+        self._start(f"{LITTLE} truncation {NEVER}")
         with self.node.talk(timeout_s=STARTED_S) as talk:
             there = {entry.blob.hash for entry in talk.entries(self._target)}
         confirmed = 0
