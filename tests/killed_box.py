@@ -22,14 +22,17 @@ from random import Random, SystemRandom
 
 from benchmarks.big_box import BOX, prepare
 from samebox import Address, Create, Delete
-from samebox.io.local_cluster import LocalNode, command, environment
+from samebox.io.local_cluster import LocalNode, command, environment, until
 from samebox.testing import SteadyWriter
 from tests.processes.test_kill_upkeep import doom
 
 WORKS = {"snapshot": 20_000, "truncation": 6, "compaction": 12}
 """And at most at which disk operation one is killed."""
+WEIGHTS = (9, 8, 3)
+"""A compaction asks for every blob of the box: it takes as long as many of the others."""
 LITTLE = 100
-NEVER = 10**9
+IDLE = f"adoption {10**9}"
+"""A node alone adopts nothing: it comes to none of the works."""
 WASTE = 150
 STARTED_S = 1800.0
 STRUCK_S = 3600.0
@@ -60,27 +63,34 @@ class KilledBox:
         self.node.stop(seconds=STARTED_S)
 
     def kill(self, number: int) -> None:
-        work = self._random.choice(list(WORKS))
+        (work,) = self._random.choices(list(WORKS), WEIGHTS)
+        if work == "compaction":
+            self._waste(number)
         self._start(f"{LITTLE} {work} {self._random.randint(1, WORKS[work])}")
         with SteadyWriter(self.node, self._target, size=1000, outstanding=1) as writer:
             self.writers.append(writer)
-            if work == "compaction":
-                self._waste(number)
             status = self.node.wait_ended(seconds=STRUCK_S)
         assert status == -signal.SIGKILL, self.node.last_lines()
         print(f"{number}: {self.node.log.read_text().splitlines()[-1]}", flush=True)
 
     def _waste(self, number: int) -> None:
-        """Some packs of which most is deleted."""
-        target = Address(BOX, f"Waste {number} {self.node.pid}")
+        """Some packs of which nearly all is deleted, and forgotten."""
+        target = Address(BOX, f"Waste {number} {os.getpid()}")
+        self._start(f"{LITTLE} {IDLE}")
         with self.node.talk() as talk:
             talk.ask(Create(target))
             with SteadyWriter(self.node, target, size=1000, outstanding=16) as writer:
                 writer.wait_confirmed(WASTE)
             talk.ask(Delete(target))
+            until(
+                lambda: talk.status().status.limbo.removals == 0 or None,
+                STARTED_S,
+                lambda: "what was deleted to be forgotten",
+            )
+        self.node.kill()
 
     def judge(self) -> None:
-        self._start(f"{LITTLE} truncation {NEVER}")
+        self._start(f"{LITTLE} {IDLE}")
         with self.node.talk(timeout_s=STARTED_S) as talk:
             there = {entry.blob.hash for entry in talk.entries(self._target)}
         confirmed = 0
