@@ -87,9 +87,10 @@ folder = Path(sys.argv[1])
 image = SqliteImages(folder).open(lambda: None)
 def write(numbers):
     image.write([(number.to_bytes(8, "big"), os.urandom(400)) for number in numbers])
-    image.wait()
+    while image.is_writing:
+        image.wait()
 write(range(20_000))
-image._writer.checkpoint()
+write(())  # begins when the checkpoint behind the write before it has ended
 try:
     with open(folder / "filler", "wb", buffering=0) as filler:
         while filler.write(bytes(65536)):
