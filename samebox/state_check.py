@@ -96,8 +96,19 @@ Steps: TypeAlias = Generator[Portion, None, Compared]
 
 
 def check_state(store: Store) -> Steps:
-    """To be driven by the thread that drives the store, but for what comes behind `Apart`."""
+    """To be driven by the thread that drives the store, but for what comes behind `Apart`. One at a
+    time: who comes second waits for the first to end."""
     yield NOTHING
+    while store.is_compared:
+        yield NOTHING
+    store.is_compared = True
+    try:
+        return (yield from _checked(store))
+    finally:
+        store.is_compared = False
+
+
+def _checked(store: Store) -> Steps:
     for _ in range(TRIES_MAX):
         try:
             return (yield from _Check(store).steps())

@@ -65,7 +65,8 @@ class Disks(Struct, frozen=True):
 class Store(Struct):
     """`birth` is set where a new actor has to be born before anything is written. `notices` are the
     alarms of the start; they were told. `life` tells this opening from every other one.
-    `wants_snapshot` where a peer needs one that is newer."""
+    `wants_snapshot` where a peer needs one that is newer; `is_compared` while a verification uses
+    the place for a second state, of which there is one."""
 
     cluster: str
     place: Place
@@ -82,6 +83,7 @@ class Store(Struct):
     snapshots: FoundSnapshots
     life: bytes = b""
     wants_snapshot: bool = False
+    is_compared: bool = False
 
     def __post_init__(self) -> None:
         self.life = self.entropy(LIFE_BYTES)

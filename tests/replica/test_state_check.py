@@ -225,3 +225,19 @@ async def test_a_verification_that_is_given_up_leaves_nothing(tmp_path: Path) ->
         portions.close()
         assert not (box.rows.parent.parent / "compared").exists()
         assert (await box.verify()).damages == []
+
+
+async def test_two_verifications_at_once_compare_one_after_the_other(tmp_path: Path) -> None:
+    """There is one place for a second state."""
+    async with opened(tmp_path) as box:
+        await box.fill(120)
+        found: list[Findings] = []
+
+        async def verify() -> None:
+            found.append(await box.verify())
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(verify)
+            nursery.start_soon(verify)
+        assert [one.compared for one in found] == [Compared(122)] * 2
+        assert [one.damages for one in found] == [[], []]
