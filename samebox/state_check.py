@@ -128,6 +128,7 @@ class _Check:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._log = store.log
+        self._base = dict(store.log.base())
         self._scratch = store.surroundings.scratch
 
     def steps(self) -> Steps:
@@ -191,6 +192,8 @@ class _Check:
         before = None
         while not includes(history.clock, clock):
             if before == history.clock:
+                if self._log.base() != self._base:  # it was cut, or begun anew
+                    raise _Moved
                 raise _Wrong("it holds operations to which the log does not lead")
             before = dict(history.clock)
             state.rows.begin()
