@@ -8,7 +8,9 @@ compared no write waits at all: that is done in another thread.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Generator
+from functools import partial
 
+import outcome
 import trio
 
 from crdt import StateLost
@@ -54,15 +56,19 @@ async def verified(
             if portion == NOTHING:
                 store.keeper.write_soon()
                 await trio.sleep(MOMENT_S)
-    finally:
-        with trio.CancelScope(shield=True):
-            await disk.run(portions.close)
+    finally:  # not waited for: where the node was closed before, nobody does it
+        disk.submit(portions.close, partial(_closed, disk))
     findings.has_ended = True
     yield findings
     await disk.run(lambda: set_aside(store, findings.damages))
     untrue = findings.untrue()
     if untrue is not None:
         lost(Untrue(f"it is not what the log says: {untrue}"))
+
+
+def _closed(disk: DiskThread, result: outcome.Outcome[object]) -> None:
+    if isinstance(result, outcome.Error):
+        disk.failed(result.error)
 
 
 async def _next(

@@ -31,7 +31,7 @@ from crdt.operations import FlagsStored
 from crdt.tables import ENTRIES, ENTRY, MAIL, NODES
 from samebox.events import Done, Notice
 from samebox.history_rows import HEADS
-from samebox.io import scratch
+from samebox.io import scratch, verifying
 from samebox.io.node import Node, open_node
 from samebox.io.shard import Shard
 from samebox.state_check import Compared
@@ -241,3 +241,14 @@ async def test_two_verifications_at_once_compare_one_after_the_other(tmp_path: P
             nursery.start_soon(verify)
         assert [one.compared for one in found] == [Compared(122)] * 2
         assert [one.damages for one in found] == [[], []]
+
+
+async def test_a_verification_that_is_left_open_does_not_wait_for_a_node_that_was_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verifying, "SHOW_S", 0.0)
+    async with opened(tmp_path) as box:
+        steps = box.shard.verify(FAST)
+        assert not (await anext(steps)).has_ended
+    with pytest.raises(StopIteration):
+        steps.aclose().send(None)
