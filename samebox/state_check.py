@@ -51,6 +51,8 @@ RECORDS_PER_STEP = 50
 """Read and applied at a time: at 84 us each, some milliseconds."""
 DIFFERENCES_MAX = 100
 """Told: one would be enough to have the state made again, and these may say how it came."""
+DIFFERENCE_CHARS_MAX = 2000
+"""Of each: so many of them fit into one answer, whatever names and flags they show."""
 TRIES_MAX = 3
 """Where a log is cut, or a state is made again, while it is read for this."""
 READ_BOUNDS = Bounds(clean_rows=5000, clean_bytes=2 << 20)
@@ -269,6 +271,6 @@ def _compared(told: State, kept: State) -> Iterator[Portion]:
             yield Apart()
             continue
         count += 1
-        yield Apart(damages=(Damage(file=STATE, what=difference),))
+        yield Apart(damages=(Damage(file=STATE, what=difference[:DIFFERENCE_CHARS_MAX]),))
         if count == DIFFERENCES_MAX:
             return

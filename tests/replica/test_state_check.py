@@ -29,6 +29,7 @@ from crdt import Store as Flag
 from crdt.effects import Effects
 from crdt.operations import FlagsStored
 from crdt.tables import ENTRIES, ENTRY, MAIL, NODES
+from samebox.control import Reply, frame
 from samebox.events import Done, Notice
 from samebox.history_rows import HEADS
 from samebox.io import scratch, verifying
@@ -37,7 +38,7 @@ from samebox.io.shard import Shard
 from samebox.state_check import Compared
 from samebox.testing import local_node_list
 from samebox.unwritten import sealed, unsealed
-from samebox.verifying import Findings, check_running
+from samebox.verifying import Findings, check_running, pages
 
 FAST = 1 << 30
 WAIT_S = 60.0
@@ -151,6 +152,20 @@ async def test_rows_that_cannot_be_read_are_told_of(
         assert what in damages[0].what, damages
         assert await box.digest() == before
         assert (await box.verify()).damages == []
+
+
+@pytest.mark.slow
+async def test_a_difference_of_any_length_fits_into_an_answer(tmp_path: Path) -> None:
+    async with opened(tmp_path) as box:
+        await box.fill(1)
+        for number in range(3):
+            await box.ask(Flag(INBOX, flags=tuple(f"{number}-{n:0>240}" for n in range(800))))
+        assert (await box.verify()).damages == []
+        changed(box.rows, ENTRIES, later)
+        findings = await box.verify()
+        assert findings.damages
+        for page in pages("main", findings, 0, 0):
+            assert frame(Reply(1, page))
 
 
 async def test_a_mistake_of_an_effect_is_named(
