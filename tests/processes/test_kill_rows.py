@@ -7,6 +7,8 @@ import sys
 from itertools import count
 from pathlib import Path
 
+import pytest
+
 from crdt import Rows
 from samebox.io.sqlite_image import SqliteImages
 from samebox.write_back import Bounds, WriteBackRows
@@ -41,6 +43,7 @@ def commit_for_ever(folder: Path) -> None:
         print(number, flush=True)
 
 
+@pytest.mark.slow
 def test_after_kill_9_the_rows_are_those_of_one_commit(tmp_path: Path) -> None:
     before = 0
     for _ in range(ROUNDS):

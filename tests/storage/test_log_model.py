@@ -141,4 +141,4 @@ class LogMachine(RuleBasedStateMachine):
 
 
 TestLogAgainstAList = LogMachine.TestCase
-TestLogAgainstAList.settings = settings(max_examples=60, stateful_step_count=25)
+TestLogAgainstAList.settings = settings(stateful_step_count=25)
