@@ -89,7 +89,25 @@ class Images(Protocol):
         ...
 
 
-class MemoryImage:
+class WrittenAtOnce:
+    """Of an Image: what is not to be waited for, because `write` returns when all is written."""
+
+    @property
+    def is_writing(self) -> bool:
+        return False
+
+    def wait(self) -> None:
+        pass
+
+    @property
+    def trouble(self) -> str:
+        return ""
+
+    def finish(self) -> None:
+        self.wait()
+
+
+class MemoryImage(WrittenAtOnce):
     """Implements Image. What is written is there at once. `_keys` are those of the rows, in order:
     a write with new ones sorts them once, which costs little where most are in order already."""
 
@@ -129,20 +147,6 @@ class MemoryImage:
             self._keys += came
             self._keys.sort()
 
-    @property
-    def is_writing(self) -> bool:
-        return False
-
-    def wait(self) -> None:
-        pass
-
-    @property
-    def trouble(self) -> str:
-        return ""
-
-    def finish(self) -> None:
-        self.wait()
-
     def frozen(self) -> Frozen:
         view = MemoryImage()
         view._rows, view._keys = self._rows.copy(), self._keys.copy()
@@ -152,7 +156,7 @@ class MemoryImage:
         pass
 
 
-class FrozenImage:
+class FrozenImage(WrittenAtOnce):
     """Implements Image over what nothing changes any more."""
 
     def __init__(self, frozen: Frozen) -> None:
@@ -163,22 +167,8 @@ class FrozenImage:
     def write(self, changes: Iterable[Change]) -> None:
         raise AssertionError("these rows are only read")
 
-    @property
-    def is_writing(self) -> bool:
-        return False
-
-    def wait(self) -> None:
-        pass
-
-    @property
-    def trouble(self) -> str:
-        return ""
-
     def frozen(self) -> Frozen:
         return self._frozen
-
-    def finish(self) -> None:
-        pass
 
     def close(self) -> None:
         self._frozen.close()

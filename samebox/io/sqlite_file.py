@@ -9,7 +9,7 @@ from pathlib import Path
 from shutil import disk_usage
 
 from crdt import StateLost
-from samebox.image import Change, Frozen
+from samebox.image import Change, Frozen, WrittenAtOnce
 from storage import DiskFull
 
 CHUNK_ROWS = 500
@@ -37,7 +37,7 @@ class DiskIsFull(Exception):
     """Nothing was written."""
 
 
-class SqliteFile:
+class SqliteFile(WrittenAtOnce):
     """Implements samebox.image.Image: `write` returns when all is written. Whatever SQLite raises
     becomes StateLost, but that the disk is full."""
 
@@ -111,20 +111,6 @@ class SqliteFile:
         except sqlite3.Error as error:
             if error.sqlite_errorcode != sqlite3.SQLITE_FULL:
                 raise self._lost(error) from error
-
-    @property
-    def is_writing(self) -> bool:
-        return False
-
-    def wait(self) -> None:
-        pass
-
-    def finish(self) -> None:
-        pass
-
-    @property
-    def trouble(self) -> str:
-        return ""
 
     def frozen(self) -> Frozen:
         """A connection of its own, in a transaction that reads: SQLite keeps what it sees."""
