@@ -98,6 +98,19 @@ def test_they_are_released_in_the_order_of_their_operations() -> None:
     assert len(confirmations) == 0
 
 
+@pytest.mark.parametrize("copies", [1, 2])
+def test_what_others_hold_and_this_node_does_not_is_waited_for(copies: int) -> None:
+    """Who was told would not find it here."""
+    own, b, c = Holding("a"), Looks("b"), Looks("c")
+    confirmations = Confirmations(own, [b, c])
+    for other in (b, c):
+        other.learn([(B, 3)])
+    confirmations.add(Waiting(1, Receipt("main", {B: 3}), (), copies))
+    assert named(confirmations) == {}
+    own.learn([(B, 3)])
+    assert named(confirmations) == {1: ("a", "b", "c")}
+
+
 def test_a_repeated_request_does_not_wait_for_what_was_made_after_it() -> None:
     """The peer has what the request made, and then it is gone."""
     confirmations, b = two()
