@@ -5,7 +5,7 @@ python -m tests.killed_box [--entries N] [--kills N] [--seed S] [--folder DIR]
 The box is that of benchmarks.big_box, and one node, alone in its node list. It is killed at a drawn
 disk operation of a drawn work while it writes, deletes and confirms. In the end every confirmed
 message is there once, and all that it keeps verifies, the state compared with the log. Minutes for
-200,000 entries, half an hour for a million.
+200,000 entries, an hour and more for a million.
 """
 
 from __future__ import annotations

@@ -182,37 +182,30 @@ class Processes:
 
     def one(self) -> bool:
         seed = self._seed + self._runs
-        if seed % KILLS_ONE_IN == 0:
-            return self._kills(seed)
         random = Random(seed)
-        names = random.choice(("abc", "abcde"))
-        faults = random.sample(sorted(FAULTS), 6)
+        if seed % KILLS_ONE_IN == 0:
+            live, names, drawn = self._kills, "abc", random.choices(sorted(OPERATIONS), k=8)
+        else:
+            live, names = self._faults, random.choice(("abc", "abcde"))
+            drawn = random.sample(sorted(FAULTS), 6)
         with tempfile.TemporaryDirectory(prefix="samebox-") as folder:
             cluster = LocalCluster(Path(folder), list(names))
             try:
-                with cluster:
-                    history = survive(cluster, faults, each=2, seed=seed)
+                live(cluster, drawn, seed)
             except Exception:
                 traceback.print_exc()
-                print(f"seed {seed}, {names}, {faults}\n{cluster.logs()}", file=sys.stderr)
+                print(f"seed {seed}, {names}, {drawn}\n{cluster.logs()}", file=sys.stderr)
                 return False
         self._runs += 1
-        self._steps += len(history.steps)
         return True
 
-    def _kills(self, seed: int) -> bool:
-        works = Random(seed).choices(sorted(OPERATIONS), k=8)
-        with tempfile.TemporaryDirectory(prefix="samebox-") as folder:
-            cluster = LocalCluster(Path(folder))
-            try:
-                with doom(str(LITTLE)), cluster:
-                    self._killed += len(survive_kills(cluster, works, seed))
-            except Exception:
-                traceback.print_exc()
-                print(f"seed {seed}, {works}\n{cluster.logs()}", file=sys.stderr)
-                return False
-        self._runs += 1
-        return True
+    def _faults(self, cluster: LocalCluster, drawn: list[str], seed: int) -> None:
+        with cluster:
+            self._steps += len(survive(cluster, drawn, each=2, seed=seed).steps)
+
+    def _kills(self, cluster: LocalCluster, drawn: list[str], seed: int) -> None:
+        with doom(str(LITTLE)), cluster:
+            self._killed += len(survive_kills(cluster, drawn, seed))
 
     @override
     def __str__(self) -> str:
