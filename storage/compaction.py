@@ -77,10 +77,13 @@ class Compacted:
 
 def choose(packs: Sequence[PackUse], *, pack_bytes_max: int) -> tuple[FileName, ...]:
     """The packs to be rewritten into one, those with the least in use first. Often none."""
-    worth = [pack for pack in packs if pack.bytes - pack.used >= GARBAGE_SHARE * pack.bytes]
     small = [pack for pack in packs if pack.bytes < pack_bytes_max / SMALL_SHARE]
-    if len(small) >= SMALL_MIN:
-        worth += [pack for pack in small if pack not in worth]
+    joined = frozenset(pack.name for pack in small) if len(small) >= SMALL_MIN else frozenset()
+    worth = [
+        pack
+        for pack in packs
+        if pack.bytes - pack.used >= GARBAGE_SHARE * pack.bytes or pack.name in joined
+    ]
     chosen: list[FileName] = []
     used = 0
     for pack in sorted(worth, key=lambda pack: (pack.used, pack.name)):
@@ -106,7 +109,7 @@ class Compaction:
         packs: list[PackUse] = []
         for pack in self._packs.sealed_files():
             yield from self._survey(pack, packs)
-        chosen = choose(packs, pack_bytes_max=self._packs.pack_bytes_max)
+        chosen = frozenset(choose(packs, pack_bytes_max=self._packs.pack_bytes_max))
         if not chosen:
             return
         self._victims = [pack for pack in self._packs.sealed_files() if pack.name in chosen]

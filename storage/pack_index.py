@@ -4,7 +4,8 @@
     n × 24    the rest of each hash
     n × u32   the offset of the frame
 
-36 bytes per blob, on disk and in memory. A look-up is a binary search, in memory alone.
+36 bytes per blob, on disk and in memory. A look-up is a binary search, in memory alone; which of
+many packs is asked, storage.sealed_packs says.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from __future__ import annotations
 import sys
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from storage.errors import Damaged
 
@@ -65,6 +66,12 @@ class PackIndex:
                 return self._offsets[at]
             at += 1
         return None
+
+    def prefixes(self, first: int) -> Sequence[int]:
+        """The first 8 bytes, as numbers, of the hashes whose first byte is this one."""
+        shift = 8 * (_PREFIX_BYTES - 1)
+        start = bisect_left(self._prefixes, first << shift)
+        return self._prefixes[start : bisect_left(self._prefixes, first + 1 << shift, start)]
 
     @property
     def blobs(self) -> int:

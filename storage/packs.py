@@ -36,6 +36,7 @@ from storage.pack_files import (
     read_blob,
 )
 from storage.pack_opening import OpenedPacks, PacksRecovery, open_packs
+from storage.sealed_packs import SealedPacks
 
 PACK_BYTES_MAX = 64 << 20
 """A start after a crash reads and copies at most about this much."""
@@ -76,7 +77,7 @@ class Packs:
         self._shard = shard
         self._entropy = entropy
         self._pack_bytes_max = pack_bytes_max
-        self._sealed = opened.sealed
+        self._sealed = SealedPacks(opened.sealed)
         self._open = opened.pack
         self._last_number = opened.last_number
         self._waiting: set[bytes] = set()
@@ -199,16 +200,14 @@ class Packs:
 
     def after(self, number: int) -> PackFile | None:
         """The pack with the least number above `number`; of the open one, what is written now."""
-        files = self.sealed_files()
-        if (pack := self._open) is not None:
-            files.append(PackFile(pack.name, pack.header.id, pack.end.at, pack.in_file_order))
-        return min((f for f in files if f.name.number > number), default=None)
+        if (sealed := self._sealed.after(number)) is not None:
+            return _file_of(sealed)
+        if (pack := self._open) is not None and pack.name.number > number:
+            return PackFile(pack.name, pack.header.id, pack.end.at, pack.in_file_order)
+        return None
 
     def sealed_files(self) -> list[PackFile]:
-        return [
-            PackFile(pack.name, pack.id, pack.end, pack.index.in_file_order)
-            for pack in self._sealed
-        ]
+        return list(map(_file_of, self._sealed))
 
     def is_newest(self, name: FileName, hash_: bytes) -> bool:
         """Whether the blob is read from this pack."""
@@ -296,8 +295,9 @@ class Packs:
 
     def replace(self, old: Sequence[FileName], new: Sequence[SealedPack]) -> None:
         """From here on `new` is read in the place of `old`; the files go. Raises `DiskError`."""
-        kept = [pack for pack in self._sealed if pack.name not in old]
-        self._sealed = sorted([*kept, *new], key=lambda pack: pack.name)
+        gone = frozenset(old)
+        kept = [pack for pack in self._sealed if pack.name not in gone]
+        self._sealed = SealedPacks(sorted([*kept, *new], key=lambda pack: pack.name))
         with suppress(DiskFull, DiskReadOnly), self.poisoning():  # the next start takes them away
             for name in old:
                 self._disk.remove(name.text)
@@ -323,10 +323,8 @@ class Packs:
         pack = self._open
         if pack is not None and (at := pack.places.get(hash_)) is not None:
             return pack.name, pack.header.id, at
-        for sealed in reversed(self._sealed):
-            if (at := sealed.index.find(hash_)) is not None:
-                return sealed.name, sealed.id, at
-        return None
+        found = self._sealed.find(hash_)
+        return None if found is None else (found[0].name, found[0].id, found[1])
 
     def _add(self, blobs: dict[bytes, bytes]) -> None:
         """Write the first of `blobs`, and those behind it that fit into its pack; take them out."""
@@ -369,7 +367,7 @@ class Packs:
 
     def _seal(self, pack: OpenPack) -> None:
         """In this order, so that a blob is found at every moment."""
-        self._sealed.append(pack.seal())
+        self._sealed.add(pack.seal())
         self._open = None
 
     @contextmanager
@@ -385,3 +383,7 @@ class Packs:
     def _check_sound(self) -> None:
         if self._poison is not None:
             raise Poisoned(f"nothing can be put any more: {self._poison}")
+
+
+def _file_of(pack: SealedPack) -> PackFile:
+    return PackFile(pack.name, pack.id, pack.end, pack.index.in_file_order)
