@@ -1,7 +1,8 @@
-"""What a node does for itself as it works: snapshots are made, and all is read back.
+"""What a node does for itself as it works: snapshots are made, all is read back, and the state is
+compared with the log.
 
 As samebox.io.snapshotting and samebox.io.verifying do it, one after the other and far more often.
-What is found damaged is set aside.
+What is found damaged is set aside, and a state that is not what the log says is made again.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from samebox.compacting import AtRest, OnDisk
 from samebox.events import LogBegins
 from samebox.retention import Retention
 from samebox.snapshotting import ID_BYTES, NotReady, Snapshotting
+from samebox.state_check import NOTHING, Untrue, check_state
 from samebox.truncating import Held, Truncating
 from samebox.verifying import Findings, check_files, set_aside
 from sim.world import MILLISECOND, SECOND
@@ -44,13 +46,13 @@ class Upkeep:
         self._shell.later(self._random.randrange(self._every_us), self._start)
 
     def _start(self) -> None:
-        every = [self._snapshot, self._check]
+        every = [self._snapshot, self._check, self._compare]
         if self._shell.host.habits.log_bytes_max is not None:
             every += [self._snapshot, self._cut, self._cut]
         steps, close = self._random.choice(every)()
         self._go_on(steps, close, None)
 
-    # --- The two ---------------------------------------------------------------------------------
+    # --- The four --------------------------------------------------------------------------------
 
     def _snapshot(self) -> tuple[Steps, Close]:
         store = self._shell.store
@@ -105,6 +107,27 @@ class Upkeep:
             return (yield OnDisk(lambda: set_aside(store, findings.damages)))
 
         return steps(), lambda: None
+
+    def _compare(self) -> tuple[Steps, Close]:
+        shell, store = self._shell, self._shell.store
+        portions = check_state(store)
+
+        def step() -> Portion | None:
+            return next(portions, None)
+
+        def steps() -> Steps:
+            untrue = ""
+            while isinstance(portion := (yield OnDisk(step)), Portion):
+                untrue = next((damage.what for damage in portion.damages), untrue)
+                if portion == NOTHING:
+                    store.keeper.write_soon()
+                    yield AtRest(lambda _: None)
+            if untrue:
+                shell.watch.untrue(shell, untrue)
+                yield OnDisk(lambda: Untrue(f"it is not what the log says: {untrue}"))
+            return None
+
+        return steps(), portions.close
 
     # --- One step after the other ----------------------------------------------------------------
 

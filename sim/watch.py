@@ -118,6 +118,8 @@ class Watch(DiskChecks, LinkChecks, CallerChecks):
             names = ", ".join(map(str, gone))
             raise self.broken("O1", shell.name, f"gone with a snapshot of a peer: {names}")
         for actor, head in made.history.heads.items():
+            if actor in self.forks:
+                continue
             if self.chains[actor][head.seq - 1] != head.chain:
                 text = f"{Dot(actor, head.seq)} of a snapshot has two contents"
                 raise self.broken("O2", shell.name, text)
@@ -137,6 +139,11 @@ class Watch(DiskChecks, LinkChecks, CallerChecks):
         """Some need a person; without a member that went back, none does."""
         if "move its data directory away" in why and not self.suspect:
             raise self.broken("O3", shell.name, f"a snapshot is refused: {why}")
+
+    def untrue(self, shell: Shell, what: str) -> None:
+        """A state was compared with the log."""
+        if shell.name not in self.troubled:
+            raise self.broken("4", shell.name, f"a state shows what the log does not say: {what}")
 
     def cut(self, shell: Shell, begins: LogBegins, *, is_over: bool) -> None:
         """What went, every other member has, or a quorum where the log was too long."""
