@@ -25,12 +25,13 @@ from itertools import islice
 from storage.errors import BlobDamaged, Damaged, DiskReadFailed
 from storage.files import FileName
 from storage.pack_files import OpenPack, SealedPack, read_blob
-from storage.packs import PackFile, Packs
+from storage.packs import PACK_BLOBS_MAX, PackFile, Packs
 
 PAGE = 256
 """Blobs whose use is asked at a time: about a millisecond."""
-COPY_BYTES = 256 << 10
-"""Copied and synced at a time; one blob may be longer. A small write waits for one such portion."""
+COPY_BYTES, COPY_BLOBS = 256 << 10, 4 * PAGE
+"""Copied, or left, and synced at a time; one blob may be longer. A small write waits for one such
+portion."""
 GARBAGE_SHARE = 0.5
 """Of its bytes, that make a pack worth rewriting: each byte freed costs at most one written."""
 SMALL_SHARE = 8
@@ -57,11 +58,12 @@ class Work:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PackUse:
-    """`bytes` of blobs in a sealed pack, and how many of them are used."""
+    """`bytes` of blobs in a sealed pack, how many of them are used, and by how many blobs."""
 
     name: FileName
     bytes: int
     used: int
+    blobs: int
 
 
 @dataclass(slots=True, kw_only=True)
@@ -85,10 +87,10 @@ def choose(packs: Sequence[PackUse], *, pack_bytes_max: int) -> tuple[FileName, 
         if pack.bytes - pack.used >= GARBAGE_SHARE * pack.bytes or pack.name in joined
     ]
     chosen: list[FileName] = []
-    used = 0
+    used = blobs = 0
     for pack in sorted(worth, key=lambda pack: (pack.used, pack.name)):
-        used += pack.used
-        if used > pack_bytes_max:
+        used, blobs = used + pack.used, blobs + pack.blobs
+        if used > pack_bytes_max or blobs > PACK_BLOBS_MAX:
             break
         chosen.append(pack.name)
     return tuple(chosen)
@@ -131,17 +133,19 @@ class Compaction:
     # --- What is used ----------------------------------------------------------------------------
 
     def _survey(self, pack: PackFile, packs: list[PackUse]) -> Iterator[Ask]:
-        counts = [0, 0]
+        counts = [0, 0, 0]
 
         def count(page: Sequence[tuple[bytes, int]], uses: Uses) -> None:
             for hash_, length in page:
                 counts[0] += length
                 if self._packs.is_newest(pack.name, hash_) and uses(hash_):
                     counts[1] += length
+                    counts[2] += 1
 
         for page in _pages(pack):
             yield Ask(partial(count, page))
-        packs.append(PackUse(name=pack.name, bytes=counts[0], used=counts[1]))
+        size, used, blobs = counts
+        packs.append(PackUse(name=pack.name, bytes=size, used=used, blobs=blobs))
 
     def _doom(self, pack: PackFile) -> Iterator[Ask]:
         def doom(page: Sequence[tuple[bytes, int]], uses: Uses) -> None:
@@ -164,8 +168,9 @@ class Compaction:
             nonlocal is_over
             assert self._new is not None
             blobs: dict[bytes, bytes] = {}
-            size = 0
-            for at, hash_ in waiting:
+            size = looked = 0
+            for at, hash_ in islice(waiting, COPY_BLOBS):
+                looked += 1
                 if not self._packs.is_kept(victim.name, hash_):
                     self.result.dropped += 1
                     continue
@@ -179,7 +184,7 @@ class Compaction:
                 if size >= COPY_BYTES:
                     break
             else:
-                is_over = True
+                is_over = looked < COPY_BLOBS
             if blobs:
                 with self._packs.poisoning():
                     self._new.add(blobs)

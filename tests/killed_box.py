@@ -28,8 +28,7 @@ from tests.processes.test_kill_upkeep import doom
 
 WORKS = {"snapshot": 20_000, "truncation": 6, "compaction": 12}
 """And at most at which disk operation one is killed."""
-WEIGHTS = (9, 8, 3)
-"""A compaction asks for every blob of the box: it takes as long as many of the others."""
+WEIGHTS = (7, 6, 7)
 LITTLE = 100
 IDLE = f"adoption {10**9}"
 """A node alone adopts nothing: it comes to none of the works."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from copy import deepcopy
 from random import Random
+from unittest.mock import patch
 
 import pytest
 
@@ -24,8 +25,10 @@ from storage import (
     Work,
     check_stopped_packs,
     choose,
+    compaction,
 )
 from storage.files import FileName
+from storage.packs import PACK_BLOBS_MAX
 from tests.storage.phrases import CLUSTER, SHARD, copy_of
 from tests.storage.test_packs import BLOBS, blob, held, named, put, start
 
@@ -91,8 +94,8 @@ def test_when_nothing_is_used_no_pack_is_left() -> None:
     assert held(start(disk)[0]) == [BLOBS[0]]
 
 
-def use(number: int, size: int, used: int) -> PackUse:
-    return PackUse(name=FileName("pack", number, "pack"), bytes=size, used=used)
+def use(number: int, size: int, used: int, blobs: int = 1) -> PackUse:
+    return PackUse(name=FileName("pack", number, "pack"), bytes=size, used=used, blobs=blobs)
 
 
 @pytest.mark.parametrize(
@@ -107,11 +110,35 @@ def use(number: int, size: int, used: int) -> PackUse:
         ([use(n, 100, 100) for n in range(1, 9)], [1, 2, 3, 4, 5, 6, 7, 8]),
         ([use(n, 120, 120) for n in range(1, 11)], [1, 2, 3, 4, 5, 6, 7, 8]),
         ([use(n, 125, 125) for n in range(1, 11)], []),
+        ([use(n, 1000, n, PACK_BLOBS_MAX // 2) for n in range(1, 4)], [1, 2]),
+        ([use(n, 1000, n, PACK_BLOBS_MAX // 2 + 1) for n in range(1, 4)], [1]),
     ],
 )
 def test_the_packs_that_are_rewritten(packs: list[PackUse], chosen: list[int]) -> None:
     """Half of it has to be garbage, or eight have to be small, and all fits into one."""
     assert [name.number for name in choose(packs, pack_bytes_max=1000)] == chosen
+
+
+def test_a_step_looks_at_few_blobs_also_where_none_is_copied() -> None:
+    disk = MemoryDisk()
+    filled(disk).close()
+    packs, _ = start(disk)
+    looked: list[bytes] = []
+    is_kept = packs.is_kept
+
+    def noted(name: FileName, hash_: bytes) -> bool:
+        looked.append(hash_)
+        return is_kept(name, hash_)
+
+    with (
+        patch.object(packs, "is_kept", noted),
+        patch.object(compaction, "COPY_BLOBS", 2),
+    ):
+        for step in Compaction(packs).steps():
+            do(step, NAMES)
+            assert len(looked) <= 2
+            looked.clear()
+    assert held(packs) == sorted(USED)
 
 
 def test_a_blob_that_is_named_at_any_moment_is_held_at_the_end() -> None:

@@ -24,6 +24,7 @@ from storage import (
     Poisoned,
     SyncFailed,
 )
+from storage import packs as packs_module
 from tests.storage.phrases import CLUSTER, SHARD, entropy
 
 SMALL = 6000
@@ -139,6 +140,18 @@ def test_of_many_those_that_are_new_are_stored_once_in_one_write_for_each_pack()
     assert packs.put_all(many) == 17
     assert disk.operations == before + 1
     packs.sync()
+    assert held(packs) == held(start(disk)[0]) == sorted(BLOBS)
+
+
+def test_a_pack_of_many_short_blobs_is_full() -> None:
+    disk = MemoryDisk()
+    packs, _ = start(disk)
+    with patch.object(packs_module, "PACK_BLOBS_MAX", 4):
+        put(packs, *BLOBS[:6])
+        for data in BLOBS[6:9]:
+            put(packs, data)
+        put(packs, *BLOBS[9:])
+        assert packs.size().packs == 5
     assert held(packs) == held(start(disk)[0]) == sorted(BLOBS)
 
 
@@ -371,17 +384,6 @@ def test_packs_of_another_shard_are_not_ours_and_stray_files_stay() -> None:
     assert recovery.quarantined == ("pack-0000000009.aside",)
     assert disk.files["pack-0000000009.aside"] == bytes(900)
     assert {"pack-1.pack", "log-0000000001.segment"} <= set(disk.names())
-
-
-def test_the_index_finds_hashes_that_begin_alike() -> None:
-    from storage.pack_index import PackIndex
-
-    alike = [b"8 bytes " + bytes([n]) * 24 for n in range(5)]
-    places = {hash_: n * 1000 for n, hash_ in enumerate([*alike, bytes(32), b"\xff" * 32])}
-    index = PackIndex.decode(PackIndex.of(places).encode(), "here")
-    assert {hash_: index.find(hash_) for hash_ in places} == places
-    assert index.find(b"8 bytes " + b"\x09" * 24) is None
-    assert list(index.hashes()) == sorted(places)
 
 
 def test_bytes_under_a_wrong_name_are_never_served() -> None:

@@ -35,6 +35,15 @@ def check(packs: SealedPacks, model: dict[bytes, tuple[int, int]], hash_: bytes)
     assert (found and (found[0].name.number, found[1])) == model.get(hash_)
 
 
+def test_the_index_finds_hashes_that_begin_alike() -> None:
+    alike = [b"8 bytes " + bytes([n]) * 24 for n in range(5)]
+    places = {hash_: n * 1000 for n, hash_ in enumerate([*alike, bytes(32), b"\xff" * 32])}
+    index = PackIndex.decode(PackIndex.of(places).encode(), "here")
+    assert {hash_: index.find(hash_) for hash_ in places} == places
+    assert index.find(b"8 bytes " + b"\x09" * 24) is None
+    assert list(index.hashes()) == sorted(places)
+
+
 @pytest.mark.parametrize("noted_max", [sealed_packs.NOTED_MAX, 20])
 def test_the_newest_pack_is_found_while_packs_come(noted_max: int) -> None:
     for seed in range(6):
