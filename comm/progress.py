@@ -175,7 +175,7 @@ class Progress:
         elif forward:
             self._fall_due(self._seen)
             self._seen = dict(clock)
-        ranges = list(self._answers(clock, base))
+        ranges = list(self._answers(clock, base)) if self._wants else []
         lacking = self._lacking(clock)
         if lacking:
             ranges += self._fill_window(lacking)

@@ -148,6 +148,8 @@ class Confirmations:
         has what it lacked.
         """
         done: list[tuple[Waiting, tuple[str, ...]]] = []
+        if not self._waits:
+            return done
         for (actor, copies), line in list(self._lines.items()):
             done += self._from_line(line, actor, copies)
             if not line:
@@ -171,6 +173,8 @@ class Confirmations:
         looked at one by one."""
         reached = [one.clock.get(actor, 0) for one in self._every]
         seqs, taken = line.take(min(reached[0], sorted(reached)[-max(1, copies)]))
+        if not taken:
+            return []
         if not all(one.counts_by_clock(actor) for one in self._every):
             self._new += [waiting.token for waiting in taken]
             return []

@@ -155,10 +155,17 @@ class History:
         births = dict(self.births)
         return Mark(dict(self._heads), dict(self._received), births, self.lamport, delivery)
 
+    def keep(self) -> dict[Actor, bytes]:
+        """Put into the rows what the next life builds on: the heads of the actors that moved, which
+        are returned as they are encoded."""
+        heads = {actor: self._heads[actor].encode() for actor in self._moved}
+        self._moved.clear()
+        keep_heads(self._rows, heads)
+        return heads
+
     def commit(self) -> None:
         """Commit the rows, with what the next life builds on."""
-        keep_heads(self._rows, [self._heads[actor] for actor in self._moved])
-        self._moved.clear()
+        self.keep()
         self._rows.commit()
 
     def return_to(self, mark: Mark) -> None:

@@ -5,7 +5,7 @@ They are put in the transactions of the state, so rows of one commit always tell
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 
 import msgspec
 
@@ -22,9 +22,10 @@ _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(tuple[str, bytes, tuple[Actor, int, bytes] | None]).decode
 
 
-def keep_heads(rows: Rows, heads: Iterable[Head]) -> None:
-    for head in heads:
-        rows.put(HEADS, head.actor, head.encode())
+def keep_heads(rows: Rows, heads: Mapping[Actor, bytes]) -> None:
+    """By actor, encoded."""
+    for actor, head in heads.items():
+        rows.put(HEADS, actor, head)
 
 
 def kept_heads(rows: Rows) -> Iterator[Head]:

@@ -100,9 +100,8 @@ class Making:
         self._history.return_to(self._mark)
 
     def batch(self, number: int) -> Batch:
-        actors = dict.fromkeys(item.record.actor for item in self.items)
-        heads = {actor: self._history.heads[actor].encode() for actor in actors}
-        return Batch(number, [item.record for item in self.items], heads, self.blobs)
+        records = [item.record for item in self.items]
+        return Batch(number, records, self._history.keep(), self.blobs)
 
     def refusals(self) -> list[tuple[int, Outcome]]:
         """To callers whose request was refused before it was looked at."""

@@ -227,7 +227,7 @@ class Replica:
         self._is_news = True
 
     def _spread(self) -> None:
-        """What peers have said in this step is acted on once, however many messages it was."""
+        """What became durable here in this step, and what peers have said, is acted on once."""
         self._release()
         if self._is_news:
             self._is_news = False
@@ -309,13 +309,14 @@ class Replica:
                 return [other for other in work if other is not event]
 
     def _begin(self, making: Making) -> None:
+        batch = making.batch(self._number + 1) if making.items else None
         self._number += 1
         self._making = making
         self.actor = making.actor
-        if making.items:
-            self._out.append = making.batch(self._number)
-        else:
+        if batch is None:
             self._commit(self._number)
+        else:
+            self._out.append = batch
 
     def _commit(self, number: int) -> None:
         making = self._under_way(number)
@@ -335,7 +336,6 @@ class Replica:
         self._out.notices += making.notices
         for waiting in making.waits:
             self._confirmations.add(waiting)
-        self._release()
         self._after()
 
     def _fail(self, event: AppendFailed) -> None:
@@ -380,10 +380,10 @@ class Replica:
 
     def _after(self) -> None:
         """Those who went away while the batch was under way are told what holds now."""
+        self._is_news = True
         for token in self._abandoned:
             self._abandon(token)
         self._abandoned.clear()
-        self._send()
 
     # --- Confirmations and peers ----------------------------------------------------------------
 
