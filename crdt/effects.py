@@ -89,10 +89,10 @@ class Effects:
     def _add(self, operation: Operation, *, hidden: bool) -> list[bytes]:
         """The effect of one operation by itself: returns where its dot was added."""
         match operation.body:
-            case EntryAppended() | EntryCopied() as body:
-                return self._entries.make(operation, body, hidden=hidden)
             case FlagsStored() as body:
                 return self._entries.store(operation, body, hidden=hidden)
+            case EntryAppended() | EntryCopied() as body:
+                return self._entries.make(operation, body, hidden=hidden)
             case EntriesMoved() as body:
                 return self._entries.move(operation, body, hidden=hidden)
             case EntriesExpunged() as body:

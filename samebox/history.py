@@ -342,7 +342,7 @@ class History:
             expected = max(expected, 1 + self._lamports.at(*change))
         if operation.lamport != expected:
             return f"Lamport time {operation.lamport}, expected {expected}"
-        if (seq == 1) != isinstance(operation.body, Born):
+        if (seq == 1) != (type(operation.body) is Born):
             return "the first operation of an actor, and no other, is its birth"
         return None
 
@@ -354,6 +354,6 @@ class History:
         self._moved[actor] = self._unseen[actor] = None
         if operation.lamport > self.lamport:
             self.lamport = operation.lamport
-        if isinstance(operation.body, Born):
+        if seq == 1 and isinstance(operation.body, Born):
             keep_birth(self._rows, len(self.births), actor, operation.body)
             self.births[actor] = operation.body

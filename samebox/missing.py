@@ -22,6 +22,9 @@ MISSING = "missing"
 SEQ_BYTES = 8
 FIRST, LAST = b"", b"\xff" * (HASH_BYTES + 1)
 
+NAMES_BLOB = frozenset(WITH_BLOB)
+"""To ask `isinstance` of four structs in vain takes 0.5 us, for every operation."""
+
 FETCH_MAX = 1024
 """Blobs asked for again at one tick; the others have their turn at the next ones."""
 
@@ -51,7 +54,7 @@ class Missing:
         """What a batch names and does not bring, and is not held."""
         carried = {blob.hash for blob in making.blobs}
         for item in making.items:
-            if not isinstance(item.operation.body, WITH_BLOB):
+            if type(item.operation.body) not in NAMES_BLOB:
                 continue
             blob = blob_of(item.operation)
             if blob is not None and blob.hash not in carried and not holds_blob(blob):

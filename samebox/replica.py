@@ -178,6 +178,10 @@ class Replica:
 
     def _control(self, event: Event) -> None:
         match event:
+            case Acknowledged(link, ack):
+                self.peers.acknowledged(link, ack)
+                self.succession.acknowledged(link, self.actor, self.clock)
+                self._is_news = True
             case Synced(number) | AppendFailed(number) if number == self._left.dropped:
                 pass
             case Synced(number):
@@ -191,10 +195,6 @@ class Replica:
                 self._link_up(event)
             case LinkDown(link):
                 self.peers.down(link)
-            case Acknowledged(link, ack):
-                self.peers.acknowledged(link, ack)
-                self.succession.acknowledged(link, self.actor, self.clock)
-                self._is_news = True
             case Wanted(link, want):
                 self.peers.wanted(link, want)
                 self._is_news = True
@@ -271,14 +271,15 @@ class Replica:
             is_behind, room = self.succession.is_behind(self.clock), self._confirmations.room
             try:
                 for event in work:
-                    if isinstance(event, Arrived):
+                    if isinstance(event, Asked):  # mostly: of structs, a no is slow
+                        if is_behind:
+                            self._out.replies.append((event.token, CATCHING_UP))
+                        else:
+                            making.take(event, room)
+                    else:
                         link, records = event.link, event.records
                         notices = receive(making, self.history, self.peers, link, records)
                         self._out.notices += notices
-                    elif is_behind:
-                        self._out.replies.append((event.token, CATCHING_UP))
-                    else:
-                        making.take(event, room)
                 self._begin(making)
                 return
             except Poison as poison:
