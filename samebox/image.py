@@ -24,6 +24,10 @@ class Frozen(Protocol):
 
     def find(self, keys: Sequence[bytes]) -> list[tuple[bytes, bytes]]: ...
 
+    def size(self) -> int:
+        """Bytes, about."""
+        ...
+
     def close(self) -> None: ...
 
 
@@ -129,6 +133,9 @@ class MemoryImage(WrittenAtOnce):
 
     def find(self, keys: Sequence[bytes]) -> list[tuple[bytes, bytes]]:
         return [(key, self._rows[key]) for key in keys if key in self._rows]
+
+    def size(self) -> int:
+        return sum(len(key) + len(value) for key, value in self._rows.items())
 
     def write(self, changes: Iterable[Change]) -> None:
         rows, count = self._rows, len(self._rows)

@@ -32,7 +32,7 @@ from samebox.snapshotting import (
     tables_of,
 )
 from samebox.store import Store
-from samebox.unwritten import unsealed_page
+from samebox.unwritten import Page, unsealed_page
 from samebox.write_back import Bounds, WriteBackRows
 from storage import (
     Damage,
@@ -153,7 +153,7 @@ class _Check:
             yield from self._replayed(history, state, clock)
             yield Apart()
             yield from _sums(frozen)
-            yield from _compared(state, _judged(frozen, _state_of))
+            yield from _compared(state, frozen)
         finally:
             frozen.close()
         return Compared(sum(clock.values()))
@@ -227,10 +227,6 @@ def _clock_of(frozen: Frozen) -> dict[bytes, int]:
     return {actor: tip.seq for actor, tip in tips.items()}
 
 
-def _state_of(frozen: Frozen) -> State:
-    return State(WriteBackRows(FrozenImage(frozen), READ_BOUNDS))
-
-
 def _judged(frozen: Frozen, read: Callable[[Frozen], T]) -> T:
     try:
         return read(frozen)
@@ -244,14 +240,18 @@ def _sums(frozen: Frozen) -> Iterator[Portion]:
     """Of every row that is kept, also of those that show nowhere."""
     after: bytes | None = FIRST
     while after is not None:
-        after = _judged(frozen, partial(_next_page, after=after))
-        yield Apart()
+        after, length = _judged(frozen, partial(_next_page, after=after))
+        yield Apart(bytes=length)
 
 
-def _next_page(frozen: Frozen, after: bytes) -> bytes | None:
+def _next_page(frozen: Frozen, after: bytes) -> tuple[bytes | None, int]:
     page = frozen.page(after, LAST, PAGE_ROWS)
     unsealed_page(page)
-    return page[-1][0] + b"\0" if len(page) == PAGE_ROWS else None
+    return page[-1][0] + b"\0" if len(page) == PAGE_ROWS else None, _length(page)
+
+
+def _length(page: Page) -> int:
+    return sum([len(key) + len(value) for key, value in page])
 
 
 def _deliver(history: History, state: State, records: Iterable[Record]) -> None:
@@ -264,11 +264,29 @@ def _deliver(history: History, state: State, records: Iterable[Record]) -> None:
             state.apply(item.operation)
 
 
-def _compared(told: State, kept: State) -> Iterator[Portion]:
-    count = 0
+class _Counted(FrozenImage):
+    """With what was read of it."""
+
+    def __init__(self, frozen: Frozen) -> None:
+        super().__init__(frozen)
+        self.read = 0
+        page, find = frozen.page, frozen.find
+        self.page = lambda *given, **named: self._counting(page(*given, **named))
+        self.find = lambda keys: self._counting(find(keys))
+
+    def _counting(self, page: Page) -> Page:
+        self.read += _length(page)
+        return page
+
+
+def _compared(told: State, frozen: Frozen) -> Iterator[Portion]:
+    image = _Counted(frozen)
+    kept = _judged(frozen, lambda _: State(WriteBackRows(image, READ_BOUNDS)))
+    count = before = 0
     for difference in differences(told, kept):
         if difference is None:
-            yield Apart()
+            yield Apart(bytes=image.read - before)
+            before = image.read
             continue
         count += 1
         yield Apart(damages=(Damage(file=STATE, what=difference[:DIFFERENCE_CHARS_MAX]),))

@@ -9,11 +9,12 @@ state that does not show what the log says is made again from the log.
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from itertools import chain
 
 from msgspec import Struct
 
+from crdt import StateLost
 from samebox.control import Flaw, Verified
 from samebox.state_check import STATE, Compared, check_state
 from samebox.store import Store
@@ -44,7 +45,7 @@ AT_A_DAMAGED_LOG = Compared(why_not="verify again when the log is mended")
 
 
 class Findings(Struct):
-    """What a verification has read and found so far."""
+    """What a verification has read and found so far; `total`: the bytes it is to read, about."""
 
     bytes: int = 0
     records: int = 0
@@ -52,6 +53,7 @@ class Findings(Struct):
     damaged: int = 0
     damages: list[Damage] = []
     compared: Compared = NOT_COMPARED
+    total: int = 0
     has_ended: bool = False
 
     def add(self, portion: Portion) -> None:
@@ -80,11 +82,27 @@ def check_files(store: Store) -> Iterator[Portion]:
 def check_running(store: Store, findings: Findings) -> Generator[Portion, None, None]:
     """The files, then the state; see samebox.state_check for who drives what. To be added to
     `findings` as they come."""
+    findings.total = _bytes_to_read(store)
     yield from check_files(store)
     if findings.is_log_sound:
         findings.compared = yield from check_state(store)
     else:
         findings.compared = AT_A_DAMAGED_LOG
+
+
+def _bytes_to_read(store: Store) -> int:
+    """The log once more for the second state, and the rows of the first for their checksums and for
+    the comparison."""
+    disk = store.disks.log
+    snapshots = [disk.size(one.name.text) for one in present_snapshots(disk)]
+    rows = 0
+    with suppress(StateLost):  # the comparison meets it, and tells
+        if (frozen := store.keeper.frozen()) is not None:
+            with closing(frozen):
+                rows = frozen.size()
+    again = snapshots[-1:] if store.log.is_cut else []
+    log = 2 * store.log.size().bytes + sum(snapshots + again)
+    return log + store.packs.size().bytes + 2 * rows
 
 
 def check_stopped(log: Disk, packs: Disk, *, cluster: str, shard: str) -> Iterator[Portion]:
@@ -98,8 +116,8 @@ def check_stopped(log: Disk, packs: Disk, *, cluster: str, shard: str) -> Iterat
     )
 
 
-def pages(shard: str, found: Findings, total: int, told: int) -> Iterator[Verified]:
-    """How far it has come, of `total` bytes, with what was found behind the first `told`."""
+def pages(shard: str, found: Findings, told: int) -> Iterator[Verified]:
+    """How far it has come, with what was found behind the first `told`."""
     news = [
         Flaw(d.file, d.what, d.records[:RANGES_MAX], d.blob, d.is_spare)
         for d in found.damages[told:]
@@ -107,7 +125,7 @@ def pages(shard: str, found: Findings, total: int, told: int) -> Iterator[Verifi
     for start in range(0, max(1, len(news)), PAGE):
         ended = found.has_ended and start + PAGE >= len(news)
         page = tuple(news[start : start + PAGE])
-        counts = (found.bytes, total, found.records, found.blobs, found.damaged)
+        counts = (found.bytes, found.total, found.records, found.blobs, found.damaged)
         compared = found.compared if ended else Compared()
         yield Verified(shard, *counts, page, ended, compared.operations, compared.why_not)
 

@@ -119,7 +119,8 @@ class _Check:
         for at, hash_ in places:
             frame = _frame_in(buffer, at - start)
             if frame is None:
-                yield Portion(bytes=len(buffer), blobs=blobs, damages=tuple(damages))
+                if blobs:
+                    yield Portion(bytes=len(buffer), blobs=blobs, damages=tuple(damages))
                 start, buffer, blobs, damages = at, self._read(at), 0, []
                 frame = _frame_in(buffer, 0)
             problem = self._problem(frame, at, hash_)

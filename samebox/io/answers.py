@@ -235,11 +235,10 @@ class Answers:
     async def _verify(self, verify: Verify, emit: Emit) -> Body | None:
         names = sorted(self._node.shards) if verify.shard is None else [verify.shard]
         for shard in map(self._shard, names):
-            status, told = shard.status(), 0
-            total = 2 * status.log_bytes + status.pack_bytes  # the log once more, for the state
+            told = 0
             async with aclosing(shard.verify(max(1, verify.bytes_per_s))) as steps:
                 async for found in steps:
-                    for page in pages(shard.name, found, total, told):
+                    for page in pages(shard.name, found, told):
                         await emit(page)
                     told = len(found.damages)
         return None

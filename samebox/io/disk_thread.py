@@ -39,6 +39,7 @@ class DiskThread:
         self._token: trio.lowlevel.TrioToken | None = None
         self._results: deque[Callable[[], None]] = deque()
         self._ended = trio.Event()
+        self.jobs_done = 0
         self.failed: Callable[[BaseException], None] = lambda error: None
 
     async def __aenter__(self) -> DiskThread:
@@ -114,7 +115,9 @@ class DiskThread:
     def _work(self) -> None:
         while (item := self._jobs.get()) is not None:
             job, ended = item
-            self._give(partial(ended, outcome.capture(job)))
+            result = outcome.capture(job)
+            self.jobs_done += 1
+            self._give(partial(ended, result))
         self._give(self._ended.set)
 
     def _give(self, result: Callable[[], None]) -> None:

@@ -123,6 +123,15 @@ class SqliteFile(WrittenAtOnce):
             raise self._lost(error) from error
         return view
 
+    def size(self) -> int:
+        try:
+            ((pages,),) = self._connection.execute("PRAGMA page_count").fetchall()
+            ((each,),) = self._connection.execute("PRAGMA page_size").fetchall()
+        except sqlite3.Error as error:
+            raise self._lost(error) from error
+        assert isinstance(pages, int) and isinstance(each, int), "SQLite says so"
+        return pages * each
+
     def close(self) -> None:
         self._connection.close()
 

@@ -41,15 +41,15 @@ def _verified(root: Path) -> Iterator[Verified]:
         if identity is None:
             raise Damaged(f"{where}: is missing; without it nothing says whose data this is")
         total = sum(disk.size(name) for disk in disks[1:] for name in disk.names())
-        found, told, shown = Findings(), 0, 0
+        found, told, shown = Findings(total=total), 0, 0
         steps = check_stopped(disks[1], disks[2], cluster=identity.cluster, shard=identity.shard)
         for portion in steps:
             found.add(portion)
             if portion.damages or found.bytes - shown >= SHOW_BYTES:
-                yield from pages(root.name, found, total, told)
+                yield from pages(root.name, found, told)
                 told, shown = len(found.damages), found.bytes
         found.has_ended = True
-        yield from pages(root.name, found, total, told)
+        yield from pages(root.name, found, told)
     finally:
         for disk in disks:
             disk.close()

@@ -164,7 +164,7 @@ async def test_a_difference_of_any_length_fits_into_an_answer(tmp_path: Path) ->
         changed(box.rows, ENTRIES, later)
         findings = await box.verify()
         assert findings.damages
-        for page in pages("main", findings, 0, 0):
+        for page in pages("main", findings, 0):
             assert frame(Reply(1, page))
 
 

@@ -67,6 +67,7 @@ async def test_a_healthy_node_is_read_whole_and_stays_as_it_is(tmp_path: Path) -
         found = await verify(node)
         assert (found.records, found.blobs, found.damages) == (3, 1, [])
         assert found.compared == Compared(3)
+        assert len(LETTER) < found.bytes <= found.total
         assert contents(tmp_path) == before
     before = contents(tmp_path)
     done = CliRunner().invoke(main, ["verify", str(node.config.paths_for("a").data)])
