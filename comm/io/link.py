@@ -138,23 +138,26 @@ class _Link:
         self._asked = trio.Event()
 
     async def receive(self) -> None:
-        """One message a turn of the scheduler, however many came at once; and of other messages
-        than records no more than a pace, so that no peer keeps this node busy with them."""
+        """Records and a message that came with them in one turn of the scheduler, else one message
+        a turn, however many came at once. And of other messages than records no more than a pace,
+        so that no peer keeps this node busy with them."""
+        has_room = False
         while True:
             payload = await self._frames.receive_frame(within_s=inf)
             message = decode(payload)
             await self._take(message)
-            now = trio.current_time()
-            if not isinstance(message, Records) and self._paced(now, len(payload)) > now:
+            is_small = not isinstance(message, Records)
+            has_room = not is_small and not has_room  # in this turn, for one message more
+            if is_small and self._is_beyond_pace(len(payload)):
                 await trio.sleep_until(self._control_until)
-            elif self._frames.has_more:  # if not, to wait for more gives the turn away
-                await trio.lowlevel.checkpoint()
+            elif not has_room and self._frames.has_more:
+                await trio.lowlevel.checkpoint()  # else to wait for more gives the turn away
 
-    def _paced(self, now: float, length: int) -> float:
-        """Until when to wait, where the peer has said more than it may: by count and by bytes."""
-        cost_s = max(CONTROL_EVERY_S, length * CONTROL_BYTE_S)
+    def _is_beyond_pace(self, length: int) -> bool:
+        """The peer has said more than it may, by count and by bytes."""
+        now, cost_s = trio.current_time(), max(CONTROL_EVERY_S, length * CONTROL_BYTE_S)
         self._control_until = max(self._control_until, now - CONTROL_BURST_S) + cost_s
-        return self._control_until
+        return self._control_until > now
 
     async def _take(self, message: Message | Unknown) -> None:
         match message:

@@ -109,7 +109,7 @@ class FrameStream:
             came += len(data)
             if came >= bytes_least:
                 progressed()
-                came, deadline = 0, trio.current_time() + within_s
+                came, deadline = 0, self.heard_at + within_s
         return frame
 
     async def receive_exactly(self, count: int, *, within_s: float) -> bytes:

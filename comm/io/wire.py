@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable
 from typing import NoReturn, Protocol
 
 import trio
 from trio.abc import Stream
 
 READ_BYTES = 64 << 10
+BROKEN = (OSError, ValueError)
+"""A socket that was closed has no number to wait for."""
 
 
 class Wire(Protocol):
@@ -74,28 +75,25 @@ class SocketWire:
     async def write(self, data: memoryview) -> int:
         taken = 0
         while not taken:
-            await self._until(trio.lowlevel.wait_writable)
+            try:
+                await trio.lowlevel.wait_writable(self._socket)
+            except BROKEN as error:
+                self._fail(error)
             taken = self.write_nowait(data)
         return taken
 
     async def read(self) -> bytes:
         while True:
-            await self._until(trio.lowlevel.wait_readable)
             try:
+                await trio.lowlevel.wait_readable(self._socket)
                 return os.read(self._socket.fileno(), READ_BYTES)
             except BlockingIOError:
                 continue
-            except OSError as error:
+            except BROKEN as error:
                 self._fail(error)
 
     async def aclose(self) -> None:
         await self._stream.aclose()
-
-    async def _until(self, ready: Callable[[trio.socket.SocketType], Awaitable[None]]) -> None:
-        try:
-            await ready(self._socket)
-        except (OSError, ValueError) as error:  # one that was closed has no number to wait for
-            self._fail(error)
 
     def _fail(self, error: Exception) -> NoReturn:
         if self._socket.fileno() < 0:

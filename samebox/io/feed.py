@@ -61,6 +61,10 @@ class Watcher:
         self.behind = True
         self.news = trio.Event()
 
+    @property
+    def has_more(self) -> bool:
+        return bool(self._kept)
+
     def offer(self, items: Sequence[Sized]) -> None:
         if not self.behind:
             size = self._bytes + sum(length for _, length in items)
@@ -148,7 +152,8 @@ class Feed:
                             yield watcher.take(page)
                 while kept := watcher.next():
                     yield watcher.take(kept)
-                    await trio.lowlevel.checkpoint()
+                    if watcher.has_more:  # if not, to wait for more gives the turn away
+                        await trio.lowlevel.checkpoint()
                 if not watcher.behind:
                     await watcher.news.wait()
         finally:

@@ -1,9 +1,10 @@
-"""A peer that talks without end costs a turn for each message, and of small talk gets a pace."""
+"""A peer that talks without end leaves others their turns, and of small talk gets a pace."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+import pytest
 import trio
 from trio.testing import MockClock, memory_stream_pair, wait_all_tasks_blocked
 
@@ -43,16 +44,24 @@ def framed(message: Message) -> bytes:
     return encode_frame(encode(message))
 
 
-async def test_between_any_two_messages_everybody_else_has_a_turn() -> None:
+RECORDS = framed(Records(A, 1, bytes(8), [(b"one", ())]))
+WANT = framed(Want(A, 1, 7))
+
+
+@pytest.mark.parametrize(
+    ("one_turn", "messages"), [(RECORDS + WANT, 2), (RECORDS * 2, 2), (WANT, 1)]
+)
+async def test_records_and_what_came_with_them_have_one_turn_and_then_all_others_have_theirs(
+    one_turn: bytes, messages: int
+) -> None:
     quiet = Quiet()
     here, there = memory_stream_pair()
-    frames = FrameStream(here)
-    await there.send_all(framed(Records(A, 1, bytes(8), [(b"one", ())])) * 1000)
+    await there.send_all(one_turn * 100)
     await there.send_stream.aclose()
     async with in_background(quiet.count_turns):
-        await run_link(frames, inbox=quiet, outbox=quiet)
-        assert quiet.heard == 1000
-        assert quiet.turns >= quiet.heard
+        await run_link(FrameStream(here), inbox=quiet, outbox=quiet)
+        assert quiet.heard == 100 * messages
+        assert 100 <= quiet.turns < 150
 
 
 async def test_small_talk_goes_by_a_pace_and_little_of_it_is_never_held_up(
