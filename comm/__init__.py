@@ -4,6 +4,7 @@ Pure but for `comm.io`, which puts it on TLS connections.
 """
 
 from comm.backoff import Backoff as Backoff
+from comm.delivery import DELIVER as DELIVER
 from comm.delivery import WAITING_BYTES_MAX as WAITING_BYTES_MAX
 from comm.delivery import WAITING_MAX as WAITING_MAX
 from comm.delivery import Delivery as Delivery

@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from enum import Enum, auto
 from itertools import islice
-from typing import Generic, NamedTuple, NewType, Protocol, TypeVar
+from typing import Final, Generic, NamedTuple, NewType, Protocol, TypeVar
 
 from comm.messages import Want
 from crdt import Actor, Dot
@@ -57,6 +57,9 @@ class Offered(Enum):
     FROZEN = auto()
     """Dropped: nothing of this actor is taken any more."""
 
+
+DELIVER: Final = Offered.DELIVER
+"""By itself: a member looked up in its enumeration takes 0.1 us and more."""
 
 Snapshot = NewType("Snapshot", int)
 
@@ -146,7 +149,7 @@ class Delivery(Generic[T]):
         if missing is not None:
             return self._keep(item, size, missing)
         self._advance(actor)
-        return Offered.DELIVER
+        return DELIVER
 
     def made(self, dot: Dot) -> None:
         """An operation that was made here is delivered: its context is what was delivered."""

@@ -290,4 +290,4 @@ def _issue(head: Head, parts: list[int | bytes]) -> Issue | None:
     sized = len(client) == CLIENT_BYTES and len(digest) == DIGEST_BYTES
     if not sized or number < 0 or part < 0 or number >= NUMBER_END:
         raise Malformed(f"an issue is 8 bytes, two counts and 4 bytes, found {parts!r}")
-    return Issue(client, number, part, digest)
+    return _new(Issue, (client, number, part, digest))

@@ -35,6 +35,8 @@ NAMED_MAX = 5
 
 T = TypeVar("T")
 
+_ADD = Mode.ADD  # a member looked up in its enumeration takes 0.1 us and more
+
 
 def appended(reading: Reading, request: Append) -> tuple[Body, ...]:
     target = request.target
@@ -123,14 +125,14 @@ def _all_of(reading: Reading, node: NodeView) -> Iterator[Located]:
 def _store(folder: Dot, part: Sequence[Located], given: tuple[str, ...], mode: Mode) -> FlagsStored:
     """R4: clearing a \\Deleted that is shown is an undelete; there is no other way to clear it."""
     entries = tuple([one.id for one in part])
+    if mode == _ADD:
+        return FlagsStored(folder, entries, given, (), replace=False, undelete=())
     match mode:
-        case Mode.ADD:
-            return FlagsStored(folder, entries, given, (), replace=False, undelete=())
         case Mode.REMOVE:
             others = tuple(flag for flag in given if flag != DELETED)
             undelete = _deleted(part) if DELETED in given else ()
             return FlagsStored(folder, entries, (), others, replace=False, undelete=undelete)
-        case Mode.SET:
+        case _:
             undelete = () if DELETED in given else _deleted(part)
             return FlagsStored(folder, entries, given, (), replace=True, undelete=undelete)
 

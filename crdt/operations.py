@@ -178,9 +178,9 @@ class Operation(Struct, frozen=True, gc=False):
 
     def saw(self, dot: Dot) -> bool:
         """Whether `dot` is in this operation's context."""
-        if dot.actor == self.dot.actor:
-            return dot.seq < self.dot.seq
-        return self.others.get(dot.actor, 0) >= dot.seq
+        actor, seq = dot
+        own, next_seq = self.dot
+        return seq < next_seq if actor == own else self.others.get(actor, 0) >= seq
 
     def context(self) -> dict[Actor, int]:
         """The full clock of what the origin had delivered."""

@@ -11,6 +11,8 @@ from crdt.refusals import Code, Refused
 from crdt.requests import Address
 from crdt.view import EntryView, Kind, Located, NodeView
 
+_FOLDER = Kind.FOLDER  # see crdt.entry_plans
+
 
 class Reading(Protocol):
     """The part of a state that planning reads. Node views are shallow: one name, no content."""
@@ -89,7 +91,7 @@ def mailbox(reading: Reading, address: Address) -> NodeView:
     if node is None:
         box_shown(reading, address)
         _nothing(address, Code.NO_SUCH_MAILBOX, "a mailbox")
-    if node.kind is not Kind.FOLDER:
+    if node.kind is not _FOLDER:
         remedy = "name a folder of it, such as INBOX" if node.kind is Kind.BOX else "name a folder"
         found = f"expected a mailbox, found a {node.kind}"
         raise Refused(Code.NOT_A_MAILBOX, address, f"{found}; {remedy}")

@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from comm import (
     CHAIN_PREFIX_BYTES,
+    DELIVER,
     WAITING_MAX,
     WANTS_MAX,
     Delivery,
@@ -248,13 +249,16 @@ class History:
             self.drop(actor)
         for item in items or ():
             offered = delivery.offer(item, item.length)
-            if offered is Offered.FULL:
+            is_next = offered is DELIVER
+            if not is_next and offered is Offered.FULL:
                 return
             self._received[actor] = item.head
-            if offered is Offered.DELIVER:
-                yield from self._admit(item)
+            if is_next:
+                if self._admit(item):
+                    yield item
                 for released in delivery.ready():
-                    yield from self._admit(released)
+                    if self._admit(released):
+                        yield released
                 if self._received.get(actor) is not item.head:
                     return
 
@@ -323,21 +327,22 @@ class History:
             return None
         return items
 
-    def _admit(self, item: Item) -> Iterator[Item]:
-        """What causal delivery lets through is judged on top of its context."""
-        reason = self._judged(item.operation)
+    def _admit(self, item: Item) -> bool:
+        """What causal delivery lets through is judged on top of its context: whether it is fit."""
+        before = self.head(item.operation.dot.actor)
+        reason = self._judged(item.operation, before)
         if reason is None:
-            self._advance(item, self.head(item.dot.actor))
-            yield item
-        else:
-            self._unfit.append(Unfit(item.dot, reason))
-            self._delivery.refuse(item.dot)
-            self._receive_again(item.dot.actor)
+            self._advance(item, before)
+            return True
+        self._unfit.append(Unfit(item.dot, reason))
+        self._delivery.refuse(item.dot)
+        self._receive_again(item.dot.actor)
+        return False
 
-    def _judged(self, operation: Operation) -> str | None:
-        """What is wrong with it, if anything."""
-        actor, seq = operation.dot
-        expected = 1 + self.head(actor).lamport
+    def _judged(self, operation: Operation, before: Head) -> str | None:
+        """What is wrong with it, if anything, behind the operation of `before`."""
+        _, seq = operation.dot
+        expected = 1 + before.lamport
         for change in operation.changes:
             expected = max(expected, 1 + self._lamports.at(*change))
         if operation.lamport != expected:

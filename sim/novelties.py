@@ -31,7 +31,7 @@ def as_made_here(replica: Replica) -> Iterator[None]:
     succession, history = replica.succession, replica.history
     takes, judged = succession.takes, history._judged
     succession.takes = lambda event, actor, clock: True  # type: ignore[method-assign]
-    history._judged = lambda operation: None  # type: ignore[method-assign]
+    history._judged = lambda operation, before: None  # type: ignore[method-assign]
     try:
         yield
     finally:
