@@ -38,6 +38,7 @@ def test_snapshots_are_made() -> None:
     assert sum("Taken" in line for line in lines) > 5
 
 
+@pytest.mark.slow
 def test_a_state_that_is_not_what_the_log_says_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     written = samebox.write_back._changes
 
