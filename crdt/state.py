@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from heapq import merge
 from itertools import islice
+from operator import itemgetter
 from typing import NamedTuple
 
 from msgspec.structs import replace
@@ -210,11 +211,9 @@ class State:
 
         `after`: the stamp or the id of an entry; those behind it come.
         """
-        first = self._behind(after)
-        streams = [self._stamps(folder, first) for folder in self._folders(ids)]
-        stamps = streams[0] if len(streams) == 1 else merge(*streams)
-        for some in _some_at_a_time(islice(stamps, limit)):
-            keys = [id_in(stamp) for stamp in some]
+        ordered = self._ordered(self._folders(ids), self._behind(after))
+        for some in _some_at_a_time(islice(ordered, limit)):
+            keys = [one[-ID_BYTES:] for one in some]
             values = self.rows.fetch(ENTRIES, keys)
             for dot, value in zip(dots_of(keys), values, strict=True):
                 assert value is not None, f"an index names the entry {dot}, which is not there"
@@ -300,13 +299,20 @@ class State:
             return sum(1 for _ in survivors(self.rows, folder.ids, deletes))
         return sum(counted(self.rows, id) for id in folder.ids)
 
+    def _ordered(self, folders: Sequence[Node], first: bytes) -> Iterator[bytes]:
+        """The stamps of what shows there, each with something in front of it or not."""
+        if len(folders) == 1 and len(folders[0].ids) == 1:
+            (id,) = folders[0].ids
+            if not effective_deletes(self.rows, folders[0]):  # as of most folders
+                return map(_KEY, self.rows.scan(MAIL, id + first, stop_of(id)))
+        return merge(*(self._stamps(folder, first) for folder in folders))
+
     def _stamps(self, folder: Node, first: bytes) -> Iterator[bytes]:
         deletes = effective_deletes(self.rows, folder)
         if deletes:
             found = survivors(self.rows, folder.ids, deletes)
             return iter(sorted(stamp for stamp in found if stamp >= first))
-        streams = [self._indexed(MAIL, id, first) for id in folder.ids]
-        return streams[0] if len(streams) == 1 else merge(*streams)
+        return merge(*(self._indexed(MAIL, id, first) for id in folder.ids))
 
     def _indexed(self, table: str, folder: bytes, first: bytes = b"") -> Iterator[bytes]:
         for key, _ in self.rows.scan(table, folder + first, stop_of(folder)):
@@ -338,6 +344,9 @@ class State:
             least = min(ISSUED.decode(value), key=lambda one: one.stamp)
             dot = dot_of(id_in(least.stamp))
             parts.append(IssuedPart(len(parts), least.digest, dot, stamp_of(least.stamp)))
+
+
+_KEY = itemgetter(0)
 
 
 def _some_at_a_time(stamps: Iterator[bytes]) -> Iterator[list[bytes]]:
