@@ -52,9 +52,9 @@ class FrameStream:
     def send_nowait(self, data: bytes | bytearray) -> None:
         """Whole frames, while the stream `is_prompt`. What does not leave now is left to
         `flush_left`, and so is what goes wrong."""
-        assert self.is_prompt and isinstance(self._stream, TlsStream), "another send is under way"
-        self._stream.send_nowait(data)
-        if self._stream.has_unsent:
+        assert not self._sending.locked(), "another send is under way"
+        assert isinstance(self._stream, TlsStream), "this stream sends in tasks alone"
+        if not self._stream.send_nowait(data):
             self._left.set()
 
     async def flush_left(self, *, within_s: float) -> NoReturn:
@@ -95,7 +95,7 @@ class FrameStream:
 
         Raises LinkLost at the end of the stream, PeerBroke at a length out of range.
         """
-        came, deadline = 0, trio.current_time() + within_s
+        came, deadline = 0, inf if within_s == inf else trio.current_time() + within_s
         while isinstance(frame := self.reader.next_frame(), NeedMore):
             try:
                 data = await self._receive(FEED_BYTES_MAX, deadline)

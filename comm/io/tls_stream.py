@@ -67,9 +67,9 @@ class TlsStream(Stream):
 
     # --- Sending ---------------------------------------------------------------------------------
 
-    def send_nowait(self, data: bytes | bytearray) -> None:
-        """Take all of `data`, while nothing is unsent. `flush` sends what the wire does not take
-        now, and raises what goes wrong."""
+    def send_nowait(self, data: bytes | bytearray) -> bool:
+        """Take all of `data`, while nothing is unsent; whether nothing is again. `flush` sends what
+        the wire does not take now, and raises what goes wrong."""
         assert not self.has_unsent, "what was taken before comes first"
         try:
             self._encrypt(data)
@@ -79,6 +79,7 @@ class TlsStream(Stream):
             self._failed = error
         except trio.ClosedResourceError:
             self._unsent = memoryview(b"")  # closed here: nobody waits for it
+        return not self.has_unsent
 
     @override
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
@@ -122,17 +123,17 @@ class TlsStream(Stream):
     @override
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
         """What comes next; without a turn of the loop where it is here already."""
-        while True:
-            if self.has_unread:
-                try:
-                    return self._read(READ_BYTES if max_bytes is None else max_bytes)
-                except ssl.SSLWantReadError:
-                    pass
-                except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
-                    return b""
-                except ssl.SSLError as error:
-                    raise trio.BrokenResourceError("TLS failed") from error
+        if not self.has_unread:
             await self._fill()
+        while True:
+            try:
+                return self._read(READ_BYTES if max_bytes is None else max_bytes)
+            except ssl.SSLWantReadError:
+                await self._fill()
+            except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
+                return b""
+            except ssl.SSLError as error:
+                raise trio.BrokenResourceError("TLS failed") from error
 
     def _read(self, max_bytes: int) -> bytes:
         before = self._outgoing.pending

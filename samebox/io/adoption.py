@@ -22,26 +22,23 @@ class Adoptions:
 
     def __init__(self) -> None:
         self.is_under_way = False
-        self._waiting: Adopt | None = None
+        self.waiting: Adopt | None = None
         self._ended = trio.Event()
         self._end: outcome.Outcome[None] = outcome.Value(None)
 
-    def __bool__(self) -> bool:
-        return self._waiting is not None
-
     async def wait(self, adopt: Adopt) -> None:
         """Until it is done. Raises NotAdopted, DiskFull, DiskReadOnly with nothing changed."""
-        assert self._waiting is None, "one snapshot at a time"
-        self._waiting, self._ended = adopt, trio.Event()
+        assert self.waiting is None, "one snapshot at a time"
+        self.waiting, self._ended = adopt, trio.Event()
         try:
             await self._ended.wait()
         finally:
-            self._waiting = None
+            self.waiting = None
         self._end.unwrap()
 
     async def carry_out(self, disk: DiskThread, known: Clock) -> Restored | None:
         """What the core goes on from; None where it goes on as it was. Raises StorageError."""
-        adopt, self._waiting = self._waiting, None
+        adopt, self.waiting = self.waiting, None
         assert adopt is not None
         made: Restored | None = None
         self.is_under_way = True

@@ -67,7 +67,7 @@ class Watcher:
 
     def offer(self, items: Sequence[Sized]) -> None:
         if not self.behind:
-            size = self._bytes + sum(length for _, length in items)
+            size = self._bytes + sum([length for _, length in items])
             if len(self._kept) + len(items) > KEPT_MAX or size > KEPT_BYTES_MAX:
                 self.fall_behind()
             else:
@@ -118,10 +118,11 @@ class Feed:
         """
         if not self._watchers:
             return
-        news: list[Sized] = list(zip(operations, lengths, strict=True))
-        if state is not None and self._is_live() and len(operations) <= PAGE_MAX:
+        news: list[Sized] = []
+        if state is not None and len(operations) <= PAGE_MAX and self._is_live():
             with suppress(Exception):  # it is for the watcher's own look to meet it again
-                news = list(_changes(state, operations, lengths))
+                news = _changes(state, operations, lengths)
+        news = news or list(zip(operations, lengths, strict=True))
         for watcher in self._watchers:
             watcher.offer(news)
 
@@ -208,12 +209,12 @@ def described(page: Sequence[Seen], state: State) -> list[Change]:
     ]
 
 
-def _changes(
-    state: State, operations: Sequence[Operation], lengths: Sequence[int]
-) -> Iterator[Sized]:
+def _changes(state: State, operations: Sequence[Operation], lengths: Sequence[int]) -> list[Sized]:
+    changes: list[Sized] = []
     for operation, length in zip(operations, lengths, strict=True):
         change = describe(state, operation, {})
-        yield change, length + len(change.path or "")
+        changes.append((change, length + len(change.path or "")))
+    return changes
 
 
 def _portion(source: Iterator[Logged]) -> list[Operation]:

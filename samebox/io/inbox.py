@@ -79,7 +79,8 @@ class Inbox:
         self._busy = busy
         events = self._incoming.take(busy=busy)
         if not busy:
-            self._room.unpark_all()
+            if self._room:
+                self._room.unpark_all()
             if self._incoming.has_work:
                 self._news.set()
         return events

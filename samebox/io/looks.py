@@ -23,14 +23,11 @@ class Look(Struct):
 
 class Looks:
     def __init__(self) -> None:
-        self._waiting: deque[Look] = deque()
-
-    def __bool__(self) -> bool:
-        return bool(self._waiting)
+        self.waiting: deque[Look] = deque()
 
     async def wait(self, question: Callable[[State], T]) -> T:
         look = Look(question, trio.Event())
-        self._waiting.append(look)
+        self.waiting.append(look)
         await look.answered.wait()
         assert look.answer is not None
         answer: T = look.answer.unwrap()  # type: ignore[assignment]
@@ -38,13 +35,13 @@ class Looks:
 
     def answer(self, state: State) -> None:
         """All of them. Raises StateLost: those that are left wait for another state."""
-        while self._waiting:
-            look = self._waiting[0]
+        while self.waiting:
+            look = self.waiting[0]
             answer = outcome.capture(look.question, state)
             match answer:
                 case outcome.Error(error=StateLost() as error):
                     raise error
                 case _:
                     look.answer = answer
-            self._waiting.popleft()
+            self.waiting.popleft()
             look.answered.set()

@@ -276,7 +276,7 @@ class Shard:
                 if self._broken is not None:
                     raise self._broken
                 was_open = self.replica.takes_work
-                if self._adoptions and was_open and self._lost is None:
+                if self._adoptions.waiting is not None and was_open and self._lost is None:
                     ready: Ready | None = await self._adopted()
                 else:
                     ready = self._step(is_open=was_open)
@@ -288,8 +288,8 @@ class Shard:
 
     def _turn_now(self) -> None:
         """A turn of the loop while it waits, unless there is what it alone can see to."""
-        is_in_the_way = self._broken is not None or self._lost is not None or self._adoptions
-        if not self._is_waiting or is_in_the_way:
+        is_sound = self._broken is None and self._lost is None
+        if not self._is_waiting or not is_sound or self._adoptions.waiting is not None:
             self.inbox.stir()
             return
         was_open = self.replica.takes_work
@@ -305,7 +305,7 @@ class Shard:
         if self._lost is not None:
             return None
         try:
-            is_held = not is_open or bool(self._looks) or self.store.keeper.is_full
+            is_held = not is_open or bool(self._looks.waiting) or self.store.keeper.is_full
             return self.replica.step(self.inbox.take(busy=is_held))
         except StateLost as error:
             self.lost(error)
@@ -315,7 +315,7 @@ class Shard:
         self._do(ready)
         if not was_open and self.replica.takes_work:
             self.inbox.free()
-        if self._looks and not self.replica.is_busy:
+        if self._looks.waiting and not self.replica.is_busy:
             self._answer_looks()
 
     def lost(self, error: StateLost) -> None:
