@@ -60,6 +60,12 @@ def part_key(client: bytes, number: int, part: int) -> bytes:
     return client + _PART.pack(number, part)
 
 
+def number_in(key: bytes) -> int:
+    """Of the request that a part is of."""
+    number: int = _PART.unpack(key[-_PART.size :])[0]
+    return number
+
+
 def issued(operation: Operation, issue: Issue, earlier: Sequence[Issued]) -> Issued:
     """`operation` as it is kept, behind those that arrived before it."""
     unseen: list[int] = []

@@ -70,7 +70,8 @@ class Effects:
 
     def _add_issued(self, operation: Operation, issue: Issue) -> None:
         key = part_key(issue.client, issue.number, issue.part)
-        value = self._rows.issues(key)
+        is_new = self._rows.is_new(issue.client, issue.number)
+        value = None if is_new else self._rows.get(ISSUES, key)
         issues = [] if value is None else ISSUED.decode(value)
         own = issued(operation, issue, issues)
         issues.append(own)
@@ -78,7 +79,7 @@ class Effects:
             self._join(operation, own, related(issues))
         else:
             own.targets = self._add(operation, hidden=False)
-        self._rows.put(ISSUES, key, ISSUED.encode(issues))
+        self._rows.put_issue(issue.client, issue.number, key, ISSUED.encode(issues))
         if len(issues) > 1:
             self._entries.crowd([id_in(one.stamp) for one in issues if one.kind in ENTRY_KINDS])
             is_of_nodes = any(one.kind in NODE_KINDS for one in issues)

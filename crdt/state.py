@@ -335,11 +335,11 @@ class State:
     def issued(self, client: bytes, number: int) -> list[IssuedPart]:
         """What was made of a request, in the order of its parts: 0, 1, … without holes."""
         parts: list[IssuedPart] = []
+        if self.rows.is_new(client, number):
+            return parts
         while True:
-            key = part_key(client, number, len(parts))
-            value = self.rows.get(ISSUES, key)
+            value = self.rows.get(ISSUES, part_key(client, number, len(parts)))
             if value is None:
-                self.rows.unissued = key
                 return parts
             least = min(ISSUED.decode(value), key=lambda one: one.stamp)
             dot = dot_of(id_in(least.stamp))

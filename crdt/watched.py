@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from crdt.aliases import number_in
 from crdt.ids import ACTOR_BYTES, Actor, Clock, Dot, merge
 from crdt.notes import Notes
 from crdt.requests import Address
@@ -30,7 +31,11 @@ TREE = frozenset((NODES, CHILDREN, CONTESTED, CONTENTS))
 """Where names, places and contents are. A touch alone (TOUCHES) can change nothing that shows, but
 that a container is one no longer."""
 REMEMBERED_MAX = 10_000
-"""Addresses of nodes, nodes at addresses, and folders, each: some megabytes."""
+"""Addresses of nodes, nodes at addresses, folders, and clients, each: some megabytes."""
+LOOKS = 8
+"""Of a client that asks a few times only, it is not worth a scan to know where its issues end."""
+NUMBERS_END = b"\xff"
+"""Behind every number of a request."""
 
 
 class Folder(NamedTuple):
@@ -46,8 +51,12 @@ class WatchedRows:
     is in the rows at once, and `caught_up` are actors that are known to have seen all of it.
 
     What a request is planned on, its effect need not read again: `planned_on` is the last row of an
-    entry that was read, with what it says, and `unissued` the last key of an issue that was asked
-    for in vain."""
+    entry that was read, with what it says.
+
+    Clients count their requests upwards, so what is new need not be looked for: of those that have
+    asked LOOKS times, `_issues_end` has a number from which on no request is known (of the others,
+    less than 0, how many looks are left). Where operations are taken back it stays as it is: then
+    one more is looked for in vain."""
 
     def __init__(self, rows: Rows) -> None:
         self._rows = rows
@@ -65,7 +74,7 @@ class WatchedRows:
         self.folded = self._read_folded()
         self.caught_up: dict[Actor, None] = {}
         self.planned_on: tuple[bytes, EntryRow] | None = None
-        self.unissued: bytes | None = None
+        self._issues_end: dict[bytes, int] = {}
 
     def entry(self, key: bytes) -> EntryRow | None:
         """The row of an entry, for one who will change it."""
@@ -75,10 +84,24 @@ class WatchedRows:
         known, self.planned_on = self.planned_on, None
         return known[1] if known is not None and known[0] is value else ENTRY.decode(value)
 
-    def issues(self, key: bytes) -> bytes | None:
-        """The row of an issue, for one who will put it."""
-        unissued, self.unissued = self.unissued, None
-        return None if key == unissued else self.get(ISSUES, key)
+    def is_new(self, client: bytes, number: int) -> bool:
+        """Whether it is known that there is no row of this request, nor of a later one."""
+        end = self._issues_end.get(client, -LOOKS)
+        if end < 0:
+            if len(self._issues_end) >= REMEMBERED_MAX:
+                self._issues_end.clear()
+            end = self._issues_end[client] = self._end_of(client) if end == -1 else end + 1
+        return 0 <= end <= number
+
+    def _end_of(self, client: bytes) -> int:
+        rows = self.scan(ISSUES, client, client + NUMBERS_END, reverse=True)
+        last = next((key for key, _ in rows), None)
+        return 0 if last is None else 1 + number_in(last)
+
+    def put_issue(self, client: bytes, number: int, key: bytes, value: bytes) -> None:
+        self._put(ISSUES, key, value)
+        if 0 <= self._issues_end.get(client, -LOOKS) <= number:
+            self._issues_end[client] = number + 1
 
     def _read_folded(self) -> dict[Actor, int]:
         rows = self._rows.scan(FOLDED, b"", b"\xff" * ACTOR_BYTES)
@@ -110,7 +133,6 @@ class WatchedRows:
 
     def rollback(self) -> None:
         self._forget()
-        self.unissued = None
         self.advanced.clear()
         self._rows.rollback()
         self.notes.reread()

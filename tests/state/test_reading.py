@@ -20,12 +20,13 @@ from crdt import (
     digest_of,
     tables,
 )
+from crdt.watched import LOOKS
 from tests import oracle
 from tests.crdt.implementations import state_of
 from tests.histories import World, causal_order
 from tests.scripts import random_script
 from tests.site import all_of, blob_of
-from tests.state.phrases import REQUEST, apply_all, state_at, twice, with_box
+from tests.state.phrases import REQUEST, CountedRows, apply_all, state_at, twice, with_box
 from tests.user import meet
 
 TABLES = [value for name, value in vars(tables).items() if name.isupper() and type(value) is str]
@@ -51,6 +52,30 @@ def test_a_request_is_answered_by_the_operations_that_act_in_order_of_parts() ->
         ]
     assert state_at(a).issued(b"client-2", 1) == []
     assert state_at(a).address_of(later) == Address("mail", "A")
+
+
+def test_a_repetition_is_known_however_many_requests_its_client_has_made() -> None:
+    rows, user = CountedRows(), with_box("a")[0]
+    state, box = State(rows), user.look("mail").ids[0]
+    apply_all(state, user.delivered)
+    for number in range(1, 3 * LOOKS):
+        issue = REQUEST._replace(number=number)
+        before = rows.count
+        assert state.issued(issue.client, number) == []
+        assert number <= LOOKS or rows.count == before, "what is new was looked for"
+        made = user.do(FolderMade(box, str(number)), issue)
+        for undone in (True, False):
+            state.rows.begin()
+            state.apply(user.delivered[-1])
+            assert [part.dot for part in state.issued(issue.client, number)] == [made]
+            state.rows.rollback() if undone else state.rows.commit()
+            known = [part.dot for part in state.issued(issue.client, number)]
+            assert known == ([] if undone else [made])
+    after = State(rows)
+    for _ in range(2):
+        for number in range(1, 3 * LOOKS):
+            assert len(after.issued(REQUEST.client, number)) == 1
+        assert after.issued(REQUEST.client, 3 * LOOKS) == []
 
 
 def test_the_clock_is_that_of_the_operations_applied() -> None:
