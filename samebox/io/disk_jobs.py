@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from collections.abc import Callable
+from functools import partial
 
 import outcome
 
@@ -13,12 +13,10 @@ from samebox.io.store import Store
 from samebox.supply import RecentRecords
 from storage import ChainBroken, DiskFull, DiskReadOnly
 
-Told: TypeAlias = Callable[[outcome.Outcome[object]], Sequence[Event] | None]
-"""The events that a result is; None where the disk can no longer be trusted."""
-
 
 class DiskJobs:
-    """`tell` takes the events, `broke` the error behind which the shard has to end."""
+    """`tell` takes the events; `broke` takes what shows that the disk can no longer be trusted:
+    behind that error the shard has to end."""
 
     def __init__(
         self,
@@ -37,19 +35,19 @@ class DiskJobs:
         self._is_minting = False
 
     def append(self, batch: Batch) -> None:
-        def told(result: outcome.Outcome[object]) -> Sequence[Event] | None:
+        def ended(result: outcome.Maybe[object]) -> None:
             match result:
                 case outcome.Value():
                     self._recent.add(batch.records)
-                    return [Synced(batch.number)]
+                    self._tell(Synced(batch.number))
                 case outcome.Error(error=DiskFull() | DiskReadOnly() as error):
-                    return [AppendFailed(batch.number, str(error))]
+                    self._tell(AppendFailed(batch.number, str(error)))
                 case outcome.Error(error=ChainBroken() as error):
-                    return [AppendFailed(batch.number, str(error), error.actor)]
-                case _:
-                    return None
+                    self._tell(AppendFailed(batch.number, str(error), error.actor))
+                case outcome.Error(error):
+                    self._broke(error)
 
-        self._submit(lambda: self._store.append(batch), told)
+        self._disk.submit(partial(self._store.append, batch), ended)
 
     def mint(self, reason: str) -> None:
         """One at a time. On a full disk there is no new actor: the core asks for it again."""
@@ -57,25 +55,15 @@ class DiskJobs:
             return
         self._is_minting = True
 
-        def told(result: outcome.Outcome[object]) -> Sequence[Event] | None:
+        def ended(result: outcome.Maybe[object]) -> None:
             self._is_minting = False
             match result:
-                case outcome.Value(value=Reborn() as birth):
-                    return [birth]
+                case outcome.Value(birth):
+                    assert isinstance(birth, Reborn), f"expected a Reborn, found {birth!r}"
+                    self._tell(birth)
                 case outcome.Error(error=DiskFull() | DiskReadOnly()):
-                    return []
-                case _:
-                    return None
+                    pass  # asked for again
+                case outcome.Error(error):
+                    self._broke(error)
 
-        self._submit(lambda: self._store.mint(reason), told)
-
-    def _submit(self, job: Callable[[], object], told: Told) -> None:
-        def ended(result: outcome.Outcome[object]) -> None:
-            events = told(result)
-            if events is None:
-                assert isinstance(result, outcome.Error)
-                self._broke(result.error)
-            for event in events or ():
-                self._tell(event)
-
-        self._disk.submit(job, ended)
+        self._disk.submit(partial(self._store.mint, reason), ended)

@@ -21,7 +21,7 @@ import trio
 
 T = TypeVar("T")
 Job = Callable[[], object]
-Ended = Callable[[outcome.Outcome[object]], None]
+Ended = Callable[[outcome.Maybe[object]], None]
 WORD = b"."
 WORDS_MAX = 4096
 """Read at a time: one is written for each job."""
@@ -75,7 +75,7 @@ class DiskThread:
         task = trio.lowlevel.current_task()
         waiting = True
 
-        def ended(result: outcome.Outcome[object]) -> None:
+        def ended(result: outcome.Maybe[object]) -> None:
             if isinstance(result, outcome.Error):
                 self.failed(result.error)
             if waiting:

@@ -311,13 +311,6 @@ class Shard:
             self.lost(error)
             return None
 
-    def _act(self, ready: Ready, *, was_open: bool) -> None:
-        self._do(ready)
-        if not was_open and self.replica.takes_work:
-            self.inbox.free()
-        if self._looks.waiting and not self.replica.is_busy:
-            self._answer_looks()
-
     def lost(self, error: StateLost) -> None:
         """The loop makes the state again; until then nobody looks at it."""
         self._lost = self._lost or error
@@ -360,7 +353,7 @@ class Shard:
             self.lost(error)
         self.inbox.stir()
 
-    def _do(self, ready: Ready) -> None:
+    def _act(self, ready: Ready, *, was_open: bool) -> None:
         lengths = self._lengths  # of what is delivered: the batch before the one that follows
         if ready.append is not None:
             self.contents.remember(ready.append.blobs)
@@ -368,7 +361,8 @@ class Shard:
             self._jobs.append(ready.append)
         if ready.mint is not None:
             self._jobs.mint(ready.mint)
-        self.outboxes.send(ready.send)
+        if ready.send:
+            self.outboxes.send(ready.send)
         if ready.delivered:  # now that the disk and the peers have something to do
             self.contents.marking.delivered(ready.delivered)
             state = None if self.replica.is_busy else self.replica.state
@@ -379,6 +373,10 @@ class Shard:
             self.wanted_blobs.add(blob)
         for notice in ready.notices:
             self.log(notice)
+        if not was_open and self.replica.takes_work:
+            self.inbox.free()
+        if self._looks.waiting and not self.replica.is_busy:
+            self._answer_looks()
 
     def _break(self, error: BaseException) -> None:
         self._broken = error
