@@ -21,7 +21,6 @@ from rich.table import Table
 
 from benchmarks.grown_box import GrownBox
 from benchmarks.growth_lines import ROWS_FLAT, TIME_FLAT, Line, Point, Result, mark, result
-from benchmarks.growth_plot import draw
 from benchmarks.machine import Machine, disk_folder, machine
 from benchmarks.shapes import ENTRIES, SHAPES, Made, Shape
 from crdt import MemoryRows, Rows
@@ -170,6 +169,8 @@ def main() -> None:
             lines += lines_of(shape, store, Limits(options.most, TRIALS_NS), folder)
     print_tables(lines)
     if options.plot is not None:
+        from benchmarks.growth_plot import draw  # late: matplotlib takes a second
+
         draw(lines, options.plot)
     if options.json is not None:
         results = Results(machine(folder), [result(line) for line in lines])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 
+import pytest
 import trio
 import trio.testing
 
@@ -34,6 +35,7 @@ async def test_a_look_that_nobody_waits_for_any_more_is_left_out() -> None:
     assert done == ["run"]
 
 
+@pytest.mark.slow
 async def test_results_come_in_order_also_when_more_wait_than_a_pipe_has_room_for() -> None:
     many, came = 70_000, list[int]()
     all_done = threading.Event()

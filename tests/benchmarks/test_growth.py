@@ -9,7 +9,6 @@ import pytest
 from benchmarks.grown_box import Cost
 from benchmarks.growth import STORES, Limits, lines_of
 from benchmarks.growth_lines import ROWS_FLAT, Line, Point, mark
-from benchmarks.growth_plot import draw
 from benchmarks.shapes import ENTRIES_GROW, IDS_GROW, SHAPES, Shape
 
 SMALL = 100
@@ -57,5 +56,7 @@ def test_memory_and_sqlite_take_the_same_row_operations(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_the_lines_are_drawn(tmp_path: Path) -> None:
     lines = [one for store in STORES for one in lines_of(ENTRIES_GROW, store, FEW, tmp_path)]
+    from benchmarks.growth_plot import draw  # late: matplotlib takes a second
+
     draw(lines, tmp_path / "growth.png")
     assert (tmp_path / "growth.png").read_bytes().startswith(b"\x89PNG")

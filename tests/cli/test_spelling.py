@@ -28,7 +28,10 @@ def test_a_request_id_comes_back(client: bytes, number: int) -> None:
     assert spelling.request_id(spelling.shown_request_id(id)) == id
 
 
-@given(st.from_regex(r"[a-z0-9-]{1,63}", fullmatch=True), st.dictionaries(ACTORS, SEQS, max_size=4))
+@given(
+    st.text("-0123456789abcdefghijklmnopqrstuvwxyz", min_size=1, max_size=63),
+    st.dictionaries(ACTORS, SEQS, max_size=4),
+)
 def test_a_receipt_comes_back(shard: str, clock: dict[bytes, int]) -> None:
     assert spelling.shard_clock(spelling.shown_shard_clock(shard, clock)) == (shard, clock)
 

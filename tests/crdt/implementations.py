@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
+import pytest
+
 from crdt import Operation, Rows, State, View
 from tests import oracle
 from tests.rows_kept import KINDS
 
 ROWS: dict[str, Callable[[], Rows]] = KINDS
+QUICK_ROWS = [
+    pytest.param(name, marks=pytest.mark.slow) if name == "sqlite" else name for name in ROWS
+]
+"""SQLite alone is the dearest, and is what the kind that writes back lies on."""
 
 
 def state_of(operations: Iterable[Operation], rows: Rows) -> State:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from crdt import FileMade, FolderMade, MemoryRows
 from tests import oracle
 from tests.crdt.agreement import check_history
-from tests.crdt.implementations import ROWS, state_of
+from tests.crdt.implementations import QUICK_ROWS, state_of
 from tests.histories import World
 from tests.scripts import Script, random_script, scripts
 from tests.site import all_of, blob_of
@@ -25,7 +25,7 @@ PARTS = 10
 LENGTH = 50
 
 
-@pytest.mark.parametrize("rows", ROWS)
+@pytest.mark.parametrize("rows", QUICK_ROWS)
 def test_views_and_digests_agree_after_random_histories(rows: str) -> None:
     compared(range(QUICK_HISTORIES), rows)
 

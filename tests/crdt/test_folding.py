@@ -34,7 +34,7 @@ from tests.crdt.folded import (
     orders_of,
 )
 from tests.crdt.folding_mutants import MUTANTS
-from tests.crdt.implementations import ROWS
+from tests.crdt.implementations import QUICK_ROWS, ROWS
 from tests.crdt.trying import Tried
 from tests.mutants import Mutant, planted
 from tests.pairs import ACTIONS, base
@@ -59,7 +59,7 @@ def check(seed: int, rows: str) -> int:
     return sum(map(len, orders))
 
 
-@pytest.mark.parametrize("rows", ROWS)
+@pytest.mark.parametrize("rows", QUICK_ROWS)
 def test_what_forgets_agrees_after_random_histories(rows: str) -> None:
     assert sum(check(seed, rows) for seed in range(QUICK_HISTORIES)) > QUICK_HISTORIES
 

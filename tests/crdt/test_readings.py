@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import cache
 from itertools import count, takewhile
 from random import Random
 
@@ -32,13 +33,19 @@ HISTORIES = 10
 LENGTH = 60
 
 
-def states() -> Iterator[tuple[State, View, set[Dot]]]:
-    """Each with the view that it should have, and every id that ever was and means itself."""
+@cache
+def states() -> list[tuple[State, View, set[Dot]]]:
+    """Each with the view that it should have, and every id that ever was and means itself.
+
+    Made once: all that is done with them is reading.
+    """
+    found = []
     for seed in range(HISTORIES):
         operations = World(random_script(Random(seed), LENGTH)).operations()
         history = History.of(operations)
         dots = history.by_dot.keys() - history.stands_for.keys()
-        yield state_of(operations, MemoryRows()), oracle.view(operations), dots
+        found.append((state_of(operations, MemoryRows()), oracle.view(operations), dots))
+    return found
 
 
 def alone(node: NodeView) -> NodeView:

@@ -5,7 +5,7 @@ docs/names.md says what a name may be; its lists are those of this file.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from unicodedata import ucd_3_2_0 as unicode
 
@@ -131,6 +131,15 @@ def two() -> tuple[Replica, Replica]:
     return a, b
 
 
+@pytest.fixture(scope="module")
+def unchanged() -> Iterator[Replica]:
+    """A node for many tests: all that is asked of it is refused."""
+    node, _ = two()
+    before = node.state.digest()
+    yield node
+    assert node.state.digest() == before
+
+
 def shown_alike(a: Replica, b: Replica) -> None:
     """Each takes what the other has: in different orders, and as the rules say."""
     mine, yours = list(a.records), list(b.records)
@@ -162,28 +171,28 @@ def test_a_name_that_is_fit_goes_everywhere(name: str, place: str) -> None:
 
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("name", UNFIT, ids=lambda name: ascii(name[:9]))
-def test_a_name_that_is_unfit_is_refused_at_the_origin(name: str, place: str) -> None:
-    a, _ = two()
-    before = a.state.digest()
+def test_a_name_that_is_unfit_is_refused_at_the_origin(
+    name: str, place: str, unchanged: Replica
+) -> None:
+    before = unchanged.state.digest()
     with pytest.raises(Refused) as refused:
-        a.asks(PLACES[place](name))
+        unchanged.asks(PLACES[place](name))
     assert refused.value.code == Code.BAD_NAME
-    assert a.state.digest() == before
+    assert unchanged.state.digest() == before
 
 
 @pytest.mark.parametrize("name", [*UNFIT, "", "a:b"], ids=lambda name: ascii(name[:9]))
-def test_the_name_of_a_box_has_no_colon_besides(name: str) -> None:
+def test_the_name_of_a_box_has_no_colon_besides(name: str, unchanged: Replica) -> None:
     with pytest.raises(Refused) as refused:
-        two()[0].asks(Create(Address(name)))
+        unchanged.asks(Create(Address(name)))
     assert refused.value.code == Code.BAD_NAME
 
 
 @pytest.mark.parametrize("name", [*UNFIT, "a//b", "/a", "a/"], ids=lambda name: ascii(name[:9]))
-def test_who_asks_for_what_cannot_be_there_finds_nothing(name: str) -> None:
-    a, _ = two()
+def test_who_asks_for_what_cannot_be_there_finds_nothing(name: str, unchanged: Replica) -> None:
     box, inside = Address(name), Address("box", name)
     for address in (box, inside, Address("box", f"{name}/x")):
-        assert a.state.find(address) is None
+        assert unchanged.state.find(address) is None
         for request in (
             Delete(address),
             Append(address, BLOB),
@@ -193,7 +202,7 @@ def test_who_asks_for_what_cannot_be_there_finds_nothing(name: str) -> None:
             Copy(address, Address("box", "new")),
         ):
             with pytest.raises(Refused) as refused:
-                a.asks(request)
+                unchanged.asks(request)
             assert refused.value.code.startswith("no-such")
 
 
@@ -238,10 +247,11 @@ ILL_FORMED = {
 
 @pytest.mark.parametrize("kind", BODIES)
 @pytest.mark.parametrize("name", ILL_FORMED)
-def test_a_record_with_an_ill_formed_name_is_refused_with_a_reason(name: str, kind: str) -> None:
-    a, _ = two()
+def test_a_record_with_an_ill_formed_name_is_refused_with_a_reason(
+    name: str, kind: str, unchanged: Replica
+) -> None:
     with pytest.raises(Malformed) as malformed:
-        read(a.head, crafted(a, kind, ILL_FORMED[name]))
+        read(unchanged.head, crafted(unchanged, kind, ILL_FORMED[name]))
     assert str(malformed.value).isprintable() and str(malformed.value)
 
 

@@ -51,6 +51,10 @@ def draws(count: int) -> list[Draw | None]:
     return [None, lose_all, keep_all, *(Random(seed).randrange for seed in range(count))]
 
 
+SOME = pytest.param(Random(1).randrange, marks=pytest.mark.slow)
+"""In `make check` all or nothing is kept."""
+
+
 def crashes(work: Work, draw: Draw | None) -> Iterator[tuple[OneNode, str]]:
     """`work` with a crash at each of its disk operations; what the disk is then."""
     at = 0
@@ -113,7 +117,7 @@ def test_the_life_rolls_over_segments_and_packs() -> None:
     assert sum(name.endswith(".pack") for name in names) >= 2, names
 
 
-@pytest.mark.parametrize("draw", draws(1))
+@pytest.mark.parametrize("draw", [None, lose_all, keep_all, SOME])
 def test_a_crash_at_every_disk_operation_of_a_life(draw: Draw | None) -> None:
     count = 0
     for node, where in crashes(life, draw):
@@ -147,7 +151,7 @@ def interrupted_start(node: OneNode, draw: Draw | None) -> Iterator[int]:
             return
 
 
-@pytest.mark.parametrize("draw", [lose_all, Random(1).randrange])
+@pytest.mark.parametrize("draw", [lose_all, SOME])
 def test_a_recovery_that_is_interrupted_again_and_again_gets_there(draw: Draw) -> None:
     for place, (node, where) in enumerate(crashes(life, Random(2).randrange)):
         if place % 4:
