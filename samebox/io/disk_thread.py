@@ -122,5 +122,7 @@ class DiskThread:
 
     def _give(self, result: Callable[[], None]) -> None:
         self._results.append(result)
-        with suppress(BlockingIOError):  # a pipe that is full wakes the loop as well
+        try:  # a context manager would cost as much as the rest of it
             os.write(self._write_end, WORD)
+        except BlockingIOError:
+            return  # a pipe that is full wakes the loop as well
