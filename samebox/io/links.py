@@ -268,9 +268,10 @@ class LinkPort:
         messages: list[Message] = []
         if part is not None:
             messages.append(part.message)
-            self._tell_sent(part)
         messages += [message for message in outgoing.take() if not isinstance(message, Range)]
         say_nowait(self._frames, messages)
+        if part is not None:
+            self._tell_sent(part)
 
     def measured(self, round_trip_s: float) -> None:
         """Not shown anywhere yet."""
