@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
-import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,8 +13,10 @@ import click
 from typing_extensions import override
 
 from samebox.io.commands.options import Misused, Refused
+from samebox.io.line_writer import LineWriter
 
 events = logging.getLogger("samebox")
+STDERR = 2
 
 
 @click.command()
@@ -109,13 +111,34 @@ class OneLine(logging.Formatter):
         return " | ".join(super().format(record).splitlines())
 
 
+class Saying(logging.Handler):
+    def __init__(self, writer: LineWriter) -> None:
+        super().__init__()
+        self._writer = writer
+
+    @override
+    def emit(self, record: logging.LogRecord) -> None:
+        self._writer.say(self.format(record))
+
+
 @contextmanager
 def logging_to_stderr(*, verbose: bool) -> Iterator[None]:
-    handler = logging.StreamHandler(sys.stderr)
+    writer = LineWriter(STDERR)
+    handler = Saying(writer)
     handler.setFormatter(OneLine("%(asctime)s %(levelname)s %(message)s"))
     events.addHandler(handler)
     events.setLevel(logging.DEBUG if verbose else logging.INFO)
     try:
-        yield
+        with writer:
+            yield
     finally:
         events.removeHandler(handler)
+        if writer.stuck:
+            silence()
+
+
+def silence() -> None:
+    """Nobody reads standard error: what else is said on the way out shall not wait for ever."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, STDERR)
+    os.close(nowhere)
