@@ -200,6 +200,29 @@ def test_a_full_disk_refuses_writes_and_takes_them_again_when_there_is_room(
     assert_confirmed_once(cluster, [earlier])
 
 
+def test_two_empty_nodes_join_at_once_under_load_while_one_and_the_source_are_killed(
+    cluster: LocalCluster,
+) -> None:
+    target = make_mailbox(cluster, "Log")
+    earlier = write(cluster, "a", target)
+    cluster.agree()
+    cluster.kill("b", "c")
+    for name in "bc":
+        shutil.rmtree(cluster.nodes[name].data)
+    with SteadyWriter(cluster.nodes["a"], target, copies=1) as writer:
+        writer.wait_confirmed(WRITES)
+        cluster.start("b", "c")
+        cluster.kill("b")
+        cluster.start("b")
+        cluster.cut("a", "c")
+        cluster.kill("a")
+        cluster.start("a")
+        cluster.heal()
+        writer.wait_confirmed(2 * WRITES)
+    cluster.agree()
+    assert_confirmed_once(cluster, [earlier, writer])
+
+
 def test_a_data_directory_of_another_node_is_refused(cluster: LocalCluster) -> None:
     cluster.nodes["a"].stop()
     cluster.nodes["b"].stop()
