@@ -20,6 +20,8 @@ from samebox.making import blob_of
 
 PAGE = 200
 """Rows at a time: about a millisecond."""
+SORTED_AT_ONCE = 8000
+"""Marks: some milliseconds."""
 PREFIX_BYTES = 8
 
 
@@ -39,16 +41,28 @@ class Marks:
         bucket.append(_prefix(hash_))
         self._unsorted.add(number)
 
+    def sort_some(self) -> bool:
+        """So that no look-up has to; whether there are more. A page of look-ups would meet nearly
+        every bucket."""
+        count = 0
+        while self._unsorted and count < SORTED_AT_ONCE:
+            count += len(self._sorted(min(self._unsorted)))
+        return bool(self._unsorted)
+
     def __contains__(self, hash_: bytes) -> bool:
         number, prefix = hash_[0], _prefix(hash_)
         bucket = self._buckets.get(number)
         if bucket is None:
             return False
         if number in self._unsorted:
-            self._unsorted.remove(number)
-            bucket = self._buckets[number] = array("Q", sorted(bucket))
+            bucket = self._sorted(number)
         at = bisect_left(bucket, prefix)
         return at < len(bucket) and bucket[at] == prefix
+
+    def _sorted(self, number: int) -> array[int]:
+        self._unsorted.remove(number)
+        bucket = self._buckets[number] = array("Q", sorted(self._buckets[number]))
+        return bucket
 
 
 class Marking:
@@ -88,7 +102,7 @@ class Marking:
                 self.unread.append(blob)
             if count == PAGE:
                 return True
-        return False
+        return self._marks.sort_some()
 
     def delivered(self, operations: list[Operation]) -> None:
         """They are in the state now."""
