@@ -8,9 +8,10 @@ same byte is noted in one bucket, a sorted array of 4 bytes for each blob:
     bits 0–17    which pack, in the order of their numbers
 
 A bucket leads to the few packs that may hold a blob, and their indexes say whether they do. It is
-made when it is first used with more than `ASKED_MAX` packs behind it, and made anew when so many
-have come since; those are asked one by one. So a small store has none, and with a million blobs the
-making of one takes some milliseconds.
+made when it is used with more than `ASKED_MAX` packs behind it, and made anew when so many have
+come since; those are asked one by one. So a small store has none. With a million blobs the making
+of one takes some milliseconds, and a page of look-ups meets nearly all of them: so one look-up of
+`MADE_EVERY` makes one, and the others ask as many packs as they have to.
 
 What is found is right at any moment, from any thread: packs are only added, behind the others, and
 a bucket says itself how many of them it knows.
@@ -26,6 +27,8 @@ from storage.pack_files import SealedPack
 
 ASKED_MAX = 8
 """Packs that are asked one by one: at a microsecond each."""
+MADE_EVERY = 32
+"""Look-ups: a page of 256 makes eight buckets, which takes some 20 ms."""
 _PACK_BITS, _TAG_BITS = 18, 14
 NOTED_MAX = 1 << _PACK_BITS
 """Packs in the buckets: 16 TB of full ones. Those above are asked one by one."""
@@ -40,6 +43,7 @@ class SealedPacks:
         """By number, the least first."""
         self._packs = list(packs)
         self._buckets = [_NONE] * 256
+        self._late = 0
 
     def __iter__(self) -> Iterator[SealedPack]:
         return iter(self._packs)
@@ -56,7 +60,9 @@ class SealedPacks:
         packs, count = self._packs, len(self._packs)
         bucket, known = self._buckets[hash_[0]]
         if count - known > ASKED_MAX and known < NOTED_MAX:
-            bucket, known = self._renewed(hash_[0], count)
+            self._late += 1
+            if self._late % MADE_EVERY == 0:
+                bucket, known = self._renewed(hash_[0], count)
         for number in range(count - 1, known - 1, -1):
             if (at := packs[number].index.find(hash_)) is not None:
                 return packs[number], at

@@ -12,7 +12,7 @@ from storage import sealed_packs
 from storage.files import FileName
 from storage.pack_files import SealedPack
 from storage.pack_index import PackIndex
-from storage.sealed_packs import ASKED_MAX, SealedPacks
+from storage.sealed_packs import ASKED_MAX, MADE_EVERY, SealedPacks
 
 
 def pack(number: int, places: dict[bytes, int]) -> SealedPack:
@@ -49,8 +49,8 @@ def test_the_newest_pack_is_found_while_packs_come(noted_max: int) -> None:
     for seed in range(6):
         random = Random(seed)
         packs, model = SealedPacks([]), dict[bytes, tuple[int, int]]()
-        asked = random.choice([0, 1, ASKED_MAX])
-        with patch.multiple(sealed_packs, NOTED_MAX=noted_max, ASKED_MAX=asked):
+        asked, every = random.choice([0, 1, ASKED_MAX]), random.choice([1, 3])
+        with patch.multiple(sealed_packs, NOTED_MAX=noted_max, ASKED_MAX=asked, MADE_EVERY=every):
             for number in range(1, 60):
                 places = {alike(random): random.randrange(10**6) for _ in range(20)}
                 packs.add(pack(number, places))
@@ -74,7 +74,7 @@ def test_one_look_asks_few_of_many_packs() -> None:
         asked.append(index)
         return find(index, hash_)
 
-    with patch.object(PackIndex, "find", counted):
+    with patch.object(PackIndex, "find", counted), patch.object(sealed_packs, "MADE_EVERY", 1):
         for number in range(each, count * each, 97):
             assert packs.find(named(number)) is not None
             assert packs.find(named(-number % 2**63)) is None
@@ -84,6 +84,16 @@ def test_one_look_asks_few_of_many_packs() -> None:
             packs.add(pack(number, {named(0): 0}))
         assert packs.find(named(1)) is None
         assert len(asked) <= ASKED_MAX + 3
+
+
+def test_a_page_of_looks_makes_few_buckets() -> None:
+    """Each takes milliseconds with a million blobs: all of them at once keep others waiting."""
+    packs = SealedPacks(pack(n, {named(n): 0}) for n in range(100))
+    for number in range(256):
+        found = packs.find(named(number))
+        assert (found is None) == (number >= 100)
+    made = sum(known > 0 for _, known in packs._buckets)
+    assert 0 < made <= 256 / MADE_EVERY
 
 
 def test_packs_are_met_in_the_order_of_their_numbers() -> None:
