@@ -253,8 +253,8 @@ def all_restored(setting: Setting) -> str | None:
 
 
 def rolled_back(setting: Setting) -> str | None:
-    """A virtual machine goes on from an older snapshot, and nothing in it shows that. Nobody asks
-    it for anything until a peer has told it; what happens otherwise is a fork."""
+    """A virtual machine goes on from an older snapshot, and nothing in it shows that. Nobody has
+    it write anything until a peer has told it; what happens otherwise is a fork."""
     host, world = setting.any_doomed(), setting.world
     copy = host.machine.copy(world.random.randrange)
 
@@ -262,7 +262,7 @@ def rolled_back(setting: Setting) -> str | None:
         if not world.is_hostile:
             return
         host.kill(10 * MILLISECOND)
-        host.is_shunned = True
+        host.is_set_back = True
         setting.watch.medium_replaced(host.name)
         host.machine.become(copy)
         world.say("!", f"{host.name} is rolled back")

@@ -74,7 +74,7 @@ class Host:
         self.message_bytes = habits.message_bytes
         self.is_paused = False
         self.is_deaf = False
-        self.is_shunned = False
+        self.is_set_back = False
         self.dies_in = 0
         self.dies_in_start = 0
         self.garbles = 0
@@ -291,6 +291,16 @@ class Host:
             self.world.say(self.name, f"garbles {message.actor.hex()[:8]} from {message.first}")
             return [flipped(message, self.world.random)]
         return [message]
+
+    def may_write(self) -> bool:
+        """Not as the actor as which it wrote what it has lost, until a peer has shown it that."""
+        if self.is_set_back and self.shell is not None:
+            replica, actor = self.shell.replica, self.actor_at_start
+            self.is_set_back = replica.actor == actor and not any(
+                actor is not None and held.clock.get(actor, 0) > replica.clock.get(actor, 0)
+                for held in replica.peers.holdings
+            )
+        return not self.is_set_back
 
     # --- What the process asks of its machine -----------------------------------------------------
 

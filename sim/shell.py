@@ -205,7 +205,7 @@ class Shell:
         """A record of this node as a later version of the program."""
         if any(not isinstance(event, Acknowledged) for event in events):
             return []
-        records = novelty(self.store, self.world.random)
+        records = novelty(self.store, self.world.random) if self.host.may_write() else None
         if records is None:
             return []
         self.host.novelties -= 1

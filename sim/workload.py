@@ -105,8 +105,9 @@ class Workload:
         if errand.is_done or self.is_over or errand.tries >= TRIES_MAX:
             return
         errand.tries += 1
-        shell = self.hosts[at].shell
-        if shell is None or self.hosts[at].is_paused or self._is_shunned(self.hosts[at]):
+        host = self.hosts[at]
+        shell = host.shell
+        if shell is None or host.is_paused or not host.may_write():
             self._again(errand)
             return
         answered = False
@@ -122,16 +123,6 @@ class Workload:
 
         self.world.later(PATIENCE_US + (errand.within_us or 0), impatient)
         self._ask(shell, errand, answer)
-
-    def _is_shunned(self, host: Host) -> bool:
-        """Until a peer has shown it that it lost its memory, or it is another actor anyway."""
-        if host.is_shunned and host.shell is not None:
-            replica, actor = host.shell.replica, host.actor_at_start
-            host.is_shunned = replica.actor == actor and not any(
-                actor is not None and held.clock.get(actor, 0) > replica.clock.get(actor, 0)
-                for held in replica.peers.holdings
-            )
-        return host.is_shunned
 
     def _ask(self, shell: Shell, errand: Errand, answer: object) -> None:
         def ask(carried: tuple[Carried, ...]) -> None:

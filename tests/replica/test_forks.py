@@ -81,6 +81,28 @@ def test_both_see_the_fork_and_say_so_and_a_writes_as_another() -> None:
         assert writes(cluster, node, f"still at {node.name}")
 
 
+def test_where_no_peer_has_what_a_node_lost_when_it_was_set_back_nothing_forks() -> None:
+    """It uses the numbers again, and nobody holds anything else under them."""
+    cluster = SimCluster(["a", "b"])
+    a, b = cluster.nodes["a"], cluster.nodes["b"]
+    cluster.settle("a")
+    cluster.settle("b")
+    assert writes(cluster, a, "both")
+    earlier, actor = deepcopy(a.disk), own(a)
+    cluster.heal()
+    cluster.cut("a", "b")
+    assert writes(cluster, a, "lost")
+    a.disk = earlier
+    a.start()
+    assert writes(cluster, a, "instead")
+    meet(cluster, "a", "b")
+    part(cluster, "a", "b")
+    cluster.heal()
+    assert own(a) == actor
+    assert a.replica.stopped() == b.replica.stopped() == {}
+    assert boxes(b, "lost", "instead") == boxes(a, "lost", "instead") == [False, True]
+
+
 def test_the_bytes_of_both_histories_are_kept() -> None:
     cluster, actor = forked()
     meet(cluster, "a", "b")

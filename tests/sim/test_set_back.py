@@ -1,0 +1,70 @@
+"""A machine that is set back as a whole: nobody has its node write before a peer has told it."""
+
+from __future__ import annotations
+
+from random import Random
+
+from samebox.limits import Limits
+from sim.disk_faults import rolled_back
+from sim.fault import Setting
+from sim.host import Habits, Host
+from sim.network import Network
+from sim.watch import Watch
+from sim.world import MILLISECOND, SECOND, Trace, World
+
+HABITS = Habits(
+    limits=Limits(),
+    message_bytes=4096,
+    buffer_bytes=64 << 10,
+    job_us=MILLISECOND,
+    turn_us=MILLISECOND,
+    compacts_us=0,
+    bounds=None,
+)
+WRITTEN = 2
+
+
+def has_it_write(host: Host) -> int:
+    """As a node of a later version, where it may; how much it did."""
+    host.novelties = WRITTEN
+    for _ in range(10):
+        assert host.shell is not None
+        host.shell.stir()
+        host.world.run(host.world.now + SECOND // 20)
+    left, host.novelties = host.novelties, 0
+    return WRITTEN - left
+
+
+def test_of_a_later_version_it_writes_nothing_either_before_a_peer_has_told_it() -> None:
+    """It would use dots for the second time, and nothing in it can know: a fork, which is another
+    fault. The watch of this world ends the test where a dot has two contents."""
+    world = World(Random(0), Trace(None))
+    names = ("a", "b")
+    network, watch = Network(world, names, buffer_bytes=HABITS.buffer_bytes), Watch(world, names)
+    a, b = (Host(world, network, watch, name, HABITS) for name in names)
+    a.start()
+    b.start()
+    world.run(SECOND)
+    assert rolled_back(Setting(world, network, {"a": a}, watch, [], is_cruel=False)) == "a"
+    assert has_it_write(a) == WRITTEN
+    assert a.shell is not None and b.shell is not None
+    actor = a.shell.replica.actor
+    assert actor is not None
+    wrote = b.shell.replica.clock[actor]
+    assert wrote == a.shell.replica.clock[actor]
+
+    network.cut("a", "b")
+    network.cut("b", "a")
+    assert world.run(world.now + 20 * SECOND, lambda: a.is_set_back)
+    world.run(world.now + SECOND)
+    assert has_it_write(a) == 0
+    assert a.shell.replica.actor == actor
+    assert a.shell.replica.clock[actor] == wrote - WRITTEN
+
+    network.mend_all()
+    world.run(world.now + 30 * SECOND)
+    assert a.shell.replica.actor != actor, "b has told it"
+    assert a.shell.replica.clock[actor] == wrote
+    assert has_it_write(a) == WRITTEN
+    world.run(world.now + SECOND)
+    assert a.shell.replica.clock == b.shell.replica.clock
