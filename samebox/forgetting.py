@@ -3,7 +3,7 @@ arrives that needs what is forgotten."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from crdt import Actor, Clock, Operation, Rows, State, StateLost, includes
 from samebox.history import Poison
@@ -30,7 +30,8 @@ the second on it is a mistake of ours, and nothing is forgotten any more until t
 class Forgetting:
     """`kept_requests`: see crdt.folding. `for_good` is what had been folded in a state that was
     just made again, or in every snapshot that a log which is cut begins with. `failures`: how
-    often folding has failed in this life of the node."""
+    often folding has failed in this life of the node. `is_forked`: a peer has greeted with
+    another history of an actor in this life, and nothing is forgotten any more."""
 
     def __init__(
         self,
@@ -45,6 +46,7 @@ class Forgetting:
         self.kept_requests = kept_requests
         self.for_good = for_good or {}
         self.failures = list(failures)
+        self.is_forked = False
         self._operations = 0
 
     def succeeded_by(self, state: State) -> Forgetting:
@@ -65,10 +67,23 @@ class Forgetting:
         """From time to time; `durable` is what is synced here. While a batch is under way its
         transaction is open, and nothing is forgotten."""
         self.stability.look(durable, peers.holdings, peers.strangers)
+        self.is_forked = bool(peers.forked)
         if is_idle:
+            self._check_forks(peers.forked)
             self._state.rows.begin()
             self._fold(THINGS_PER_TICK)
             self._state.rows.commit()
+
+    def _check_forks(self, forked: Collection[Actor]) -> None:
+        """A member that said it holds operation 4 of a forked actor may have meant another one, and
+        what it wrote on top of that may name what was forgotten here for it. A copy of a node that
+        runs somewhere is seen by nobody as long as its peers hear the other one: so what begins
+        with a fork lasts until the next start."""
+        for actor in forked:
+            if self._state.folded.get(actor, 0) > self.for_good.get(actor, 0):
+                name = actor.hex()[:8]
+                text = f"{name} has two histories, and something was forgotten for one of them"
+                raise unfold(self._state.rows, text)
 
     def with_batch(self, operations: int) -> None:
         """In the transaction of a batch that is synced."""
@@ -80,7 +95,7 @@ class Forgetting:
 
     def _fold(self, things: int) -> None:
         stable = self.stability.clock
-        if not stable or self.has_ended:
+        if not stable or self.has_ended or self.is_forked:
             return
         try:
             self._state.fold(stable, things, kept_requests=self.kept_requests)
@@ -126,7 +141,7 @@ class FoldingFailed(ForgotTooMuch):
     was done of the folding is no state, and a snapshot may hold the same."""
 
 
-def unfold(rows: Rows, lacking: Lacking) -> ForgotTooMuch:
+def unfold(rows: Rows, why: str) -> ForgotTooMuch:
     """Have the next start make the state again."""
-    outdate(rows, str(lacking))
-    return ForgotTooMuch(str(lacking))
+    outdate(rows, why)
+    return ForgotTooMuch(why)

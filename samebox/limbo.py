@@ -19,6 +19,7 @@ DAY_S, MIB = 86_400, 1 << 20
 LATER_VERSION = "an operation of a later version is here: upgrade this node"
 LOST = "the state is lost, and is made again"
 NEXT_START = "The next start tries again; nothing is lost meanwhile, and disk use grows"
+FORKED = f"an actor has or had two histories (docs/forks.md). {NEXT_START}"
 FOLDED_FURTHER = "a member holds less than it did when something was forgotten last"
 
 
@@ -64,6 +65,8 @@ def _removals(replica: Replica, stable: Clock) -> tuple[int, str]:
         return 0, LOST
     if replica.forgetting.has_ended:
         return waiting, f"{replica.forgetting.failures[-1]}; report it. {NEXT_START}"
+    if replica.forgetting.is_forked:
+        return waiting, FORKED
     if state.has_unknown:
         return waiting, LATER_VERSION
     return waiting, "" if includes(stable, state.folded) else FOLDED_FURTHER

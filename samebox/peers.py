@@ -36,11 +36,13 @@ class Link(Struct):
 
 class Peers:
     """`base`: see LogBegins. A peer that lacks something up to there is sent nothing: it gets a
-    snapshot."""
+    snapshot. `forked` are the actors, all known here, of which a peer that greeted in this life
+    has another history. A record that does not join may be spoilt alone: it shows none."""
 
     def __init__(
         self, node: str, members: Sequence[str], *, window_records: int = WINDOW_RECORDS
     ) -> None:
+        self.forked: dict[Actor, None] = {}
         self._holdings = {name: Holding(name) for name in members if name != node}
         self._links: dict[int, Link] = {}
         self._window_records = window_records
@@ -68,6 +70,7 @@ class Peers:
         forked = [dot.actor for dot in event.forked]
         holding.lists(event.missing, more=event.more_missing)
         holding.greeted(event.clock.items(), forked, event.doubted)
+        self.forked.update(dict.fromkeys(forked))
 
     def down(self, link: int) -> None:
         self._links.pop(link, None)

@@ -290,7 +290,7 @@ class Replica:
                 making.undo()
                 refused = self.forgetting.refusal(lacking)
                 if refused is None or event is None:
-                    raise unfold(self.state.rows, lacking) from lacking
+                    raise unfold(self.state.rows, str(lacking)) from lacking
                 work = self._leave_out(work, event, refused)
             except Unfit as unfit:
                 making.undo()

@@ -6,11 +6,17 @@ Node a is set back and writes alone as the actor that it was; b holds what a has
 from __future__ import annotations
 
 from copy import deepcopy
+from hashlib import sha256
+
+import pytest
 
 from comm import Greeting, chains_needed
-from crdt import Actor, Address, Create, MemoryRows, State
+from crdt import Actor, Address, Blob, Create, Delete, MemoryRows, Request, State
+from samebox.config import Limbo
 from samebox.events import Done, LinkDown
+from samebox.forgetting import ForgotTooMuch
 from samebox.history import History
+from samebox.limbo import FORKED, limbo_status
 from samebox.meeting import births_of, greeting_of, judge_histories, link_up
 from samebox.recovery import rebuild
 from samebox.starting import Restored
@@ -20,6 +26,8 @@ from storage import MemoryDisk
 from tests.replica.lies import own, writes
 
 LINK = 7
+WORK, PLAN = Address("mail/ann", "Work"), Address("mail/ann", "Work/plan.txt")
+HELLO = Blob(sha256(b"hello").digest(), 5)
 
 
 def greeting(node: SimNode) -> Greeting:
@@ -44,6 +52,12 @@ def part(cluster: SimCluster, *names: str) -> None:
     for name in names:
         cluster.nodes[name].tell(LinkDown(LINK))
         cluster.nodes[name].outbox.clear()
+
+
+def done(cluster: SimCluster, name: str, request: Request) -> None:
+    token = cluster.ask(name, request)
+    cluster.settle(name)
+    assert isinstance(cluster.nodes[name].outcomes[token], Done)
 
 
 def boxes(node: SimNode, *names: str) -> list[bool]:
@@ -175,3 +189,75 @@ def test_it_is_over_once_the_forked_node_has_begun_anew() -> None:
     cluster.check_agreement()
     assert a.replica.clock == b.replica.clock
     assert a.replica.clock[actor] == 4
+
+
+def folder_of_two_histories() -> tuple[SimCluster, Actor]:
+    """Node a deletes a folder, and a copy of it writes something else under the same number. That
+    went to b, which knew nothing else when it greeted a: a takes it that b knows of the delete."""
+    cluster = SimCluster(["a", "b"])
+    a = cluster.nodes["a"]
+    for name in ("a", "b"):
+        cluster.settle(name)
+    done(cluster, "a", Create(WORK, parents=True))
+    cluster.heal()
+    cluster.cut("a", "b")
+    before, actor = deepcopy(a.disk), own(a)
+    done(cluster, "a", Delete(WORK))
+    with_delete, a.disk = a.disk, before
+    a.start()
+    assert writes(cluster, a, "of the copy")
+    cluster.heal()
+    cluster.cut("a", "b")
+    a.disk = with_delete
+    a.start()
+    cluster.heal()
+    return cluster, actor
+
+
+def test_what_was_forgotten_for_one_of_two_histories_is_there_again() -> None:
+    """Nodes would show different things for ever, though they hold the same operations."""
+    cluster, actor = folder_of_two_histories()
+    a, b = cluster.nodes["a"], cluster.nodes["b"]
+    assert a.replica.state.folded.get(actor, 0) == a.replica.clock[actor]
+    done(cluster, "b", Create(PLAN, content=HELLO))
+    cluster.heal()
+    assert a.replica.clock == b.replica.clock
+    assert a.replica.state.find(PLAN) is None, "what it is in was forgotten here"
+    cluster.cut("a", "b")
+    meet(cluster, "a", "b")
+    with pytest.raises(ForgotTooMuch, match="two histories"):
+        cluster.tick("a")
+    make_state_again(a)
+    assert a.replica.state.find(PLAN) is not None
+    part(cluster, "a", "b")
+    b.disk = MemoryDisk()
+    b.start()
+    cluster.settle("b")
+    meet(cluster, "a", "b")
+    part(cluster, "a", "b")
+    cluster.heal()
+    assert a.replica.clock == b.replica.clock
+    cluster.check_agreement()
+
+
+def test_who_was_told_of_a_fork_forgets_nothing_until_its_next_start_and_says_so() -> None:
+    cluster, _ = folder_of_two_histories()
+    a, b = cluster.nodes["a"], cluster.nodes["b"]
+    cluster.cut("a", "b")
+    meet(cluster, "a", "b")
+    with pytest.raises(ForgotTooMuch):
+        cluster.tick("a")
+    make_state_again(a)
+    part(cluster, "a", "b")
+    b.disk = MemoryDisk()
+    b.start()
+    cluster.settle("b")
+    meet(cluster, "a", "b")
+    part(cluster, "a", "b")
+    cluster.heal()
+    assert a.replica.state.folded == {}
+    assert limbo_status(a.replica, 0.0, 1, Limbo()).blocked == FORKED
+    cluster.kill("a")
+    cluster.heal()
+    assert a.replica.state.folded == a.replica.clock
+    assert limbo_status(a.replica, 0.0, 1, Limbo()).blocked == ""
