@@ -2,7 +2,8 @@
 
 The file is one line of JSON with a checksum, so that a person can read it. It is replaced as a
 whole: written beside, synced, renamed, the directory synced. A field that is missing or of the
-wrong type is an error, never a default.
+wrong type is an error, never a default. `format`, `version`, and `checksum` at the end of the line
+stay as they are in every version, so that a reader of any can tell "too new" from "damaged".
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ IDENTITY_VERSION: Final = 1
 IDENTITY_BYTES_MAX: Final = 4096
 STORE_ID_BYTES: Final = 16
 _FORMAT = "samebox identity"
+_SUM_DIGITS = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +85,8 @@ def decode_identity(content: bytes, where: str) -> Identity:
     """Raises `TooNew`, `Damaged`; `where` names the file in the message."""
     try:
         kind = msgspec.json.decode(content, type=_Kind)
-        if kind.format == _FORMAT and kind.version > IDENTITY_VERSION:
+        is_later = kind.format == _FORMAT and kind.version > IDENTITY_VERSION
+        if is_later and _is_whole(content):
             raise TooNew(
                 f"{where}: written in format {kind.version}, this program reads up to "
                 f"{IDENTITY_VERSION}; start a version that knows it"
@@ -150,6 +153,13 @@ def _identity(document: _Document) -> Identity:
 def _checksum(document: _Document) -> str:
     unsummed = msgspec.structs.replace(document, checksum="")
     return f"{crc32c(msgspec.json.encode(unsummed)):08x}"
+
+
+def _is_whole(content: bytes) -> bool:
+    """Whether the checksum of a line of any version holds: the same sum, over the line as it is."""
+    end = b'"}\n'
+    unsummed, digits = content[: -_SUM_DIGITS - len(end)], content[-_SUM_DIGITS - len(end) :]
+    return digits == f"{crc32c(unsummed + end[:-1]):08x}".encode() + end
 
 
 def _damaged(where: str, found: str) -> Damaged:

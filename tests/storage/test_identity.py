@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 
 import pytest
+from crc32c import crc32c
 
 from sim.disk import PowerCut, SimulatedDisk, keep_all, lose_all
 from storage import (
@@ -80,18 +81,29 @@ def test_a_changed_field_is_an_error(field: str) -> None:
 def test_any_wrong_byte_or_length_is_an_error() -> None:
     content = encode_identity(MINE)
     for at in range(len(content) - 1):
-        with pytest.raises((Damaged, TooNew)):
+        with pytest.raises(Damaged):
             decode_identity(content[:at], "here")
-        wrong = bytearray(content)
-        wrong[at] ^= 0x04
-        with pytest.raises((Damaged, TooNew)):
-            decode_identity(bytes(wrong), "here")
+        for bit in range(8):
+            wrong = bytearray(content)
+            wrong[at] ^= 1 << bit
+            with pytest.raises(Damaged):
+                decode_identity(bytes(wrong), "here")
+
+
+def test_a_flipped_bit_in_the_version_is_damage_and_no_later_version() -> None:
+    """There is no program to start that knows it: the message has to say what helps."""
+    wrong = encode_identity(MINE).replace(b'"version":1', b'"version":9')
+    with pytest.raises(Damaged, match="version 9; put the copy back"):
+        decode_identity(wrong, "here")
 
 
 def test_a_later_version_is_too_new_whatever_else_it_says() -> None:
-    later = b'{"format": "samebox identity", "version": 2, "soul": []}'
+    line = b'{"format":"samebox identity","version":2,"soul":[],"checksum":"%s"}\n'
+    later = line % f"{crc32c(line[:-1] % b''):08x}".encode()
     with pytest.raises(TooNew, match="written in format 2"):
         decode_identity(later, "here")
+    with pytest.raises(Damaged):
+        decode_identity(later.replace(b"soul", b"sour"), "here")
 
 
 def test_the_directory_of_another_node_is_not_ours() -> None:
