@@ -66,14 +66,9 @@ def slow(setting: Setting) -> str | None:
     host = setting.any_running()
     if host is None:
         return None
-    host.slow_us = setting.world.between(20 * MILLISECOND, 10 * SECOND)
+    host.slow_by(setting.world.between(20 * MILLISECOND, 10 * SECOND))
     length = setting.world.between(SECOND, 20 * SECOND)
-
-    def quick() -> None:
-        setting.watch.disturbed(host.name, setting.world.now + host.slow_us)
-        host.slow_us = 0
-
-    setting.world.later(length, quick)
+    setting.world.later(length, lambda: host.slow_by(0))
     return f"{host.name} by {host.slow_us // MILLISECOND} ms for {length / SECOND:.1f} s"
 
 

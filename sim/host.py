@@ -251,6 +251,11 @@ class Host:
         if self.shell is not None:
             self.shell.go_on()
 
+    def slow_by(self, slow_us: int) -> None:
+        """From the next job on: one that is under way takes as long as it was to."""
+        self.watch.disturbed(self.name, self.world.now + self.slow_us)
+        self.slow_us = slow_us
+
     def listen_again(self) -> None:
         """No longer deaf: take what has come meanwhile."""
         self.is_deaf = False
@@ -260,8 +265,8 @@ class Host:
     def heal(self) -> None:
         """No fault acts any more; damage that was done stays."""
         self.machine.disk.heal()
-        self.watch.disturbed(self.name, self.world.now + self.slow_us)
-        self.slow_us = self.clock_offset_ms = 0
+        self.slow_by(0)
+        self.clock_offset_ms = 0
         self.garbles = self.dies_in = self.dies_in_start = self.novelties = 0
         if self.lies:
             self.stop_lying()
