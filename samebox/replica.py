@@ -312,7 +312,7 @@ class Replica:
     def _begin(self, making: Making) -> None:
         batch = making.batch(self._number + 1) if making.items else None
         self._number += 1
-        self._making = making
+        self._making, self._left.work = making, []
         self.actor = making.actor
         if batch is None:
             self._commit(self._number)
@@ -340,9 +340,9 @@ class Replica:
         self._after()
 
     def _fail(self, event: AppendFailed) -> None:
-        making, self._making = self._under_way(event.number), None
-        making.undo()
-        self.actor = making.actor_before
+        making = self._under_way(event.number)
+        making.undo()  # where this loses the state, the batch is still under way for `restored`
+        self._making, self.actor = None, making.actor_before
         self._out.replies += making.refusals()
         text = f"nothing was written: {event.reason}"
         if event.forked is None:

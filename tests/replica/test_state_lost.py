@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from hashlib import sha256
 from itertools import count
 
 import pytest
 from msgspec.structs import replace
+from typing_extensions import override
 
 from comm import packed
 from crdt import (
@@ -199,6 +201,86 @@ def test_the_state_is_lost_while_an_actor_is_born(is_written: bool) -> None:
     assert node.replica.actor == birth.actor
     assert node.replica.clock[birth.actor] == 1
     node.check(0)
+
+
+class FragileRows(LosableRows):
+    """What reads, and what begins or ends a transaction, may lose them, too."""
+
+    def _touch(self) -> None:
+        if self.fails_in is not None:
+            self.fails_in -= 1
+            if self.fails_in < 0:
+                raise StateLost("the rows cannot be read any more")
+
+    @override
+    def get(self, table: str, key: bytes) -> bytes | None:
+        self._touch()
+        return super().get(table, key)
+
+    @override
+    def scan(
+        self, table: str, start: bytes, stop: bytes, *, reverse: bool = False
+    ) -> Iterator[tuple[bytes, bytes]]:
+        self._touch()
+        return super().scan(table, start, stop, reverse=reverse)
+
+    @override
+    def begin(self) -> None:
+        self._touch()
+        super().begin()
+
+    @override
+    def commit(self) -> None:
+        self._touch()
+        super().commit()
+
+    @override
+    def rollback(self) -> None:
+        self._touch()
+        super().rollback()
+
+
+class RefusingNode(Node):
+    """Its disk refuses the first batch of every step."""
+
+    @override
+    def _make_rows(self) -> LosableRows:
+        self.rows.append(FragileRows())
+        return self.rows[-1]
+
+    def refuse(self, *events: Event) -> None:
+        ready = self.step(*events)
+        if ready.append is not None:
+            ready = self.step(AppendFailed(ready.append.number, "the disk is full"))
+        while ready.append is not None:
+            self.store.append(ready.append)
+            ready = self.step(Synced(ready.append.number))
+
+
+def live_refused(node: RefusingNode) -> int:
+    """Requests, some that change nothing, and a birth; how many calls there were."""
+    far = replace(asked(2, Create(Address("alice", "Far"))), copies=9)
+    node.refuse(asked(1, Create(Address("alice"))), far)
+    node.refuse(asked(3, Create(Address("nobody", "x"))))
+    birth = node.store.mint("a new one")
+    node.refuse(birth)
+    node.do(Tick(), asked(4, Create(Address("carol"))))
+    assert birth.actor in node.replica.history.births and node.replica.clock[birth.actor] > 1
+    return 4
+
+
+def test_the_state_is_lost_at_every_touch_of_its_rows_by_batches_that_are_refused() -> None:
+    """Whether a request is made again or fails: its caller is told, once, and nothing is written
+    as an actor whose birth is in no log."""
+    for place in count():
+        node = RefusingNode("a")
+        node.rows[-1].fails_in = place
+        tokens = live_refused(node)
+        node.rows[-1].fails_in = None
+        node.check(tokens)
+        if not node.lost:
+            break
+    assert place > 50
 
 
 def compact(node: Node) -> None:
