@@ -96,8 +96,12 @@ class LinkDown(Struct, frozen=True):
     link: int
 
 
+OWN_LOG = 0
+"""No link has this number."""
+
+
 class Arrived(Struct, frozen=True, gc=False):
-    """Operations from a peer, with the small blobs that travel beside them."""
+    """Operations from a peer, with the small blobs that travel beside them; or from `OWN_LOG`."""
 
     link: int
     records: Records

@@ -11,8 +11,9 @@ from dataclasses import replace
 
 from msgspec import Struct
 
-from crdt import ACTOR_BYTES, Actor, Blob, Clock, Dot, StateLost
-from samebox.events import Batch, LogBegins, Notice, Reborn
+from comm import packed
+from crdt import ACTOR_BYTES, Actor, Blob, Clock, Dot, Record, StateLost
+from samebox.events import OWN_LOG, Arrived, Batch, LogBegins, Notice, Reborn
 from samebox.forgetting import ForgotTooMuch
 from samebox.held import Held
 from samebox.history import History
@@ -35,6 +36,7 @@ from storage import (
     Packs,
     PacksRecovery,
     PacksSize,
+    RecordsMissing,
     SecondCopy,
     Snapshot,
     TooNew,
@@ -46,6 +48,8 @@ from storage import (
 
 STORE_ID_BYTES = 16
 LIFE_BYTES = 16
+BEHIND_BYTES_MAX = 64 << 10
+"""Of records behind a hole that was filled, with every batch: a small part of what one may have."""
 
 
 class Disks(Struct, frozen=True):
@@ -66,7 +70,9 @@ class Store(Struct):
     """`birth` is set where a new actor has to be born before anything is written. `notices` are the
     alarms of the start; they were told. `life` tells this opening from every other one.
     `wants_snapshot` where a peer needs one that is newer; `is_compared` while a verification uses
-    the place for a second state, of which there is one."""
+    the place for a second state, of which there is one. `behind` are the actors of which the log
+    holds records that were not taken, as some before them are missing: up to where they were taken,
+    and what is the last one."""
 
     cluster: str
     place: Place
@@ -84,20 +90,42 @@ class Store(Struct):
     life: bytes = b""
     wants_snapshot: bool = False
     is_compared: bool = False
+    behind: dict[Actor, tuple[int, int]] = {}
 
     def __post_init__(self) -> None:
         self.life = self.entropy(LIFE_BYTES)
+        self.behind = _behind(self.log, self.replica.history)
 
     def entropy(self, length: int) -> bytes:
         return self.surroundings.entropy(length)
 
-    def append(self, batch: Batch) -> None:
-        """Make a batch durable: its blobs first, one sync; then its records, one sync."""
+    def append(self, batch: Batch) -> Arrived | None:
+        """Make a batch durable: its blobs first, one sync; then its records, one sync. Returns what
+        the log held behind a hole that is filled by now: it is taken as from a peer, as no peer may
+        hold it. What finds no room comes again with a later batch."""
         self.packs.put_all(batch.blobs)
         self.packs.sync()
         records = self.log.absent(batch.records)
         if records:
             self.log.append(records, batch.heads)
+        return self._next_behind(batch.records) if self.behind else None
+
+    def _next_behind(self, batch: Iterable[Record]) -> Arrived | None:
+        for actor, seq, *_ in batch:
+            if actor in self.behind:
+                reached, last = self.behind[actor]
+                self.behind[actor] = max(reached, seq), last
+        for actor, (reached, last) in list(self.behind.items()):
+            del self.behind[actor]
+            if reached == last:
+                continue
+            self.behind[actor] = reached, last  # as the last one: the others have their turn
+            try:
+                run = self.log.read(actor, reached + 1, last, max_bytes=BEHIND_BYTES_MAX)
+            except RecordsMissing:
+                continue
+            return Arrived(OWN_LOG, next(packed((record, ()) for record in run)))
+        return None
 
     @property
     def keeper(self) -> Keeper:
@@ -122,7 +150,7 @@ class Store(Struct):
             store=self.identity.store,
         )
         has_forgotten = isinstance(lost, ForgotTooMuch)
-        return recovering.restored(
+        made = recovering.restored(
             self.log,
             known,
             str(lost),
@@ -130,6 +158,8 @@ class Store(Struct):
             lacks=self.held.lacks,
             is_moved=is_moved,
         )
+        self.behind = _behind(self.log, made.history)
+        return made
 
     def sizes(self) -> tuple[LogSize, PacksSize]:
         return self.log.size(), self.packs.size()
@@ -211,6 +241,11 @@ def log_begins(log: Log, snapshots: Sequence[Snapshot], folded: Clock) -> LogBeg
     if not log.is_cut:
         return LogBegins({}, {})
     return LogBegins(log.base(), snapshots[-1].folded if snapshots else folded)
+
+
+def _behind(log: Log, history: History) -> dict[Actor, tuple[int, int]]:
+    reached = {actor: (history.head(actor).seq, tip.seq) for actor, tip in log.tips().items()}
+    return {actor: span for actor, span in reached.items() if span[0] < span[1]}
 
 
 def _core(

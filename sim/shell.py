@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from crdt import Blob, Clock, Request, RequestId, State, StateLost
 from samebox.events import (
+    OWN_LOG,
     Abandoned,
     Acknowledged,
     AppendFailed,
@@ -54,8 +55,6 @@ if TYPE_CHECKING:
     from sim.host import Host
 
 TICK_US = 250 * MILLISECOND
-NO_LINK = 0
-"""Of records that come from nobody."""
 
 T = TypeVar("T")
 Job: TypeAlias = Callable[[], object]
@@ -206,10 +205,8 @@ class Shell:
         if any(not isinstance(event, Acknowledged) for event in events):
             return []
         records = novelty(self.store, self.world.random) if self.host.may_write() else None
-        if records is None:
-            return []
-        self.host.novelties -= 1
-        return [Arrived(NO_LINK, records)]
+        self.host.novelties -= records is not None
+        return [] if records is None else [Arrived(OWN_LOG, records)]
 
     def do(self, ready: Ready) -> None:
         if not self.is_alive:  # a look at its state ended it
@@ -244,6 +241,8 @@ class Shell:
                 case _:
                     self.recent.add(batch.records)
                     self.watch.appended(self, batch)
+                    if isinstance(result, Arrived):
+                        self.incoming.put(result)
                     self.tell(Synced(batch.number))
 
         self.submit(lambda: self.store.append(batch), ended)

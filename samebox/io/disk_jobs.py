@@ -7,22 +7,24 @@ from functools import partial
 
 import outcome
 
-from samebox.events import AppendFailed, Batch, Event, Reborn, Synced
+from samebox.events import AppendFailed, Arrived, Batch, Event, Reborn, Synced
 from samebox.io.disk_thread import DiskThread
+from samebox.io.inbox import Inbox
 from samebox.io.store import Store
 from samebox.supply import RecentRecords
 from storage import ChainBroken, DiskFull, DiskReadOnly
 
 
 class DiskJobs:
-    """`tell` takes the events; `broke` takes what shows that the disk can no longer be trusted:
-    behind that error the shard has to end."""
+    """`tell` takes the events, `inbox` the work for which there is room; `broke` takes what shows
+    that the disk can no longer be trusted: behind that error the shard has to end."""
 
     def __init__(
         self,
         disk: DiskThread,
         store: Store,
         recent: RecentRecords,
+        inbox: Inbox,
         *,
         tell: Callable[[Event], None],
         broke: Callable[[BaseException], None],
@@ -30,6 +32,7 @@ class DiskJobs:
         self._disk = disk
         self._store = store
         self._recent = recent
+        self._inbox = inbox
         self._tell = tell
         self._broke = broke
         self._is_minting = False
@@ -37,8 +40,10 @@ class DiskJobs:
     def append(self, batch: Batch) -> None:
         def ended(result: outcome.Maybe[object]) -> None:
             match result:
-                case outcome.Value():
+                case outcome.Value(behind):
                     self._recent.add(batch.records)
+                    if isinstance(behind, Arrived):
+                        self._inbox.put(behind)
                     self._tell(Synced(batch.number))
                 case outcome.Error(error=DiskFull() | DiskReadOnly() as error):
                     self._tell(AppendFailed(batch.number, str(error)))

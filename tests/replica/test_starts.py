@@ -124,6 +124,31 @@ def test_own_records_that_wait_for_a_lost_one_of_another_actor_are_never_named_a
     assert after.replica.state.find(Address("y", "Work")) is not None
 
 
+def test_own_records_behind_one_that_came_again_are_taken_from_the_log_that_holds_them() -> None:
+    """Nobody else holds them: they were confirmed here alone."""
+    machine = Machine("a")
+    store = opened(machine)
+    for name in ("x", "y", "z"):
+        ask(store, Create(Address(name)))
+    actor = store.replica.actor
+    assert actor is not None
+    records = records_of(store, actor)
+    damage(machine, records[1])
+    after = opened(machine)
+    assert after.replica.clock[actor] == 1, "3 and 4 wait for 2"
+    ask(after, Create(Address("p")))
+    (message,) = packed((record, ()) for record in records[1:2])
+    event: Arrived | None = Arrived(1, message)
+    while event is not None:
+        batch = after.replica.step([event]).append
+        assert batch is not None
+        event = after.append(batch)
+        after.replica.step([Synced(batch.number)])
+    assert after.replica.clock[actor] == 4
+    assert all(after.replica.state.find(Address(name)) for name in ("x", "y", "z", "p"))
+    assert after.behind == {}
+
+
 def test_a_birth_says_that_own_records_wait() -> None:
     machine, _, theirs = two_nodes()
     damage(machine, theirs[1])
