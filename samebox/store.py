@@ -117,7 +117,7 @@ class Store(Struct):
                 self.behind[actor] = max(reached, seq), last
         for actor, (reached, last) in list(self.behind.items()):
             del self.behind[actor]
-            if reached == last:
+            if reached >= last:  # peers may have brought more than was here
                 continue
             self.behind[actor] = reached, last  # as the last one: the others have their turn
             try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from hashlib import sha256
 from itertools import count
 
@@ -147,6 +148,33 @@ def test_own_records_behind_one_that_came_again_are_taken_from_the_log_that_hold
     assert after.replica.clock[actor] == 4
     assert all(after.replica.state.find(Address(name)) for name in ("x", "y", "z", "p"))
     assert after.behind == {}
+
+
+def test_who_brings_a_lost_record_may_bring_more_than_the_log_had_behind_it() -> None:
+    machine, other = Machine("a"), Machine("b")
+    theirs, store = opened(other), opened(machine)
+    for name in ("x", "y", "z", "p"):
+        ask(theirs, Create(Address(name)))
+    actor = theirs.replica.actor
+    assert actor is not None
+    records = records_of(theirs, actor)
+    for record in records[:3]:
+        take(store, [record])
+    damage(machine, records[1])
+    after = opened(machine)
+    assert after.replica.clock[actor] == 1, "3 waits for 2"
+    take(after, records[1:])
+    assert after.replica.clock[actor] == len(records)
+    assert after.behind == {}
+
+
+def take(store: Store, records: Sequence[Record]) -> None:
+    """As from a peer."""
+    (message,) = packed((record, ()) for record in records)
+    batch = store.replica.step([Arrived(1, message)]).append
+    assert batch is not None
+    assert store.append(batch) is None
+    store.replica.step([Synced(batch.number)])
 
 
 def test_a_birth_says_that_own_records_wait() -> None:
