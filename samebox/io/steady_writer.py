@@ -89,6 +89,8 @@ class SteadyWriter:
             )
 
     def __enter__(self) -> Self:
+        """Once it is connected. Raises NotReachable."""
+        self._talk = self.node.talk()
         self._thread.start()
         return self
 
@@ -107,7 +109,7 @@ class SteadyWriter:
 
     def _run(self) -> None:
         try:
-            with self.node.talk() as talk:
+            with self._talk as talk:
                 self._write(talk)
         except NodeGone:
             pass  # that is what the account is for
