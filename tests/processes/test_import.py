@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 from collections import Counter
 from pathlib import Path
@@ -45,11 +46,13 @@ def test_what_is_imported_at_one_node_is_exported_the_same_at_the_others(
                 cluster.kill("b")
             assert importing.poll() is None, f"the import was over before kill {kill}"
             writers.append(writer)
+            importing.send_signal(signal.SIGSTOP)  # a start may take as long as all the rest of it
             cluster.start("b")
+            importing.send_signal(signal.SIGCONT)
         assert importing.wait(IMPORT_S) == 0, (folder / "import.log").read_text()
     finally:
         if importing.poll() is None:
-            importing.kill()
+            importing.kill()  # also where it was stopped
             importing.wait()
     cluster.agree()
     assert_confirmed_once(cluster, writers)
