@@ -72,14 +72,13 @@ def _ignored(outcome: Outcome) -> None:
 
 class Operator:
     """Takes the data away of every node that has another history of a forked actor than the one
-    that was copied; it begins anew. Before that, the latter has to show all that its log holds."""
+    that was copied; it begins anew."""
 
     def __init__(self, world: World, hosts: Mapping[str, Host], watch: Watch) -> None:
         self._world = world
         self._hosts = hosts
         self._watch = watch
         self._asked_us: dict[str, int] = {}
-        self._started: dict[str, None] = {}
 
     def end_forks(self, since_us: int) -> bool:
         """Whether there is nothing left to be done."""
@@ -89,8 +88,6 @@ class Operator:
             return False
         for actor, name in self._watch.forks.items():
             kept = self._hosts[name].shell
-            if kept is not None and self._started_for_what_waits(kept, actor):
-                return False
             for host in self._hosts.values():
                 if kept is None or host.name == name:
                     continue
@@ -98,20 +95,6 @@ class Operator:
                     return False
                 if _differ(kept, host.shell, actor) and not self._ended_at(host):
                     return False
-        return True
-
-    def _started_for_what_waits(self, shell: Shell, actor: Actor) -> bool:
-        """Whether it is started again, once. What the log holds behind a hole that was filled
-        meanwhile is delivered at the next start; of a forked actor, nobody else may have it. Until
-        then it is not shown, and no difference either."""
-        host = shell.host
-        if shell.replica.is_busy or host.name in self._started:
-            return False
-        waits = shell.store.log.clock().get(actor, 0) > shell.replica.clock.get(actor, 0)
-        if not waits:
-            return False
-        self._started[host.name] = None
-        host.stop(f"{ASKED} to: its log holds more of {actor.hex()[:8]} than it shows")
         return True
 
     def _ended_at(self, host: Host) -> bool:

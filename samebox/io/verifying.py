@@ -1,8 +1,8 @@
 """The verification of a running shard: portions of work for its disk thread, at a bounded rate.
 
 A write waits for the one portion that is under way when it comes, some milliseconds (at a million
-entries, the longest seen took 0.3 s), and for no more: between two portions the thread is free for
-longer than a portion took. Where two states are compared no write waits at all: that is done in
+entries, the longest seen took 31), and for no more: between two portions the thread is free for as
+long as a portion took, and longer. Where two states are compared no write waits at all: that is done in
 another thread.
 """
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import socket
 import sqlite3
-from contextlib import closing
+from contextlib import aclosing, closing
 from pathlib import Path
+from shutil import rmtree
 
 import pytest
 import trio
@@ -88,3 +89,31 @@ def spoil_rows(database: Path, text: bytes) -> None:
 
 def shows_play(state: State) -> bool:
     return state.find(Address("mail/ann", "Play")) is not None
+
+
+async def test_what_the_log_holds_behind_what_a_peer_brings_again_shows_without_a_start(
+    tmp_path: Path,
+) -> None:
+    """Nobody else holds it, for it was written while the peer was away."""
+    nodes = made(tmp_path)
+    with trio.fail_after(30):
+        async with open_node(nodes, "a") as a:
+            async with open_node(nodes, "b"):
+                for path in ("", "Play"):
+                    outcome = await a.ask(Create(Address("mail/ann", path)))
+                    assert isinstance(outcome, Done)
+                    await a.wait(outcome.receipt, copies=2)
+            assert isinstance(await a.ask(Create(Address("mail/ann", "Old"))), Done)
+        (segment,) = (tmp_path / "data/a/shards/main/log").glob("*.segment")
+        content = bytearray(segment.read_bytes())
+        content[content.index(b"Play")] ^= 1
+        segment.write_bytes(content)
+        rmtree(tmp_path / "data/a/shards/main/state")
+        async with open_node(nodes, "a") as a:
+            box = a.box("mail/ann")
+            assert await box.find("Old") is None, "it waits for what is missing"
+            async with open_node(nodes, "b"), aclosing(box.changes({})) as changes:
+                async for _ in changes:
+                    if await box.find("Old") is not None:
+                        break
+            assert await box.find("Play") is not None
