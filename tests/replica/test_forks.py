@@ -214,6 +214,18 @@ def folder_of_two_histories() -> tuple[SimCluster, Actor]:
     return cluster, actor
 
 
+def b_begins_anew(cluster: SimCluster) -> None:
+    """It has the history that goes."""
+    b = cluster.nodes["b"]
+    part(cluster, "a", "b")
+    b.disk = MemoryDisk()
+    b.start()
+    cluster.settle("b")
+    meet(cluster, "a", "b")
+    part(cluster, "a", "b")
+    cluster.heal()
+
+
 def test_what_was_forgotten_for_one_of_two_histories_is_there_again() -> None:
     """Nodes would show different things for ever, though they hold the same operations."""
     cluster, actor = folder_of_two_histories()
@@ -229,32 +241,20 @@ def test_what_was_forgotten_for_one_of_two_histories_is_there_again() -> None:
         cluster.tick("a")
     make_state_again(a)
     assert a.replica.state.find(PLAN) is not None
-    part(cluster, "a", "b")
-    b.disk = MemoryDisk()
-    b.start()
-    cluster.settle("b")
-    meet(cluster, "a", "b")
-    part(cluster, "a", "b")
-    cluster.heal()
+    b_begins_anew(cluster)
     assert a.replica.clock == b.replica.clock
     cluster.check_agreement()
 
 
 def test_who_was_told_of_a_fork_forgets_nothing_until_its_next_start_and_says_so() -> None:
     cluster, _ = folder_of_two_histories()
-    a, b = cluster.nodes["a"], cluster.nodes["b"]
+    a = cluster.nodes["a"]
     cluster.cut("a", "b")
     meet(cluster, "a", "b")
     with pytest.raises(ForgotTooMuch):
         cluster.tick("a")
     make_state_again(a)
-    part(cluster, "a", "b")
-    b.disk = MemoryDisk()
-    b.start()
-    cluster.settle("b")
-    meet(cluster, "a", "b")
-    part(cluster, "a", "b")
-    cluster.heal()
+    b_begins_anew(cluster)
     assert a.replica.state.folded == {}
     assert limbo_status(a.replica, 0.0, 1, Limbo()).blocked == FORKED
     cluster.kill("a")

@@ -35,6 +35,7 @@ def run(*, config: Path, node: str, verbose: bool) -> None:
     """Run a node in the foreground until SIGINT (Ctrl-C) or SIGTERM.
 
     Logs one line for every event, on standard error. Says "ready" once commands can reach it.
+    Lines that nobody reads hold nothing up: beyond a bound they are dropped, and counted.
 
     \b
     samebox run --config nodes.yaml --node a
