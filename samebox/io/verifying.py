@@ -2,8 +2,8 @@
 
 A write waits for the one portion that is under way when it comes, some milliseconds (at a million
 entries, the longest seen took 31), and for no more: between two portions the thread is free for as
-long as a portion took, and longer. Where two states are compared no write waits at all: that is done
-in another thread.
+long as a portion took, and longer. Where two states are compared no write waits at all: that is
+done in another thread.
 """
 
 from __future__ import annotations
