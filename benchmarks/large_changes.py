@@ -44,8 +44,10 @@ from crdt import (
     FolderMade,
     Rename,
     Request,
+    State,
     Store,
 )
+from crdt.notes import ENTRIES_QUEUE, NODES_QUEUE
 from samebox import Node, Shard, collect_seldom, open_node
 from samebox.io.store import Store as ShardStore
 
@@ -60,6 +62,8 @@ WIRE_BYTES = 1000
 QUIET_S = 2.0
 """Of stores alone, to compare with."""
 LOOK_S = 0.1
+QUEUES = (NODES_QUEUE, ENTRIES_QUEUE)
+"""Requests are kept for longer, however few wait."""
 CHILD_S = 3600.0
 BOX = "mail"
 ELSEWHERE = Address(BOX, "Elsewhere")
@@ -191,10 +195,24 @@ async def watched(shard: Shard, entry: Dot, name: str, request: Request | None) 
 
 
 async def until_forgotten(shard: Shard) -> None:
+    """What waits to be forgotten now, and not what stores elsewhere leave meanwhile."""
+    lasts = await shard.look(last_notes)
     is_over = False
     while not is_over:
         await trio.sleep(LOOK_S)
-        is_over = not shard.status().limbo.removals
+        is_over = await shard.look(partial(are_gone, lasts))
+
+
+def last_notes(state: State) -> list[bytes]:
+    """Of each queue; see crdt.notes."""
+    notes = state.rows.notes
+    return [max((key for key, _ in notes.queue(queue)), default=b"") for queue in QUEUES]
+
+
+def are_gone(lasts: list[bytes], state: State) -> bool:
+    """Each queue is read from its front: its first note tells."""
+    firsts = (next(state.rows.notes.queue(queue), None) for queue in QUEUES)
+    return all(first is None or first[0] > last for first, last in zip(firsts, lasts, strict=True))
 
 
 class Turns(trio.abc.Instrument):
