@@ -62,7 +62,7 @@ def flags(asked: tuple[str, ...], address: Address) -> tuple[str, ...]:
     """Each flag once, sorted, the well-known ones in their one spelling."""
     if len(asked) == 1 and asked[0] in WELL_KNOWN:  # mostly
         return (asked[0],)
-    troubles = [f"{flag!r}: {flag_problem(flag)}" for flag in asked if flag_problem(flag)]
+    troubles = [f"{_shown(flag)}: {flag_problem(flag)}" for flag in asked if flag_problem(flag)]
     if troubles:
         raise Refused(Code.BAD_FLAG, address, "; ".join(troubles))
     spelled: dict[str, str] = {}
@@ -71,6 +71,11 @@ def flags(asked: tuple[str, ...], address: Address) -> tuple[str, ...]:
         spelled.setdefault(key, SPELLINGS.get(key, flag))
     few_enough(tuple(spelled.values()), address)
     return tuple(sorted(spelled.values()))
+
+
+def _shown(flag: str) -> str:
+    """As its user gave it: repr would double the backslash of a flag."""
+    return f"'{flag}'" if flag.isprintable() else repr(flag)
 
 
 def few_enough(given: tuple[str, ...], address: Address) -> None:

@@ -142,12 +142,19 @@ class SimNode:
             first = run[-1].seq + 1
 
 
+class Nodes(dict[str, SimNode]):
+    """By name. Raises LookupError for a name that the cluster was not made with."""
+
+    def __missing__(self, name: str) -> SimNode:
+        raise LookupError(f"expected one of the nodes {', '.join(self)}; found {name!r}")
+
+
 class SimCluster:
     """Nodes by name, and between every two at most one link, first in first out each way."""
 
     def __init__(self, names: Sequence[str], rows: Callable[[], Rows] = MemoryRows) -> None:
         self.names = list(names)
-        self.nodes = {name: SimNode(name, names, rows) for name in names}
+        self.nodes = Nodes({name: SimNode(name, names, rows) for name in names})
         self._links: dict[int, tuple[str, str]] = {}
         self._queues: dict[tuple[int, str], deque[Ack | Want | LogBase | Records]] = {}
         self._next = 0
@@ -213,11 +220,12 @@ class SimCluster:
 
     def kill(self, name: str) -> None:
         """The process ends at once and starts again; what was not synced is gone."""
+        node = self.nodes[name]
         for _link, ends in list(self._links.items()):
             if name in ends:
                 self.cut(*ends)
-        self.nodes[name].outbox.clear()
-        self.nodes[name].start()
+        node.outbox.clear()
+        node.start()
 
     def heal(self, rounds: int = 1000) -> None:
         """Connect all, and go on until nothing moves any more.
@@ -260,8 +268,9 @@ class SimCluster:
     # --- the mechanics -------------------------------------------------------------------------
 
     def _link(self, one: str, other: str) -> int | None:
+        wanted = {self.nodes[one].name, self.nodes[other].name}
         for link, ends in self._links.items():
-            if {one, other} == set(ends):
+            if wanted == set(ends):
                 return link
         return None
 

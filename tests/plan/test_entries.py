@@ -71,6 +71,13 @@ def test_bad_flags_are_all_named() -> None:
     assert refusal(Store(at("alice:Work"), flags=("a b",)))[0] == Code.BAD_FLAG
 
 
+@pytest.mark.parametrize(("flag", "shown"), [(r"\Foo", r"'\Foo'"), ("a\n\\", r"'a\n\\'")])
+def test_a_bad_flag_is_shown_as_it_was_given(flag: str, shown: str) -> None:
+    with pytest.raises(Refused) as refused:
+        planned(Append(at("alice:Work"), TEXT, (flag,)))
+    assert refused.value.message.startswith(f"alice:Work: {shown}: ")
+
+
 def test_too_many_flags_are_refused() -> None:
     many = tuple(f"flag{n}" for n in range(1001))
     assert refusal(Append(at("alice:Work"), TEXT, many))[0] == Code.TOO_LARGE

@@ -38,3 +38,19 @@ def test_a_property_that_fails_tells_the_steps_that_matter() -> None:
         a_room_is_booked_once()
     told = [line for line in caught.value.__notes__ if line.startswith("act(")]
     assert told == ["act('a', 'book')", "act('b', 'book')"]
+
+
+def test_a_name_of_no_node_is_told_and_nothing_is_done() -> None:
+    cluster = SimCluster(["a", "b"])
+    for step in (
+        lambda: cluster.ask("c", Create(Address("room"))),
+        lambda: cluster.connect("a", "c"),
+        lambda: cluster.cut("c", "b"),
+        lambda: cluster.carry("a", "c"),
+        lambda: cluster.kill("c"),
+        lambda: cluster.count("c", ROOM),
+    ):
+        with pytest.raises(LookupError, match="expected one of the nodes a, b; found 'c'"):
+            step()
+    cluster.heal()
+    assert cluster.count("a", ROOM) == 0
