@@ -194,6 +194,22 @@ async def test_a_member_holds_one_link_the_newest_and_its_flapping_floods_no_log
         assert len(lines) < 45, "80 links began or ended"
 
 
+async def test_the_log_tells_a_connection_that_was_replaced_from_a_node_that_stops(
+    tmp_path: Path,
+) -> None:
+    """Two that start at once dial each other: one of the two connections goes, and no node is."""
+    async with running(tmp_path) as scene:
+        earlier = await scene.dial("b", "operations")
+        newer = await scene.dial("b", "operations")
+        assert await is_closed(earlier)
+        scene.opened.remove(newer)
+    await newer.frames.close()
+    assert [line for line in scene.log if "replaced" in line or "disconnected" in line] == [
+        "peer b: a newer connection replaced that dialed by b",
+        "peer b: disconnected: this node stops",
+    ]
+
+
 def shown(connection: Connection) -> bytes:
     """The certificate of the other end."""
     secure = connection.frames._stream

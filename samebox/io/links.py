@@ -118,15 +118,15 @@ class Links:
 
     async def _link(self, connection: Connection) -> None:
         self._next += 1
-        link, peer = self._next, connection.peer
-        standings, end = self.shard.standings, "this node stops, or a newer connection took over"
+        link, peer, dialer = self._next, connection.peer, connection.dialer
+        standings, end = self.shard.standings, "this node stops"
         with trio.CancelScope() as scope:
             standings.up(connection, link, scope)
             outbox = self.shard.outboxes.open(link)
             try:
                 up, is_outdated = await self._link_up(link, connection)
                 self.shard.tell(up)
-                self._say(peer, f"connected, dialed by {connection.dialer}")
+                self._say(peer, f"connected, dialed by {dialer}")
                 if is_outdated:
                     end = "this node wrote after it had greeted, and greets once more"
                     return
@@ -136,7 +136,10 @@ class Links:
                 self.shard.outboxes.close(link)
                 self.shard.tell(LinkDown(link))
                 standings.down(peer, link, end)
-                self._say(peer, f"disconnected: {end}")
+                if scope.cancel_called:
+                    self._say(peer, f"a newer connection replaced that dialed by {dialer}")
+                else:
+                    self._say(peer, f"disconnected: {end}")
 
     async def _link_up(self, link: int, connection: Connection) -> tuple[LinkUp, bool]:
         """Compare the histories of both: the peer's as it told in the handshake, this node's as it

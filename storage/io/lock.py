@@ -31,12 +31,12 @@ class DirectoryLock:
         file = _opened(path)
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+        except BlockingIOError:
             holder = os.pread(file, 32, 0).decode(errors="replace").strip() or "unknown"
             os.close(file)
             raise DirectoryLocked(
                 f"{path}: process {holder} works on this data directory; stop it first"
-            ) from error
+            ) from None
         except OSError as error:
             os.close(file)
             raise StorageError(f"{path}: cannot be locked: {error.strerror}") from error

@@ -41,8 +41,9 @@ def holder(directory: Path) -> Iterator[subprocess.Popen[str]]:
 
 def test_a_second_process_is_refused_and_told_who_holds_the_lock(tmp_path: Path) -> None:
     with holder(tmp_path) as process:
-        with pytest.raises(DirectoryLocked, match=f"process {process.pid} works on this"):
+        with pytest.raises(DirectoryLocked, match=f"process {process.pid} works on this") as told:
             DirectoryLock.acquire(tmp_path)
+    assert told.value.__suppress_context__, "what the kernel said tells its reader nothing more"
 
 
 def test_a_process_that_was_killed_is_no_obstacle(tmp_path: Path) -> None:
