@@ -59,10 +59,11 @@ def main() -> None:
     ls --entries shows it: a1b2c3d4:17.
 
     Commands talk to the running node that --socket names, or --config and --node, or in the
-    environment SAMEBOX_SOCKET, or SAMEBOX_CONFIG and SAMEBOX_NODE.
+    environment SAMEBOX_SOCKET, or SAMEBOX_CONFIG and SAMEBOX_NODE. A node list that nothing names
+    is nodes.yaml in this folder.
 
     \b
-    Exit status: 0 done, 1 refused or failed (nothing was changed), 2 wrong usage,
+    Exit status: 0 done, 1 refused or failed (nothing was changed), 2 wrong usage or node list,
     3 the deadline passed (the answer says what holds), 4 no node to reach.
 
     \b

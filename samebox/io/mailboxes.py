@@ -120,6 +120,12 @@ def _pieces(file: BinaryIO) -> Iterator[bytes]:
         yield piece
 
 
+def _need_parent(path: Path) -> None:
+    """A folder whose name was mistyped is not made."""
+    if not path.parent.is_dir():
+        raise MailError(f"{path}: expected the folder {path.parent}, found none; make it first")
+
+
 def write_mbox(path: Path, messages: Iterable[Outgoing]) -> int:
     """How many messages were written. The file appears when it is complete; it must not be there.
 
@@ -128,8 +134,7 @@ def write_mbox(path: Path, messages: Iterable[Outgoing]) -> int:
     if path.exists():
         found = "a folder" if path.is_dir() else "a file"
         raise MailError(f"{path}: expected nothing there, found {found}; name another, or move it")
-    if not path.parent.is_dir():
-        raise MailError(f"{path}: expected the folder {path.parent}, found none; make it first")
+    _need_parent(path)
     unfinished = path.with_name(path.name + ".part")
     count = 0
     with _private(unfinished) as file:
@@ -206,6 +211,7 @@ def _opened(folder: Path, path: Path) -> BinaryIO:
 
 def write_maildir(folder: Path, messages: Iterable[Outgoing]) -> int:
     """How many messages were written. Those there under the same key only get their flags.
+    The Maildir is made if it is not there, in a folder that is.
 
     Raises MailError, OSError.
     """
@@ -213,8 +219,9 @@ def write_maildir(folder: Path, messages: Iterable[Outgoing]) -> int:
         raise MailError(
             f"{folder}: expected a Maildir or nothing there, found a file; name another"
         )
-    for part in ("cur", "new", "tmp"):
-        (folder / part).mkdir(mode=0o700, parents=True, exist_ok=True)
+    _need_parent(folder)
+    for made in (folder, folder / "cur", folder / "new", folder / "tmp"):
+        made.mkdir(mode=0o700, exist_ok=True)
     if folder.name.startswith(".") and is_maildir(folder.parent):
         (folder / "maildirfolder").touch(mode=0o600)
     keywords = _keywords(folder)

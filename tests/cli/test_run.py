@@ -63,6 +63,24 @@ def test_a_node_list_with_problems_ends_with_status_2_and_all_of_them(tmp_path: 
     assert "cluster" in done.stderr and "unknown" in done.stderr and "address" in done.stderr
 
 
+def test_a_node_is_looked_for_where_other_commands_look(
+    nodes: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In nodes.yaml of this folder; one that is alone there need not be named."""
+    monkeypatch.chdir(nodes.parent)
+    (nodes.parent / "run").mkdir()
+    (nodes.parent / "run" / "a.sock").touch()  # or it would run
+    for words in (["run"], ["run", "--node", "a"]):
+        done = typed(*words)
+        assert done.exit_code == 2 and "expected a socket or nothing" in done.stderr
+    done = typed("run", "--node", "b")
+    assert done.exit_code == 2 and "expected --node, one of a in nodes.yaml" in done.stderr
+    done = typed("ls")
+    assert (
+        done.exit_code == 4 and "start it: samebox run --config nodes.yaml --node a" in done.stderr
+    )
+
+
 def test_a_socket_that_is_taken_ends_the_node_with_the_reason(nodes: Path) -> None:
     taken = nodes.parent / "run" / "a.sock"
     taken.parent.mkdir()

@@ -113,6 +113,9 @@ def test_an_export_overwrites_nothing(tmp_path: Path) -> None:
         write_maildir(tmp_path / "out", outgoing(MESSAGES))
     with pytest.raises(MailError, match="found none; make it first"):
         write_mbox(tmp_path / "not" / "there", outgoing(MESSAGES))
+    with pytest.raises(MailError, match="found none; make it first"):
+        write_maildir(tmp_path / "not" / "there", outgoing(MESSAGES))
+    assert not (tmp_path / "not").exists()
 
 
 def test_an_export_that_fails_leaves_no_mailbox(tmp_path: Path) -> None:

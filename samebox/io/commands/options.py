@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import click
 from click.core import ParameterSource
@@ -19,10 +19,16 @@ from samebox import spelling
 from samebox.control import Copies, ProtocolError
 from samebox.io.control_client import Connection, NodeGone, NodeRefused, NotReachable
 
+if TYPE_CHECKING:
+    from samebox.config import Config
+
 REFUSED = 1
 USAGE = 2
 DEADLINE = 3
 NOT_REACHABLE = 4
+
+NODE_LIST = Path("nodes.yaml")
+"""As samebox init calls it."""
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -50,7 +56,7 @@ class Refused(click.ClickException):
 
 
 class Misused(click.ClickException):
-    """The command cannot be what was meant."""
+    """The command cannot be what was meant, or its node list has problems."""
 
     exit_code = USAGE
 
@@ -94,7 +100,8 @@ def maybe_at_node(command: F) -> F:
         "--config",
         type=click.Path(path_type=Path),
         envvar="SAMEBOX_CONFIG",
-        help="Or the node list, which says where it is.  [env: SAMEBOX_CONFIG]",
+        help="Or the node list, which says where it is.  [env: SAMEBOX_CONFIG; default: nodes.yaml "
+        "of this folder]",
     )
     @click.option(
         "--node",
@@ -114,12 +121,14 @@ def site_of(socket: Path | None, config: Path | None, node: str | None) -> Site:
     """What was typed goes before what the environment says."""
     if socket is not None and not (environment("socket") and typed("config", "node")):
         return Site(socket, "samebox run --config nodes.yaml --node NAME")
-    if config is None:
+    if config is None and not NODE_LIST.exists():
         raise click.UsageError(
             "expected a node: --socket PATH, or --config nodes.yaml --node NAME (or SAMEBOX_SOCKET,"
-            " SAMEBOX_CONFIG and SAMEBOX_NODE in the environment)"
+            f" SAMEBOX_CONFIG and SAMEBOX_NODE in the environment), or {NODE_LIST} in this folder"
         )
-    return configured(config, node)
+    found, name = configured(config or NODE_LIST, node)
+    start = shlex.join(["samebox", "run", "--config", str(found.file), "--node", name])
+    return Site(found.paths_for(name).socket, start)
 
 
 def environment(name: str) -> bool:
@@ -132,7 +141,8 @@ def typed(*names: str) -> bool:
     return any(context.get_parameter_source(name) is ParameterSource.COMMANDLINE for name in names)
 
 
-def configured(config: Path, node: str | None) -> Site:
+def configured(config: Path, node: str | None) -> tuple[Config, str]:
+    """A node list, and the node of it that is meant: one alone need not be named."""
     from samebox.config import ConfigurationRefused
     from samebox.io.configuration import load_config
 
@@ -146,8 +156,7 @@ def configured(config: Path, node: str | None) -> Site:
         names = ", ".join(found.nodes)
         given = "none" if node is None else repr(node)
         raise click.UsageError(f"expected --node, one of {names} in {config}; found {given}")
-    start = shlex.join(["samebox", "run", "--config", str(config), "--node", node])
-    return Site(found.paths_for(node).socket, start)
+    return found, node
 
 
 @contextmanager

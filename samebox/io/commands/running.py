@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 from typing_extensions import override
 
-from samebox.io.commands.options import Misused, Refused
+from samebox.io.commands.options import NODE_LIST, Misused, Refused, configured
 from samebox.io.line_writer import LineWriter
 
 events = logging.getLogger("samebox")
@@ -24,14 +24,17 @@ STDERR = 2
     "--config",
     type=click.Path(path_type=Path),
     envvar="SAMEBOX_CONFIG",
-    required=True,
+    default=NODE_LIST,
+    show_default=True,
     help="The node list.  [env: SAMEBOX_CONFIG]",
 )
 @click.option(
-    "--node", envvar="SAMEBOX_NODE", required=True, help="Which of its nodes.  [env: SAMEBOX_NODE]"
+    "--node",
+    envvar="SAMEBOX_NODE",
+    help="Which of its nodes; one alone need not be named.  [env: SAMEBOX_NODE]",
 )
 @click.option("--verbose", is_flag=True, help="Log more than events.")
-def run(*, config: Path, node: str, verbose: bool) -> None:
+def run(*, config: Path, node: str | None, verbose: bool) -> None:
     """Run a node in the foreground until SIGINT (Ctrl-C) or SIGTERM.
 
     Logs one line for every event, on standard error. Says "ready" once commands can reach it.
@@ -46,11 +49,12 @@ def run(*, config: Path, node: str, verbose: bool) -> None:
     from samebox.errors import SameboxError
     from storage import StorageError
 
+    _, name = configured(config, node)
     problems: list[str] = []
     kind: type[click.ClickException] = Refused
     try:
         with logging_to_stderr(verbose=verbose):
-            trio.run(run_until_told, config, node)
+            trio.run(run_until_told, config, name)
     except* ConfigurationRefused as refused:
         kind = Misused
         problems += map(str, leaves(refused))

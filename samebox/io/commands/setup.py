@@ -11,6 +11,8 @@ from samebox.fields import Problem
 from samebox.io.configuration import check, load_config
 from samebox.node_list import parse_config
 
+PROBLEMS = 2
+"""The exit status of every command whose node list has some."""
 LOOPBACK = ("a=127.0.0.1:7788", "b=127.0.0.1:7789", "c=127.0.0.1:7790")
 NODE_LIST = """\
 # The node list of samebox: the same file on every node. Check it with
@@ -116,7 +118,7 @@ def new_config(file: Path, cluster: str, nodes: tuple[str, ...]) -> Config:
     if isinstance(found, Config):
         return found
     lines = [f"{p.field}: expected {p.expected}, found {p.found}; {p.advice}" for p in found]
-    raise click.ClickException("nothing was written:\n" + "\n".join(lines))
+    raise click.UsageError("nothing was written:\n" + "\n".join(lines))
 
 
 def node_list(file: Path, cluster: str, nodes: tuple[str, ...]) -> str:
@@ -162,17 +164,19 @@ def next_steps(file: Path, config: Config, *, certificates: bool) -> list[str]:
     "--config",
     "file",
     type=click.Path(path_type=Path),
+    envvar="SAMEBOX_CONFIG",
     default=Path("nodes.yaml"),
     show_default=True,
-    help="The node list.",
+    help="The node list.  [env: SAMEBOX_CONFIG]",
 )
 @click.option("--node", help="Check the files of this node alone.  [default: those of every node]")
 def check_config(file: Path, node: str | None) -> None:
     """Report all problems of a node list, and then of the files that it names.
 
     Each is one line: file, line and field, what was expected, what was found, what to do. The exit
-    status is 0 if there is none, else 1. Files are looked at once the list itself is sound, and on
-    this machine: name its node with --node where the others' certificates lie elsewhere.
+    status is 0 if there is none, else 2, as of every command that reads the list. Files are looked
+    at once the list itself is sound, and on this machine: name its node with --node where the
+    others' certificates lie elsewhere.
 
     \b
     samebox check-config --config nodes.yaml --node a
@@ -194,4 +198,4 @@ def check_config(file: Path, node: str | None) -> None:
 def tell(problems: list[Problem]) -> int:
     for problem in problems:
         click.echo(str(problem))
-    return 1
+    return PROBLEMS
