@@ -72,6 +72,11 @@ ASK_FOR_IT = (
     "node and put a snapshot (or one that was set aside, or the folder `state`) from a backup back"
 )
 
+PUT_THEM_BACK = (
+    "no snapshot stands for what was before it: the kept state alone has that, and who lacks it "
+    "gets a snapshot of it; if files of the log were taken away, stop this node and put them back"
+)
+
 
 class Surroundings(Struct, frozen=True):
     """What a start takes from the world. `entropy(n)` gives n random bytes, `now_ms()` the wall
@@ -341,11 +346,19 @@ class Recovering:
         if why is not None:
             return self.anew(log, why)
         _stand(log, told)
+        self._look_at_the_beginning(log)
         missing = sum(log.clock().values()) - sum(history.clock.values())
         if missing:
             word = "operation" if missing == 1 else "operations"
             self._around.tell(Notice(f"the state is {missing:,} {word} behind the log"))
         return self._replayed(log, history, state)
+
+    def _look_at_the_beginning(self, log: Log) -> None:
+        """Only what snapshots stand for is ever cut off."""
+        snapshots = self._snapshots.snapshots
+        if log.is_cut and not any(apart(one.told, log) is None for one in snapshots):
+            first = log.segments()[0].name.text
+            self._snapshots.problems.append(f"the log begins with {first}, and {PUT_THEM_BACK}")
 
     def _note(self, operation: Operation) -> None:
         if self.known is not None and not covers(self.known, operation.dot):

@@ -99,7 +99,7 @@ class Shell:
         self.pulls.begin()
         self.compactions.begin()
         self.snapshots.begin()
-        if self.host.habits.upkeep:
+        if self.host.habits.upkeep or self.store.log.is_cut:  # somebody took its beginning away
             self.upkeep.begin()
         self.later(self.world.between(0, TICK_US), self._tick)
 

@@ -32,8 +32,7 @@ class Snapshots:
         self.is_adopting = False
 
     def begin(self) -> None:
-        if self._shell.host.habits.log_bytes_max is not None:
-            self._shell.later(LOOK_US, self._look)
+        self._shell.later(LOOK_US, self._look)
 
     # --- Fetching --------------------------------------------------------------------------------
 
