@@ -142,11 +142,13 @@ class Synced(Struct, frozen=True):
 
 class AppendFailed(Struct, frozen=True):
     """Nothing of batch `number` is in the log, nor ever will be. `forked` is the actor of which it
-    held records of another history than the log has, if that is why."""
+    held records of another history than the log has, if that is why; those of it up to `sound` may
+    join what the log has."""
 
     number: int
     reason: str
     forked: Actor | None = None
+    sound: int = 0
 
 
 class LogBegins(Struct, frozen=True):

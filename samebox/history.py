@@ -123,6 +123,7 @@ class History:
         self._forks: dict[Actor, str] = {}
         self._unfit: list[Unfit] = []
         self._sound: dict[Actor, int] = {}
+        self._limits: dict[Actor, int] = {}
 
     @property
     def clock(self) -> Mapping[Actor, int]:
@@ -168,6 +169,9 @@ class History:
         """Commit the rows, with what the next life builds on."""
         self.keep()
         self._rows.commit()
+        if self._limits:
+            limits = self._limits.items()
+            self._limits = {actor: seq for actor, seq in limits if self.head(actor).seq < seq}
 
     def return_to(self, mark: Mark) -> None:
         """The rows have been rolled back."""
@@ -219,10 +223,16 @@ class History:
             return {}
         return {other: self.clock[other] for other in unseen if other != actor}
 
-    def drop(self, actor: Actor) -> None:
-        """What waits of `actor` is asked for again."""
+    def drop(self, actor: Actor, *, sound: int = 0) -> bool:
+        """What waits of `actor` is asked for again. Before that up to `sound` is durable, nothing
+        behind it is taken; whether that would bring anything."""
         self._delivery.drop(actor)
         self._receive_again(actor)
+        self._limits.pop(actor, None)
+        is_some = self.expected(actor) <= sound and len(self._limits) < WANTS_MAX
+        if is_some:
+            self._limits[actor] = sound
+        return is_some
 
     def make(self, actor: Actor, draft: Draft) -> Item:
         """The next operation of `actor`, delivered at once: its context is what is here."""
@@ -325,7 +335,8 @@ class History:
             text = f"it belongs to another history of its actor, up to {head.seq}"
             self._unfit.append(Unfit(items[0].dot, text, is_fork=True))
             return None
-        return items
+        limit = self._limits.get(records.actor) if self._limits else None
+        return items if limit is None else [item for item in items if item.record.seq <= limit]
 
     def _admit(self, item: Item) -> bool:
         """What causal delivery lets through is judged on top of its context: whether it is fit."""

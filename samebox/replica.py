@@ -348,17 +348,17 @@ class Replica:
         if event.forked is None:
             self._out.replies += [(asked.token, Failure(event.reason)) for asked in making.asked]
         else:
-            self._do_without(event.forked, making, event.reason)
+            self._do_without(event.forked, making, event)
             text = f"operations of actor {event.forked.hex()[:8]} are not taken: {event.reason}"
         self._out.notices.append(Notice(text, alarm=True))
         self._after()
 
-    def _do_without(self, actor: Actor, making: Making, reason: str) -> None:
-        """What peers sent of `actor` does not join what the log has behind it: others are asked,
-        and the batch is made again without it."""
-        for link in making.arrived.get(actor, ()):
-            self.peers.shun(link, actor, reason)
-        self.history.drop(actor)
+    def _do_without(self, actor: Actor, making: Making, event: AppendFailed) -> None:
+        """What peers sent of `actor` does not join what the log has behind it. What is in front of
+        that is taken, or others are asked; and the batch is made again without it."""
+        is_some_sound = self.history.drop(actor, sound=event.sound)
+        for link in () if is_some_sound else making.arrived.get(actor, ()):
+            self.peers.shun(link, actor, event.reason)
         self._held += making.asked
 
     def _under_way(self, number: int) -> Making:

@@ -56,11 +56,12 @@ class Damaged(StorageError):
 
 class ChainBroken(Damaged):
     """Records of `actor` that were fetched again do not join those around them: they are of another
-    history. Nothing was changed."""
+    history. Nothing was changed. Those up to `sound` may join all the same, without the others."""
 
-    def __init__(self, text: str, actor: bytes) -> None:
+    def __init__(self, text: str, actor: bytes, *, sound: int = 0) -> None:
         super().__init__(text)
         self.actor = actor
+        self.sound = sound
 
 
 class LogDamaged(Damaged):

@@ -36,15 +36,18 @@ class Joining:
         """See `Log.absent`."""
         absent: list[Record] = []
         held: dict[bytes, Record] = {}
+        before: dict[bytes, int] = {}
         for record in records:
             tip = self._tips.get(record.actor)
             if tip is None or record.seq > tip.seq or not self._holds(record):
                 absent.append(record)
             else:
                 held[record.actor] = record  # the chain of the last one speaks for all
+                before.setdefault(record.actor, record.seq - 1)
         for actor, seq, chain, _ in held.values():
             if self._chain_at(actor, seq) != chain:
-                raise ChainBroken(f"{actor.hex()[:8]}:{seq} is held, and is another one", actor)
+                text = f"{actor.hex()[:8]}:{seq} is held, and is another one"
+                raise ChainBroken(text, actor, sound=before[actor])
         return absent
 
     def _holds(self, record: Record) -> bool:

@@ -48,7 +48,7 @@ class DiskJobs:
                 case outcome.Error(error=DiskFull() | DiskReadOnly() as error):
                     self._tell(AppendFailed(batch.number, str(error)))
                 case outcome.Error(error=ChainBroken() as error):
-                    self._tell(AppendFailed(batch.number, str(error), error.actor))
+                    self._tell(AppendFailed(batch.number, str(error), error.actor, error.sound))
                 case outcome.Error(error):
                     self._broke(error)
 

@@ -1,0 +1,98 @@
+"""A log lost a record of an actor, and a peer has another history of it behind that one."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+
+from comm import Records, Want, packed
+from crdt import Actor, Address, Create
+from samebox.events import AppendFailed, Arrived, Event, LinkUp, Synced, Tick
+from samebox.store import Store
+from sim.machine import Machine
+from storage import ChainBroken
+from tests.replica.test_starts import ask, bring, damage, opened, records_of
+
+LINK = 1
+
+
+def two_histories(*, common: int) -> tuple[Store, Store, Actor]:
+    """Of an actor, a and b hold 4 operations; some of the first are the same. The log of a has
+    lost the second."""
+    a, b, twin = Machine("a"), Machine("b"), Machine("a")
+    store = opened(a)
+    actor = store.replica.actor
+    assert actor is not None
+    if common == 2:
+        ask(store, Create(Address("both")))
+    store.close()
+    twin.disk = deepcopy(a.disk)
+    store, other, theirs = opened(a), opened(twin), opened(b)
+    for number in range(common, 4):
+        ask(store, Create(Address(f"{number} of a")))
+        ask(other, Create(Address(f"{number} of its twin")))
+    bring(theirs, records_of(other, actor))
+    damage(a, records_of(store, actor)[1])
+    return opened(a), theirs, actor
+
+
+def run_of(store: Store, actor: Actor, first: int) -> Records:
+    (run,) = packed((record, ()) for record in records_of(store, actor)[first - 1 :])
+    return run
+
+
+def step(store: Store, *events: Event) -> tuple[list[Want], int]:
+    """With all that the disk does; what a peer is asked for, and how many batches were refused."""
+    ready = store.replica.step(events)
+    wants: list[Want] = []
+    refused = 0
+    while True:
+        wants += [message for _, message in ready.send if isinstance(message, Want)]
+        if ready.append is None:
+            return wants, refused
+        number = ready.append.number
+        try:
+            behind = store.append(ready.append)
+        except ChainBroken as error:
+            refused += 1
+            ended: Event = AppendFailed(number, str(error), error.actor, error.sound)
+        else:
+            ended = Synced(number)
+            if behind is not None:
+                store.replica.step([ended])
+                ended = behind
+        ready = store.replica.step([ended])
+
+
+def test_what_fills_the_hole_is_taken_though_it_comes_in_one_run_with_what_is_another_one() -> None:
+    store, theirs, actor = two_histories(common=2)
+    assert store.replica.clock[actor] == 1
+    run = run_of(theirs, actor, 2)
+    assert (run.first, run.last) == (2, 4)
+    step(store, LinkUp(LINK, "b", {actor: 4}))
+    assert step(store, Arrived(LINK, run)) == ([], 1)
+    assert step(store, Tick()) == ([Want(actor, 2, 4)], 0), "it is asked once more"
+    assert step(store, Arrived(LINK, run)) == ([], 0)
+    assert store.replica.clock[actor] == 4
+    assert store.replica.state.find(Address("3 of a")) is not None
+    assert store.replica.state.find(Address("2 of its twin")) is None
+
+
+def test_what_is_behind_the_hole_may_come_in_the_same_step_as_what_fills_it() -> None:
+    store, theirs, actor = two_histories(common=2)
+    (alone,) = packed([(records_of(theirs, actor)[1], ())])
+    step(store, LinkUp(LINK, "b", {actor: 4}), Arrived(LINK, run_of(theirs, actor, 2)))
+    assert step(store, Arrived(LINK, alone), Arrived(LINK, run_of(theirs, actor, 3)))[1] == 0
+    assert store.replica.clock[actor] == 4
+
+
+def test_who_has_another_history_in_the_hole_too_is_not_asked_again() -> None:
+    store, theirs, actor = two_histories(common=1)
+    run = run_of(theirs, actor, 2)
+    step(store, LinkUp(LINK, "b", {actor: 4}))
+    assert step(store, Arrived(LINK, run)) == ([], 1), "as it holds another third one"
+    assert step(store, Arrived(LINK, run)) == ([], 1), "nor does the second join that"
+    assert actor in store.replica.stopped()
+    assert step(store, Arrived(LINK, run)) == ([], 0)
+    assert step(store, Tick()) == ([], 0)
+    assert store.replica.clock[actor] == 1
+    assert [one.text for one in store.log.missing()] == [f"{actor.hex()[:8]}:2-2"]
