@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 
 import pytest
 from hypothesis import settings
@@ -15,6 +15,8 @@ settings.load_profile("samebox")
 settings.register_profile("quick", settings.get_profile("samebox"), max_examples=25)
 
 TOLD = "told"
+AS_STARTED = (True, gc.get_threshold(), True)
+"""Python's own settings, and the tests themselves frozen."""
 
 
 @pytest.fixture
@@ -27,6 +29,19 @@ def pytest_collection_finish() -> None:
     """Thousands of tests are waiting; no collection of garbage need look at them again."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown() -> Generator[None]:
+    """How Python looks for garbage concerns the whole process: a test that leaves it otherwise
+    fails, and those that come after it find it as it was."""
+    yield
+    left = (gc.isenabled(), gc.get_threshold(), gc.get_freeze_count() > 0)
+    if left != AS_STARTED:
+        gc.enable()
+        gc.set_threshold(*AS_STARTED[1])
+        gc.freeze()
+    assert left == AS_STARTED, "expected gc as it was: enabled, its thresholds, what is frozen"
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

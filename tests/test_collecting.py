@@ -22,9 +22,10 @@ class Knot:
 @pytest.fixture
 def as_before() -> Iterator[None]:
     thresholds = gc.get_threshold()
+    gc.unfreeze()
     yield
     gc.set_threshold(*thresholds)
-    gc.unfreeze()
+    gc.freeze()
 
 
 @pytest.mark.usefixtures("as_before")

@@ -89,7 +89,6 @@ async def host(config: Path, name: str) -> None:
     from samebox.io.node import open_node
 
     async with open_node(config, name) as node, trio.open_nursery() as nursery:
-        collect_seldom()
         found = node.config
         path = found.paths_for(name).socket
 
@@ -99,6 +98,7 @@ async def host(config: Path, name: str) -> None:
             )
 
         await nursery.start(serve)
+        collect_seldom()
         events.info("node %s of %s is ready; commands at %s", name, found.cluster, path)
 
 
