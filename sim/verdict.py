@@ -190,12 +190,19 @@ class Verdict:
             return
 
     def _held(self, shell: Shell) -> list[Operation] | None:
-        """None where some were synced, no life lasted to say so, and the log has cut them off."""
+        """None where some were synced, no life lasted to say so, and the log has cut them off. Of a
+        segment that is marked as damaged, only a start says what it has lost since. Raises
+        LogDamaged."""
         clock = shell.replica.clock
         held = [op for dot, op in self._watch.operations.items() if covers(clock, dot)]
         if len(held) == sum(clock.values()):
             return held
-        return None if shell.store.log.is_cut else self._read_again(shell)
+        if shell.store.log.is_cut:
+            return None
+        held = self._read_again(shell)
+        if len(held) < sum(clock.values()):
+            raise LogDamaged("it does not hold all that is shown")
+        return held
 
     def _check_bounded(self) -> None:
         """All hold all. So whatever the log was, its last two segments are left."""

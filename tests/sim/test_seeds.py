@@ -53,6 +53,14 @@ def test_the_promises_hold_with_the_state_in_sqlite() -> None:
 
 
 @pytest.mark.slow
+def test_what_a_damaged_segment_loses_once_more_makes_no_view_wrong() -> None:
+    """A verdict once compared a state with the few operations to which such a log still led."""
+    names = "cloned, twin, bit flip, unreadable sector, partition, kill, stale sector".split(", ")
+    faults = [fault for fault in FAULTS if fault.name in names]
+    assert run_seed(98, Options(oracle=view, faults=faults, errands=100)).violation is None
+
+
+@pytest.mark.slow
 def test_one_seed_is_one_history_in_every_process() -> None:
     """Whatever the order in which that process would iterate over a set."""
     program = "from sim.seed import run_seed\nprint([run_seed(s).trace for s in (1, 7, 23, 31)])"
