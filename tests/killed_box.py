@@ -17,6 +17,7 @@ import signal
 import subprocess
 import tempfile
 import time
+from collections import Counter
 from pathlib import Path
 from random import Random, SystemRandom
 
@@ -91,13 +92,14 @@ class KilledBox:
     def judge(self) -> None:
         self._start(f"{LITTLE} {IDLE}")
         with self.node.talk(timeout_s=STARTED_S) as talk:
-            there = {entry.blob.hash for entry in talk.entries(self._target)}
+            there = Counter(entry.blob.hash for entry in talk.entries(self._target))
+        assert max(there.values()) == 1, f"there several times: {there.most_common(3)}"
         confirmed = 0
         for writer in self.writers:
             lost = [number for number in writer.confirmed if writer.sha256(number) not in there]
             assert not lost, f"confirmed, and not there: {lost}"
             confirmed += len(writer.confirmed)
-        print(f"{confirmed:,} messages were confirmed, and all are there", flush=True)
+        print(f"{confirmed:,} messages were confirmed, and each is there once", flush=True)
         self.node.stop()
         self.node.start()
         self.node.wait_started(seconds=STARTED_S)
@@ -133,6 +135,7 @@ def main() -> None:
     seed = SystemRandom().randrange(10**9) if asked.seed is None else asked.seed
     with tempfile.TemporaryDirectory(prefix="samebox-") as temporary:
         folder = (asked.folder or Path(temporary)).absolute()
+        folder.mkdir(parents=True, exist_ok=True)
         print(f"seed {seed}", flush=True)
         box = KilledBox(folder, asked.entries, seed)
         try:
