@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Sequence
 from functools import partial
 from random import Random
@@ -64,7 +65,7 @@ class Account(Struct, frozen=True):
 def run_seed(
     seed: int, options: Options | None = None, sink: Callable[[str], None] | None = None
 ) -> Account:
-    """Never raises Violation: it stands in the account."""
+    """What is broken, or fails, stands in the account, so that the other worlds go on."""
     options = options or Options()
     trace = Trace(sink)
     world = World(Random(seed), trace)
@@ -93,6 +94,8 @@ def run_seed(
     except Violation as found:
         violation = str(found)
         trace.add(violation)
+    except Exception:
+        violation = f"this world itself failed:\n{traceback.format_exc()}"
     trace.add(f"{world.step} steps, then {world.random.random()}")
     return Account(
         seed,

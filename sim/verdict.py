@@ -22,7 +22,7 @@ from sim.host import Host
 from sim.shell import Shell
 from sim.watch import ASKED, Watch
 from sim.world import MILLISECOND, SECOND, World
-from storage import LogDamaged, StorageError
+from storage import DiskError, LogDamaged, StorageError
 
 CONVERGENCE_US = 180 * SECOND
 """A start again, the longest back-off (30 s), silence (20 s) and a dial in vain (10 s), thrice."""
@@ -180,7 +180,7 @@ class Verdict:
         for shell in self.shells():
             try:
                 held = self._held(shell)
-            except LogDamaged as error:
+            except (LogDamaged, DiskError) as error:
                 if shell.name not in self._watch.suspect:
                     raise Violation(self._world, "8", shell.name, str(error)) from error
                 continue
