@@ -169,11 +169,8 @@ class Progress:
             self._passed = base
             if self._is_cut_off:
                 self._begin_again()
-        if self._seen is None:
-            self._fall_due(clock)
-            self._seen = dict(clock)
-        elif forward:
-            self._fall_due(self._seen)
+        if forward or self._seen is None:
+            self._fall_due(clock if self._seen is None else self._seen)
             self._seen = dict(clock)
         ranges = list(self._answers(clock, base)) if self._wants else []
         lacking = self._lacking(clock)
@@ -201,9 +198,10 @@ class Progress:
         """Actor -> the last seq to send."""
         lacking: dict[Actor, int] = {}
         for actor in self._eager:
-            if clock.get(actor, 0) > self._reached(actor):
-                lacking[actor] = clock[actor]
-        for actor, seq in list(self._due.items()):
+            seq = clock.get(actor, 0)
+            if seq > self._reached(actor):
+                lacking[actor] = seq
+        for actor, seq in list(self._due.items()) if self._due else ():
             if seq <= self._reached(actor):
                 del self._due[actor]
             elif actor not in lacking:
@@ -223,10 +221,11 @@ class Progress:
             self._due[actor] = max(last, self._due.get(actor, 0))
             yield self._send(actor, first, min(last, first + ANSWER_RECORDS_MAX - 1))
 
-    def _fill_window(self, lacking: Mapping[Actor, int]) -> Iterator[Range]:
+    def _fill_window(self, lacking: Mapping[Actor, int]) -> list[Range]:
         """An actor that comes late gets its share though others have filled theirs: all together
         stay below the window times 1 + ln(number of actors)."""
         share = max(1, self._window() // len(lacking.keys() | self._in_flight.keys()))
+        ranges: list[Range] = []
         turns = deque(lacking.items())
         while turns:
             actor, last = turns.popleft()
@@ -239,7 +238,8 @@ class Progress:
             span = self._send(actor, reached + 1, min(last, reached + allowed))
             if span.last < last:
                 turns.append((actor, last))
-            yield span
+            ranges.append(span)
+        return ranges
 
     def _window(self) -> int:
         """In records: at least one, or nothing would move."""

@@ -174,29 +174,50 @@ class Notes:
     # With the transaction
 
     def write(self) -> None:
+        """Mostly there is little of it, and a transaction may be one operation."""
         self.applied += self._applied
+        self._applied = 0
+        if self._taken or self._joined or self._is_unknown:
+            self._write_rare()
+        if self._shadowing:
+            self._note_shadows()
+        if self._noted:
+            self._write_noted()
+        if self._issues:
+            self._write_issues()
+
+    def _write_rare(self) -> None:
         for actor, seq in self._taken.items():
             self._rows.put(TAKERS, actor, seq_value(seq))
         self.takers |= self._taken
         self.joined |= self._joined
         self.has_unknown = self.has_unknown or self._is_unknown
-        self._noted += self._of_shadows()
+        self._taken.clear()
+        self._joined.clear()
+        self._is_unknown = False
+
+    def _note_shadows(self) -> None:
+        for actor, (seq, every) in self._shadowing.items():
+            id, keys = id_key(Dot(actor, seq)), list(every)
+            for first in range(0, len(keys), KEYS_PER_NOTE):
+                self._noted.append(Note(id, id, SHADOWED, keys[first : first + KEYS_PER_NOTE]))
+        self._shadowing.clear()
+
+    def _write_noted(self) -> None:
         of_nodes = [note for note in self._noted if note.kind in OF_NODES]
         others = [note for note in self._noted if note.kind not in OF_NODES]
         for queue, notes in ((NODES_QUEUE, of_nodes), (ENTRIES_QUEUE, others)):
             for first in range(0, len(notes), NOTES_PER_ROW):
                 self._put(queue, NOTES.encode(notes[first : first + NOTES_PER_ROW]))
+        self._noted.clear()
+
+    def _write_issues(self) -> None:
         for first in range(0, len(self._issues), KEYS_PER_ROW):
             keys = self._issues[first : first + KEYS_PER_ROW]
             issues = Issues(self.applied, self._issued_by, b"".join(keys))
             self._put(ISSUES_QUEUE, REQUESTS.encode(issues))
-        self._drop()
-
-    def _of_shadows(self) -> Iterator[Note]:
-        for actor, (seq, every) in self._shadowing.items():
-            id, keys = id_key(Dot(actor, seq)), list(every)
-            for first in range(0, len(keys), KEYS_PER_NOTE):
-                yield Note(id, id, SHADOWED, keys[first : first + KEYS_PER_NOTE])
+        self._issues.clear()
+        self._issued_by.clear()
 
     def _put(self, queue: bytes, value: bytes) -> None:
         number = self._next[queue]
@@ -209,7 +230,7 @@ class Notes:
         self._noted.clear()
         self._shadowing.clear()
         self._issues.clear()
-        self._issued_by = {}
+        self._issued_by.clear()
         self._taken.clear()
         self._joined.clear()
         self._is_unknown = False

@@ -64,6 +64,8 @@ class _Line:
     def take(self, seq: int) -> tuple[list[int], list[Waiting]]:
         """Those who wait for nothing behind `seq`, with what they wait for: they leave the
         line."""
+        if not self._seqs or self._seqs[0] > seq:  # mostly, where few wait
+            return [], []
         count = bisect_right(self._seqs, seq)
         seqs, waits = self._seqs[:count], self._waits[:count]
         del self._seqs[:count], self._waits[:count]
@@ -83,6 +85,7 @@ class Confirmations:
     def __init__(self, own: Holding, others: Sequence[Holding]) -> None:
         self._own = own
         self._every = (own, *others)
+        self._names = tuple([one.node for one in self._every])
         self._waits: dict[int, Waiting] = {}
         self._named = 0
         self._new: list[int] = []
@@ -156,14 +159,16 @@ class Confirmations:
                 del self._lines[actor, copies]
         awake, self._new = self._new, []
         for holding in self._every:
-            awake += holding.woken()
+            if holding.awake:
+                awake += holding.woken()
         for token in awake:
             waiting = self._waits.get(token)
             nodes = None if waiting is None else self._held_by(waiting)
             if waiting is not None and nodes is not None:
                 self.abandon(token)
                 done.append((waiting, nodes))
-        done.sort(key=lambda one: one[0].token)
+        if len(done) > 1:
+            done.sort(key=lambda one: one[0].token)
         return done
 
     def _from_line(
@@ -179,8 +184,7 @@ class Confirmations:
             self._new += [waiting.token for waiting in taken]
             return []
         done: list[tuple[Waiting, tuple[str, ...]]] = []
-        known = 0
-        nodes: tuple[str, ...] = ()
+        known, nodes = min(reached), self._names
         for seq, waiting in zip(seqs, taken, strict=True):
             if seq > known:
                 holders = [one for one in self._every if one.clock.get(actor, 0) >= seq]

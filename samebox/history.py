@@ -160,6 +160,8 @@ class History:
     def keep(self) -> dict[Actor, bytes]:
         """Put into the rows what the next life builds on: the heads of the actors that moved, which
         are returned as they are encoded."""
+        if not self._moved:
+            return {}
         heads = {actor: self._heads[actor].encode() for actor in self._moved}
         self._moved.clear()
         keep_heads(self._rows, heads)

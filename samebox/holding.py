@@ -57,7 +57,7 @@ class Holding:
         self._behind: dict[Actor, list[tuple[int, int]]] = {}
         self._without: dict[Dot, dict[int, None]] = {}
         self._unclear: dict[int, None] = {}
-        self._awake: list[int] = []
+        self.awake: list[int] = []
 
     # --- What the member says ------------------------------------------------------------------
 
@@ -185,7 +185,7 @@ class Holding:
 
     def woken(self) -> list[int]:
         """The tokens whose lack has ended since the last call."""
-        awake, self._awake = self._awake, []
+        awake, self.awake = self.awake, []
         return awake
 
     def _wake_behind(self, actor: Actor, waiting: list[tuple[int, int]], seq: int) -> None:
@@ -203,4 +203,4 @@ class Holding:
     def _wake(self, tokens: Iterable[int]) -> None:
         for token in tokens:
             del self._lacking[token]
-            self._awake.append(token)
+            self.awake.append(token)

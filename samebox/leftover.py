@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
+from typing import TypeGuard
 
 from samebox.events import Arrived, Asked, Event, Failure, WorkEvent
 from samebox.making import Making
+
+WORK = frozenset((Asked, Arrived))
+"""The types of a WorkEvent: to ask `isinstance` of structs in vain takes longer."""
 
 TOO_LATE = Failure("the deadline passed before this node took the request")
 
@@ -22,11 +26,10 @@ class Leftover:
     def take(self, events: Sequence[Event]) -> None:
         self.work = []
         for event in events:
-            match event:
-                case Asked() | Arrived():
-                    self.work.append(event)
-                case _:
-                    self.control.append(event)
+            if is_work(event):
+                self.work.append(event)
+            else:
+                self.control.append(event)
 
     def drop(self, number: int, making: Making | None) -> None:
         """The requests of the batch that was under way are made again: what the log has of them
@@ -34,6 +37,10 @@ class Leftover:
         self.dropped = number
         if making is not None:
             self.work = [*making.asked, *self.work]
+
+
+def is_work(event: Event) -> TypeGuard[WorkEvent]:
+    return type(event) in WORK
 
 
 def take_back(work: list[WorkEvent], token: int) -> bool:

@@ -129,10 +129,9 @@ class Peers:
         news = {record.actor: record.seq for record in records}
         for link in self._links.values():
             link.untold.update(news)
-        doubting = [holding for holding in self._holdings.values() if holding.doubted]
-        if doubting:
-            chains = {Dot(record.actor, record.seq): record.chain for record in records}
-            for holding in doubting:
+        for holding in self._holdings.values():
+            if holding.doubted:
+                chains = {Dot(record.actor, record.seq): record.chain for record in records}
                 holding.reached_here(chains)
 
     def own(self, actor: Actor) -> None:
@@ -148,31 +147,37 @@ class Peers:
         if link in self._links:
             self._links[link].progress.sent_bytes(span, length)
 
-    def ranges(self, clock: Mapping[Actor, int], *, forward: bool) -> Iterator[tuple[int, Range]]:
+    def ranges(self, clock: Mapping[Actor, int], *, forward: bool) -> list[tuple[int, Range]]:
         """What every peer lacks of `clock`, as far as its window reaches."""
+        ranges: list[tuple[int, Range]] = []
         for number, link in self._links.items():
             for span in link.progress.next_ranges(clock, forward=forward, base=self.base):
-                yield number, span
+                ranges.append((number, span))
+        return ranges
 
-    def acks(self, missing: tuple[tuple[Dot, ...], bool]) -> Iterator[tuple[int, Ack]]:
+    def acks(self, missing: tuple[tuple[Dot, ...], bool]) -> list[tuple[int, Ack]]:
         """What is durable here, to every peer that was not told of it yet; of that, the blobs of
         `missing` are not held (see Missing.listed)."""
+        acks: list[tuple[int, Ack]] = []
         for number, link in self._links.items():
             if link.untold or missing != link.told:
                 news, link.untold = list(link.untold.items()), {}
                 link.told = missing
-                yield number, Ack(news, list(missing[0]), missing[1])
+                acks.append((number, Ack(news, list(missing[0]), missing[1])))
+        return acks
 
     def has_in_flight(self, link: int) -> bool:
         """Something was sent that the peer has not acknowledged."""
         return link in self._links and self._links[link].progress.has_in_flight
 
-    def bases(self, folded: Mapping[Actor, int]) -> Iterator[tuple[int, LogBase]]:
+    def bases(self, folded: Mapping[Actor, int]) -> list[tuple[int, LogBase]]:
         """Where the log begins here, to every peer that was not told of it yet."""
+        bases: list[tuple[int, LogBase]] = []
         for number, link in self._links.items():
             if link.told_base is not self.base and (link.told_base or self.base):
                 link.told_base = self.base
-                yield number, LogBase(_entries(self.base), _entries(folded))
+                bases.append((number, LogBase(_entries(self.base), _entries(folded))))
+        return bases
 
     def begins(self, event: PeerLogBegins) -> None:
         if event.link in self._links:

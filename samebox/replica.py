@@ -157,8 +157,9 @@ class Replica:
     def _work_through(self) -> Ready:
         while self._left.control:
             self._control(self._left.control.popleft())
-        takes, actor = self.succession.takes, self.actor
-        self._take_up([event for event in self._left.work if takes(event, actor, self.clock)])
+        if self._left.work or self._held or self._birth_is_due:
+            takes, actor = self.succession.takes, self.actor
+            self._take_up([event for event in self._left.work if takes(event, actor, self.clock)])
         self._spread()
         self._out.mint = self.succession.mint()
         self._out.notices += self.succession.notices()
@@ -182,12 +183,12 @@ class Replica:
                 self.peers.acknowledged(link, ack)
                 self.succession.acknowledged(link, self.actor, self.clock)
                 self._is_news = True
-            case Synced(number) | AppendFailed(number) if number == self._left.dropped:
-                pass
             case Synced(number):
-                self._commit(number)
-            case AppendFailed():
-                self._fail(event)
+                if number != self._left.dropped:
+                    self._commit(number)
+            case AppendFailed(number):
+                if number != self._left.dropped:
+                    self._fail(event)
             case Reborn():
                 self.succession.came(event)
                 self._birth_is_due = True
@@ -311,8 +312,7 @@ class Replica:
 
     def _begin(self, making: Making) -> None:
         batch = making.batch(self._number + 1) if making.items else None
-        self._number += 1
-        self._making, self._left.work = making, []
+        self._number, self._making, self._left.work = self._number + 1, making, []
         self.actor = making.actor
         if batch is None:
             self._commit(self._number)
