@@ -224,7 +224,8 @@ class Progress:
     def _fill_window(self, lacking: Mapping[Actor, int]) -> list[Range]:
         """An actor that comes late gets its share though others have filled theirs: all together
         stay below the window times 1 + ln(number of actors)."""
-        share = max(1, self._window() // len(lacking.keys() | self._in_flight.keys()))
+        sharing = lacking.keys() | self._in_flight.keys() if self._in_flight else lacking
+        share = max(1, self._window() // len(sharing))
         ranges: list[Range] = []
         turns = deque(lacking.items())
         while turns:

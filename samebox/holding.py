@@ -7,7 +7,7 @@ at again when the member has that: an acknowledgement costs what it fulfils, how
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple, TypeAlias
 
 from comm import ACTORS_MAX
@@ -88,8 +88,10 @@ class Holding:
             if waiting is not None:
                 self._wake_behind(actor, waiting, seq)
 
-    def lists(self, missing: Iterable[Dot], *, more: bool) -> None:
+    def lists(self, missing: Collection[Dot], *, more: bool) -> None:
         """These blobs it lacks now, and no others unless there are `more`."""
+        if not (missing or more or self.missing or self.more):  # mostly: it is as it was
+            return
         self.more = more
         self.follow(dict.fromkeys(missing))
         if not more:

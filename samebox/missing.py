@@ -52,7 +52,7 @@ class Missing:
 
     def noted(self, making: Making, holds_blob: Callable[[Blob], bool]) -> Iterator[Blob]:
         """What a batch names and does not bring, and is not held."""
-        carried = {blob.hash for blob in making.blobs}
+        carried = {blob.hash for blob in making.blobs} if making.blobs else ()
         for item in making.items:
             if type(item.operation.body) not in NAMES_BLOB:
                 continue

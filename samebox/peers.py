@@ -76,10 +76,11 @@ class Peers:
         self._links.pop(link, None)
 
     def acknowledged(self, link: int, ack: Ack) -> None:
-        if link not in self._links:
+        known = self._links.get(link)
+        if known is None:
             return
-        self._links[link].progress.acknowledged(ack.clock)
-        holding = self._holdings[self._links[link].peer]
+        known.progress.acknowledged(ack.clock)
+        holding = self._holdings[known.peer]
         holding.learn(ack.clock)
         holding.lists([Dot(*dot) for dot in ack.missing], more=ack.more_missing)
 
