@@ -285,7 +285,8 @@ class Ready(Struct):
        ranges that the shell reads from the log.
     13. A state that cannot be read raises StateLost; nothing else of the world crosses `step`. The
        shell then waits for the disk, makes history and state again from the log, and hands them to
-       `restored`, whose Ready goes on where that of the step ended.
+       `restored`, whose Ready goes on where that of the step ended. Where that raises StateLost,
+       the same is done again.
     """
 
     append: Batch | None = None

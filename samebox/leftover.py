@@ -16,12 +16,14 @@ TOO_LATE = Failure("the deadline passed before this node took the request")
 
 
 class Leftover:
-    """`dropped` is the number of a batch of which no end is awaited any more."""
+    """`dropped` is the number of a batch of which no end is awaited any more; `is_moved` where a
+    snapshot was taken over, and the state lost again before the core knew of it."""
 
     def __init__(self) -> None:
         self.control: deque[Event] = deque()
         self.work: list[WorkEvent] = []
         self.dropped = 0
+        self.is_moved = False
 
     def take(self, events: Sequence[Event]) -> None:
         self.work = []
@@ -37,6 +39,11 @@ class Leftover:
         self.dropped = number
         if making is not None:
             self.work = [*making.asked, *self.work]
+
+    def has_moved(self) -> bool:
+        """Once, when the core goes on."""
+        is_moved, self.is_moved = self.is_moved, False
+        return is_moved
 
 
 def is_work(event: Event) -> TypeGuard[WorkEvent]:

@@ -133,25 +133,25 @@ class Replica:
         self._is_news = True
 
     def restored(self, made: Restored) -> Ready:
-        """Go on after StateLost, when the batch under way has ended, in the log or not. What the
-        failed step had left is done, and the requests of the batch are made again."""
-        making, self._making = self._making, None
+        """Go on after StateLost, when the batch under way has ended, in the log or not: do what the
+        failed step had left, make the requests of the batch again. Raises StateLost, as a step."""
+        self._left.is_moved |= made.is_moved
+        missing = Missing(made.state.rows, self._own)
+        missing.begin(self._holds_blob, [*self.missing.users(), *made.lacking])
+        self.missing, self.forgetting = missing, self.forgetting.succeeded_by(made.state)
+        making, self._making, self._is_news = self._making, None, True
         self._left.drop(self._number, making)
         made.history.succeed(self.history)
         self.history, self.state = made.history, made.state
-        self.forgetting = self.forgetting.succeeded_by(made.state)
-        users, self.missing = list(self.missing.users()), Missing(made.state.rows, self._own)
-        self.missing.begin(self._holds_blob, [*users, *made.lacking])
         self._out.fetch += [blob for blob, _ in made.lacking if not self._holds_blob(blob)]
         for actor, head in made.reached.items():
             self._reach(head, Dot(actor, head.seq))
         self.peers.learned(made.last_records())
         if making is not None:
             self._settle(making)
-        if made.is_moved:
+        if self._left.has_moved():
             self.succession.moved(self.actor, made.reached)
         self._out.delivered += made.beyond
-        self._is_news = True
         return self._work_through()
 
     def _work_through(self) -> Ready:

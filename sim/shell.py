@@ -33,10 +33,8 @@ from samebox.events import (
     WaitAsked,
     WorkEvent,
 )
-from samebox.forgetting import FoldingFailed
 from samebox.incoming import Incoming
 from samebox.replica import Replica
-from samebox.starting import Restored
 from samebox.store import Store
 from samebox.supply import RecentRecords
 from sim.compactions import Compactions
@@ -44,6 +42,7 @@ from sim.disk import PowerCut
 from sim.links import Links
 from sim.novelties import as_made_here, novelty
 from sim.pulls import Pulls
+from sim.restoring import restore
 from sim.scarcity import OutOfMemory, Scarcity
 from sim.snapshots import Snapshots
 from sim.upkeep import Upkeep
@@ -89,7 +88,7 @@ class Shell:
         self._jobs: deque[tuple[Job, Ended]] = deque()
         self._answers: dict[int, Answer] = {}
         self._token = 0
-        self._is_lost = False
+        self.is_lost = False
 
     def begin(self) -> None:
         self.store.keeper.wake = self.stir
@@ -151,7 +150,7 @@ class Shell:
 
     def _turn(self) -> None:
         self._stirred = False
-        if self._is_lost or self.snapshots.is_adopting:
+        if self.is_lost or self.snapshots.is_adopting:
             return
         try:
             busy = self._is_held
@@ -175,25 +174,7 @@ class Shell:
             self.host.stop(f"{ASKED} for more memory than there is")
 
     def restore(self, lost: StateLost) -> None:
-        """The disk ends the batch under way; then the state is made again from the log."""
-        if isinstance(lost, FoldingFailed):
-            raise lost  # nothing here spoils rows unnoticed: it is a mistake of ours
-        self.world.say(self.name, f"the state is lost: {lost}")
-
-        def ended(result: object) -> None:
-            match result:
-                case StorageError():
-                    self.fail(result)
-                case Restored():
-                    self._is_lost = False
-                    self.do(self.watch.restored(self, result))
-                    self.stir()
-                case _:
-                    raise AssertionError(f"a state is made, or not: {result!r}")
-
-        self._is_lost = True
-        known = dict(self.replica.clock)
-        self.submit(lambda: self.store.restored(known, lost), ended)
+        restore(self, lost)
 
     @property
     def _is_held(self) -> bool:
@@ -336,7 +317,7 @@ class Shell:
 
     def look(self, question: Callable[[State], T]) -> T | None:
         """What a reader is shown; None where nothing can be, until the state is made again."""
-        if self._is_lost or self.snapshots.is_adopting:
+        if self.is_lost or self.snapshots.is_adopting:
             return None
         try:
             return question(self.replica.state)

@@ -10,6 +10,7 @@ from samebox.adopting import Fetching, NotAdopted, answer
 from samebox.starting import Restored
 from samebox.store import log_begins
 from sim.network import Side
+from sim.restoring import go_on_from
 from sim.talk import Talk
 from sim.world import SECOND
 from storage import DiskFull, DiskReadOnly, LogDamaged, StorageError
@@ -150,7 +151,7 @@ class Snapshots:
     def _adopted(self, made: Restored) -> None:
         shell = self._shell
         shell.replica.begins(log_begins(shell.store.log, [], made.state.folded))
-        shell.do(shell.watch.adopted(shell, made))
+        go_on_from(shell, made, shell.watch.adopted)
 
     def _end(self, fetching: Fetching, why: str) -> None:
         if self._fetching is not fetching or self.is_adopting:

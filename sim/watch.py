@@ -65,10 +65,7 @@ class Watch(DiskChecks, LinkChecks, CallerChecks):
         try:
             ready = shell.replica.step(events)
         except ForgotTooMuch as error:
-            if not self.suspect and not self.liars:
-                text = f"what was forgotten is needed, and no member went back: {error}"
-                raise self.broken("R9", shell.name, text) from error
-            self.unfolded += 1
+            self._forgot(shell, error)
             raise
         except StateLost as error:
             if shell.name not in self.troubled:
@@ -98,7 +95,7 @@ class Watch(DiskChecks, LinkChecks, CallerChecks):
         if life.batch is not None:
             life.dropped.append(life.batch)
         life.batch = None
-        ready = shell.replica.restored(made)
+        ready = self._gone_on(shell, made)
         if ready.append is not None:
             life.batch = ready.append.number
         for operation in ready.delivered:
@@ -126,7 +123,7 @@ class Watch(DiskChecks, LinkChecks, CallerChecks):
         durable.update(clock)
         life.delivered = dict(clock)
         self.adoptions += 1
-        ready = shell.replica.restored(made)
+        ready = self._gone_on(shell, made)
         if ready.append is not None:
             life.batch = ready.append.number
         for token, outcome in ready.replies:
@@ -134,6 +131,19 @@ class Watch(DiskChecks, LinkChecks, CallerChecks):
         if not shell.replica.is_busy:
             self._check_state(shell)
         return ready
+
+    def _gone_on(self, shell: Shell, made: Restored) -> Ready:
+        try:
+            return shell.replica.restored(made)
+        except ForgotTooMuch as error:
+            self._forgot(shell, error)
+            raise
+
+    def _forgot(self, shell: Shell, error: ForgotTooMuch) -> None:
+        if not self.suspect and not self.liars:
+            text = f"what was forgotten is needed, and no member went back: {error}"
+            raise self.broken("R9", shell.name, text) from error
+        self.unfolded += 1
 
     def not_adopted(self, shell: Shell, why: str) -> None:
         """Some need a person; without a member that went back, none does."""

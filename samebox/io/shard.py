@@ -130,10 +130,8 @@ class Shard:
     async def wait(
         self, clock: Clock, *, copies: int = 1, timeout_s: float | None = None
     ) -> Outcome:
-        """Until this node and copies − 1 other members hold all of `clock` (of a receipt).
-
-        Raises ValueError as `ask` does.
-        """
+        """Until this node and copies − 1 other members hold all of `clock` (of a receipt). Raises
+        ValueError as `ask` does."""
         check_seconds(timeout_s)
         reply = Reply()
         token = self.callers.expect(reply)
@@ -280,7 +278,7 @@ class Shard:
                     ready: Ready | None = await self._adopted()
                 else:
                     ready = self._step(is_open=was_open)
-                if ready is None:
+                while ready is None:
                     ready = await self._restored()
                 self._act(ready, was_open=was_open)
         finally:
@@ -316,19 +314,24 @@ class Shard:
         self._lost = self._lost or error
         self.inbox.stir()
 
-    async def _restored(self) -> Ready:
-        """The disk first ends the batch under way."""
+    async def _restored(self) -> Ready | None:
+        """The disk first ends the batch under way. None where the state is lost once more."""
         lost, known = self._lost, dict(self.replica.clock)
         assert lost is not None
         self.log(Notice(f"the state is lost, and is made again: {lost}", alarm=True))
         made = await self.disk.run(lambda: self.store.restored(known, lost))
         self._lost = None
         ready = self._gone_on(made)
-        self.log(Notice("the state is whole again"))
+        if ready is not None:
+            self.log(Notice("the state is whole again"))
         return ready
 
-    def _gone_on(self, made: Restored) -> Ready:
-        ready = self.replica.restored(made)
+    def _gone_on(self, made: Restored) -> Ready | None:
+        try:
+            ready = self.replica.restored(made)
+        except StateLost as error:
+            self.lost(error)
+            return None
         self._lengths = [0] * len(ready.delivered)  # they need not count: this is seldom
         return ready
 
@@ -337,13 +340,12 @@ class Shard:
         self.inbox.stir()
         await self._adoptions.wait(adopt)
 
-    async def _adopted(self) -> Ready:
+    async def _adopted(self) -> Ready | None:
         made = await self._adoptions.carry_out(self.disk, dict(self.replica.clock))
         if made is None:
             return Ready()
-        begins = log_begins(self.store.log, [], made.state.folded)
         self._feed.jumped()
-        self.replica.begins(begins)
+        self.replica.begins(log_begins(self.store.log, [], made.state.folded))
         return self._gone_on(made)
 
     def _answer_looks(self) -> None:
