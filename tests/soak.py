@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 import traceback
+from collections import Counter
 from collections.abc import Callable
 from itertools import cycle
 from pathlib import Path
@@ -34,8 +35,10 @@ from tests.fuzz.parsers import PARSERS
 from tests.histories import World
 from tests.oracle import view
 from tests.pairs import ACTIONS, base
+from tests.plan.test_meaning import asked_there, by_oracle, by_state
 from tests.processes.nemesis import FAULTS, survive
 from tests.processes.test_kill_upkeep import LITTLE, OPERATIONS, doom, survive_kills
+from tests.replica.test_cluster import run_scripts
 from tests.scripts import Script, random_script, shrink, spelled
 
 LENGTHS = (10, 20, 30, 30, 50, 50, 50, 80, 80, 120, 300)
@@ -44,6 +47,9 @@ UPKEEP_ONE_IN = 4
 """Worlds whose nodes make snapshots and verify all they keep, over and over."""
 KILLS_ONE_IN = 3
 """Runs of real processes that are killed while they make snapshots, cut logs and compact packs."""
+HISTORIES_PER_SCRIPTS = 20
+SCRIPTS = 25
+"""At once: what fails among them is made small."""
 INPUTS = 300
 """For one parser at a time."""
 
@@ -132,6 +138,36 @@ class Histories:
     def __str__(self) -> str:
         counts = f"{self._count} histories, {self._operations} operations compared"
         return f"{counts}; {self._triples}"
+
+
+class Requests:
+    """Requests on what random conflicts have left, and clusters under random scripts."""
+
+    def __init__(self, first_seed: int) -> None:
+        self._seed = first_seed
+        self._count = self._clusters = 0
+        self._outcomes: Counter[str] = Counter()
+
+    def one(self) -> bool:
+        seed = self._seed + self._count
+        try:
+            for shows in (by_oracle, by_state):
+                self._outcomes += asked_there(seed, shows)
+            if self._count % HISTORIES_PER_SCRIPTS == 0:
+                run_scripts(seed, SCRIPTS)
+                self._clusters += SCRIPTS
+        except Exception:
+            traceback.print_exc()
+            print(f"seed {seed}", file=sys.stderr)
+            return False
+        self._count += 1
+        return True
+
+    @override
+    def __str__(self) -> str:
+        done = sum(count for what, count in self._outcomes.items() if what[0].isupper())
+        counts = f"{self._outcomes.total()} requests to {2 * self._count} sites, {done} carried out"
+        return f"{counts}; {self._clusters} scripts for clusters"
 
 
 class Worlds:
@@ -236,9 +272,10 @@ class Inputs:
         return f"{self._count} inputs for {len(PARSERS)} parsers"
 
 
-Kind: TypeAlias = Histories | Worlds | Processes | Inputs
+Kind: TypeAlias = Histories | Requests | Worlds | Processes | Inputs
 KINDS: dict[str, Callable[[int], Kind]] = {
     "histories": Histories,
+    "requests": Requests,
     "worlds": Worlds,
     "processes": Processes,
     "inputs": Inputs,

@@ -42,8 +42,8 @@ from tests.scripts import Script, scripts
 from tests.user import User, meet
 
 QUICK_HISTORIES = 6
-SLOW_HISTORIES = 500
-PARTS = 4
+SLOW_HISTORIES = 300
+PARTS = 3
 LENGTH = 60
 MUTANT_HISTORIES_MAX = 300
 CHUNK = 25

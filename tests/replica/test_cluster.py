@@ -7,7 +7,7 @@ from hashlib import sha256
 from typing import NamedTuple
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
 from crdt import (
@@ -138,10 +138,22 @@ def test_all_nodes_agree_after_healing(names: int, script: list[Step[Does]]) -> 
 
 
 @pytest.mark.slow
-@settings(relaxed, max_examples=1000)
+@settings(relaxed, max_examples=250)
 @given(names=st.integers(2, 5), script=scripts)
 def test_all_nodes_agree_after_healing_many_times(names: int, script: list[Step[Does]]) -> None:
     run(names, script)
+
+
+def run_scripts(first: int, count: int) -> None:
+    """For tests.soak: so many random scripts, from this seed on. Raises what the first raises."""
+
+    @seed(first)
+    @settings(relaxed, max_examples=count, database=None)
+    @given(names=st.integers(2, 5), script=scripts)
+    def running(names: int, script: list[Step[Does]]) -> None:
+        run(names, script)
+
+    running()
 
 
 @settings(relaxed, max_examples=20)
