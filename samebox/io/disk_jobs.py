@@ -36,8 +36,12 @@ class DiskJobs:
         self._tell = tell
         self._broke = broke
         self._is_minting = False
+        self._was_lone = True
 
     def append(self, batch: Batch) -> None:
+        """To be followed by `do_small` of the disk. A lone operation behind another one is small;
+        behind a longer batch, more are likely to come together soon."""
+
         def ended(result: outcome.Maybe[object]) -> None:
             match result:
                 case outcome.Value(behind):
@@ -52,7 +56,10 @@ class DiskJobs:
                 case outcome.Error(error):
                     self._broke(error)
 
-        self._disk.submit(partial(self._store.append, batch), ended)
+        is_small = len(batch.records) == 1 and not batch.blobs and self._was_lone
+        self._was_lone = len(batch.records) == 1
+        submit = self._disk.submit_small if is_small else self._disk.submit
+        submit(partial(self._store.append, batch), ended)
 
     def mint(self, reason: str) -> None:
         """One at a time. On a full disk there is no new actor: the core asks for it again."""

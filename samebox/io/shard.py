@@ -158,8 +158,7 @@ class Shard:
         return not self.replica.is_busy and not is_made_anew
 
     async def put(self, pieces: AsyncIterator[bytes]) -> tuple[Blob, tuple[Carried, ...]]:
-        """Take contents in, piece by piece; hand what comes back to `ask`. Raises ContentsTooLong
-        beyond 32 GiB."""
+        """Take contents in; hand what comes back to `ask`. Raises ContentsTooLong beyond 32 GiB."""
         blob, carried = await self.contents.put(pieces)
         self.store.held.stored(blob)
         return blob, carried
@@ -379,6 +378,7 @@ class Shard:
             self.inbox.free()
         if self._looks.waiting and not self.replica.is_busy:
             self._answer_looks()
+        self.disk.do_small()
 
     def _break(self, error: BaseException) -> None:
         self._broken = error

@@ -9,11 +9,12 @@ import outcome
 import trio
 from typing_extensions import override
 
-from samebox.io.disk_thread import DiskThread, Ended, Job
+from samebox.io.disk_thread import BRIEF_JOBS, DiskThread, Ended, Job
 
 
 class LoopDisk(DiskThread):
     """As a thread, it goes on whatever is cancelled, and ends with the jobs that it was given.
+    Small jobs are left to the loop while the others take no time.
 
     `at_work` is the disk whose job is being done."""
 
@@ -38,17 +39,26 @@ class LoopDisk(DiskThread):
     @override
     async def __aenter__(self) -> LoopDisk:
         trio.lowlevel.spawn_system_task(self._run_jobs, name=f"disk-{self.name}")
+        self._begin_in_loop()
         return self
 
     @override
     async def __aexit__(self, *_: object) -> None:
+        self._leave_small()
         self._given.close()
         self.let_go()
         with trio.CancelScope(shield=True):
             await self._ended.wait()
+        self._end_in_loop()
 
     @override
-    def submit(self, job: Job, ended: Ended) -> None:
+    def submit_small(self, job: Job, ended: Ended) -> None:
+        is_brief = self.is_held.is_set() and not self.job_s
+        self._brief = BRIEF_JOBS if is_brief else 0
+        super().submit_small(job, ended)
+
+    @override
+    def _put(self, job: Job, ended: Ended) -> None:
         self._given.send_nowait((job, ended))
 
     async def _run_jobs(self) -> None:
@@ -58,5 +68,6 @@ class LoopDisk(DiskThread):
             LoopDisk.at_work = self
             result = outcome.capture(job)
             LoopDisk.at_work = None
+            self._under_way -= 1
             ended(result)
         self._ended.set()
