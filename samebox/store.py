@@ -26,6 +26,8 @@ from samebox.starting import Surroundings as Surroundings
 from storage import (
     Continue,
     Disk,
+    DiskFull,
+    DiskReadOnly,
     DiskWriteFailed,
     FoundSnapshots,
     Identity,
@@ -122,7 +124,7 @@ class Store(Struct):
             self.behind[actor] = reached, last  # as the last one: the others have their turn
             try:
                 run = self.log.read(actor, reached + 1, last, max_bytes=BEHIND_BYTES_MAX)
-            except RecordsMissing:
+            except (RecordsMissing, DiskFull, DiskReadOnly):  # of a batch that is durable, no end
                 continue
             return Arrived(OWN_LOG, next(packed((record, ()) for record in run)))
         return None

@@ -30,6 +30,7 @@ from samebox.keeping import Unkept
 from samebox.making import Place
 from samebox.store import Store, Surroundings, open_store
 from sim.machine import Machine
+from storage import DiskReadOnly
 
 CLUSTER = "example.org"
 _numbers = count(1)
@@ -148,6 +149,33 @@ def test_own_records_behind_one_that_came_again_are_taken_from_the_log_that_hold
     assert after.replica.clock[actor] == 4
     assert all(after.replica.state.find(Address(name)) for name in ("x", "y", "z", "p"))
     assert after.behind == {}
+
+
+def test_a_batch_that_is_durable_is_not_refused_for_what_the_log_holds_behind_it() -> None:
+    """A refused batch has used no dot, and this one is in the log: its dots would come twice."""
+    machine = Machine("a")
+    for name in ("x", "y", "z"):  # each in a segment of its own
+        store = opened(machine)
+        ask(store, Create(Address(name)))
+        store.close()
+    store = opened(machine)
+    actor = store.replica.actor
+    assert actor is not None
+    records = records_of(store, actor)
+    damage(machine, records[1])
+    after = opened(machine)
+    ask(after, Create(Address("p")))
+    damage(machine, records[3])  # met when what follows the lost one is read, and not to be marked
+    after.disks.log.rename = refused  # type: ignore[method-assign]
+    (message,) = packed((record, ()) for record in records[1:2])
+    batch = after.replica.step([Arrived(1, message)]).append
+    assert batch is not None
+    assert after.append(batch) is None
+    assert after.log.read(actor, 1, 2, max_bytes=1 << 20) == records[:2]
+
+
+def refused(old: str, new: str) -> None:
+    raise DiskReadOnly(f"{old}: cannot rename to {new}: Permission denied")
 
 
 def test_who_brings_a_lost_record_may_bring_more_than_the_log_had_behind_it() -> None:
