@@ -35,9 +35,11 @@ portion."""
 GARBAGE_SHARE = 0.5
 """Of its bytes, that make a pack worth rewriting: each byte freed costs at most one written."""
 SMALL_SHARE = 8
-"""A pack with less than this part of a full one's bytes is small; many starts leave many."""
+"""A pack with less than this part of a full one's bytes, and of its blobs, is small; many starts
+leave many."""
 SMALL_MIN = 8
-"""Small packs that are joined for their number alone: a byte is copied once for 8 files less."""
+"""Small packs that are joined for their number alone: a byte is copied once for 8 files less. So
+many fit into one."""
 
 Uses = Callable[[bytes], bool]
 
@@ -79,7 +81,11 @@ class Compacted:
 
 def choose(packs: Sequence[PackUse], *, pack_bytes_max: int) -> tuple[FileName, ...]:
     """The packs to be rewritten into one, those with the least in use first. Often none."""
-    small = [pack for pack in packs if pack.bytes < pack_bytes_max / SMALL_SHARE]
+    small = [
+        pack
+        for pack in packs
+        if pack.bytes < pack_bytes_max / SMALL_SHARE and pack.blobs < PACK_BLOBS_MAX / SMALL_SHARE
+    ]
     joined = frozenset(pack.name for pack in small) if len(small) >= SMALL_MIN else frozenset()
     worth = [
         pack
@@ -89,10 +95,9 @@ def choose(packs: Sequence[PackUse], *, pack_bytes_max: int) -> tuple[FileName, 
     chosen: list[FileName] = []
     used = blobs = 0
     for pack in sorted(worth, key=lambda pack: (pack.used, pack.name)):
-        used, blobs = used + pack.used, blobs + pack.blobs
-        if used > pack_bytes_max or blobs > PACK_BLOBS_MAX:
-            break
-        chosen.append(pack.name)
+        if used + pack.used <= pack_bytes_max and blobs + pack.blobs <= PACK_BLOBS_MAX:
+            used, blobs = used + pack.used, blobs + pack.blobs
+            chosen.append(pack.name)
     return tuple(chosen)
 
 

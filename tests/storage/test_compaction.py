@@ -112,10 +112,18 @@ def use(number: int, size: int, used: int, blobs: int = 1) -> PackUse:
         ([use(n, 125, 125) for n in range(1, 11)], []),
         ([use(n, 1000, n, PACK_BLOBS_MAX // 2) for n in range(1, 4)], [1, 2]),
         ([use(n, 1000, n, PACK_BLOBS_MAX // 2 + 1) for n in range(1, 4)], [1]),
+        ([use(n, 100, 100, PACK_BLOBS_MAX) for n in range(1, 11)], []),
+        ([use(n, 100, 100, PACK_BLOBS_MAX // 8) for n in range(1, 11)], []),
+        (
+            [use(1, 100, 20), use(2, 100, 30, PACK_BLOBS_MAX)]
+            + [use(n, 100, 100) for n in range(3, 10)],
+            [1, 3, 4, 5, 6, 7, 8, 9],
+        ),
     ],
 )
 def test_the_packs_that_are_rewritten(packs: list[PackUse], chosen: list[int]) -> None:
-    """Half of it has to be garbage, or eight have to be small, and all fits into one."""
+    """Half of it has to be garbage, or eight have to be small, and all fits into one. Else the same
+    would be written again and again, for nothing."""
     assert [name.number for name in choose(packs, pack_bytes_max=1000)] == chosen
 
 
