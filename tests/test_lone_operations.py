@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 import trio
 
-from samebox import Address, Create, Done, Failure, Node, Shard, open_node
+from samebox import Address, Append, Create, Done, Failure, Node, Shard, open_node
 from samebox.events import Arrived, Batch
+from samebox.io.disk_jobs import SMALL_BYTES
 from samebox.io.node import NodeStopped
 from samebox.store import Store
 from samebox.testing import local_node_list
@@ -103,3 +105,26 @@ async def test_a_disk_that_fails_in_the_loop_ends_the_node_with_the_reason(
             shard = await served_lone(node)
             appends.error = DiskWriteFailed("torn")
             await shard.ask(Create(BOB))
+
+
+async def test_contents_are_logged_by_the_loop_where_they_are_short(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def append(contents: bytes) -> None:
+        blob, carried = await shard.put(once(contents))
+        assert isinstance(await shard.ask(Append(inbox, blob), carried=carried), Done)
+        assert shard.store.packs.has(blob.hash)
+
+    appends, inbox = Appends(monkeypatch), Address("mail/alice", "INBOX")
+    with trio.fail_after(WAIT_S):
+        async with open_node(local_node_list(tmp_path, ["a"]), "a") as node:
+            shard = await served_lone(node)
+            appends.done.clear()
+            await append(b"short")
+            await append(bytes(SMALL_BYTES))
+            await append(bytes(SMALL_BYTES - 1024))
+    assert appends.done == [(1, True), (1, False), (1, True)]
+
+
+async def once(contents: bytes) -> AsyncIterator[bytes]:
+    yield contents

@@ -14,6 +14,9 @@ from samebox.io.store import Store
 from samebox.supply import RecentRecords
 from storage import ChainBroken, DiskFull, DiskReadOnly
 
+SMALL_BYTES = 16 << 10
+"""Of a batch and its contents. With 4 KiB both syncs take half of BRIEF_S here."""
+
 
 class DiskJobs:
     """`tell` takes the events, `inbox` the work for which there is room; `broke` takes what shows
@@ -39,8 +42,8 @@ class DiskJobs:
         self._was_lone = True
 
     def append(self, batch: Batch) -> None:
-        """To be followed by `do_small` of the disk. A lone operation behind another one is small;
-        behind a longer batch, more are likely to come together soon."""
+        """To be followed by `do_small` of the disk. A lone operation behind another one is small,
+        with its short contents; behind a longer batch, more are likely to come together soon."""
 
         def ended(result: outcome.Maybe[object]) -> None:
             match result:
@@ -56,8 +59,9 @@ class DiskJobs:
                 case outcome.Error(error):
                     self._broke(error)
 
-        is_small = len(batch.records) == 1 and not batch.blobs and self._was_lone
-        self._was_lone = len(batch.records) == 1
+        is_lone = len(batch.records) == 1
+        is_small = is_lone and self._was_lone and _size(batch) <= SMALL_BYTES
+        self._was_lone = is_lone
         submit = self._disk.submit_small if is_small else self._disk.submit
         submit(partial(self._store.append, batch), ended)
 
@@ -79,3 +83,8 @@ class DiskJobs:
                     self._broke(error)
 
         self._disk.submit(partial(self._store.mint, reason), ended)
+
+
+def _size(batch: Batch) -> int:
+    contents = sum([len(carried.data) for carried in batch.blobs])
+    return contents + sum([len(record.data) for record in batch.records])
