@@ -29,7 +29,7 @@ demo: $(STAMP) ## three nodes, cut, killed and healed; MAILBOX=path to an mbox f
 	$(BIN)/python examples/demo.py $(if $(MAILBOX),"$(MAILBOX)")
 
 test: static ## everything: format, lint, types, and all tests, the slow ones too
-	$(BIN)/python -m pytest -q -n auto
+	$(BIN)/python -m pytest -q -n auto --dist worksteal
 
 check: static ## before every commit, under a minute: format, lint, types, quick tests
 	@folder=$$(mktemp -d $(or $(MEMORY),/tmp)/samebox.XXXXXX) && trap 'rm -rf "$$folder"' EXIT && \

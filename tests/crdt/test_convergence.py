@@ -22,7 +22,7 @@ from tests.user import users
 QUICK_HISTORIES = 10
 SLOW_HISTORIES = 2000
 PARTS = 10
-LENGTH = 50
+LENGTH = 40
 
 
 @pytest.mark.parametrize("rows", QUICK_ROWS)
