@@ -288,6 +288,23 @@ def test_the_environment_names_the_node_and_a_typed_option_goes_before_it(mail: 
     assert CliRunner().invoke(main, ["ls"], env={"SAMEBOX_SOCKET": None}).exit_code == 2
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("create", "mail/\udcff"),
+        ("rename", "mail/alice:Work", "mail/alice:\udcff"),
+        ("store", "mail/alice:Work", "--add", "\udcff"),
+        ("watch", "\udcff"),
+        ("watch", "--shard", "\udcff"),
+        ("verify", "--shard", "\udcff"),
+    ],
+)
+def test_what_was_typed_in_another_encoding_is_not_sent(words: tuple[str, ...], mail: User) -> None:
+    """Python shows a byte of an argument that is no UTF-8 as such a surrogate."""
+    done = mail.type(*words, exit_code=2)
+    assert "expected text in UTF-8, found b'" in done.stderr and "\\xff" in done.stderr
+
+
 def test_every_command_explains_itself_with_an_example() -> None:
     for name in main.list_commands(main.make_context("samebox", ["ls"])):
         done = CliRunner().invoke(main, [name, "--help"])

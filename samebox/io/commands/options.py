@@ -187,10 +187,21 @@ class Spelt(click.ParamType[Any]):
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> object:
+        if not isinstance(value, str):
+            return value
         try:
-            return self._read(value) if isinstance(value, str) else value
+            return self._read(utf_8(value))
         except spelling.Misspelt as error:
             self.fail(str(error), param, ctx)
+
+
+def utf_8(text: str) -> str:
+    """What was typed in another encoding can neither be sent nor kept."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise spelling.Misspelt(f"expected text in UTF-8, found {os.fsencode(text)!r}") from None
+    return text
 
 
 def copies_of(text: str) -> Copies:
@@ -218,6 +229,8 @@ def flag_of(text: str) -> str:
     return text
 
 
+BOX = Spelt("BOX", utf_8)
+SHARD = Spelt("SHARD", utf_8)
 FLAG = Spelt("FLAG", flag_of)
 ENTRY = Spelt("ID", spelling.entry)
 RECEIPT = Spelt("RECEIPT", spelling.shard_clock)

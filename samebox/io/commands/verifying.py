@@ -8,7 +8,15 @@ from pathlib import Path
 import click
 
 from samebox.control import VERIFY_BYTES_PER_S, Flaw, Verified, Verify
-from samebox.io.commands.options import REFUSED, Refused, Site, as_json, connected, maybe_at_node
+from samebox.io.commands.options import (
+    REFUSED,
+    SHARD,
+    Refused,
+    Site,
+    as_json,
+    connected,
+    maybe_at_node,
+)
 from samebox.io.commands.progress import progress
 from samebox.io.commands.showing import plural, say, say_json, size_words
 
@@ -25,7 +33,7 @@ class Damaged(click.ClickException):
 @click.argument(
     "directory", required=False, type=click.Path(exists=True, file_okay=False, path_type=Path)
 )
-@click.option("--shard", help="This shard alone.")
+@click.option("--shard", type=SHARD, help="This shard alone.")
 @click.option(
     "--rate",
     type=click.IntRange(min=1),

@@ -12,7 +12,9 @@ from samebox.changes import Change
 from samebox.control import Watch, Watched
 from samebox.io.commands.looking import boxes
 from samebox.io.commands.options import (
+    BOX,
     RECEIPT,
+    SHARD,
     Site,
     as_json,
     at_node,
@@ -22,9 +24,9 @@ from samebox.io.commands.showing import hint, say, say_json, when
 
 
 @click.command()
-@click.argument("box", required=False)
+@click.argument("box", type=BOX, required=False)
 @click.option("--since", type=RECEIPT, help="Go on behind this cursor, without loss or repetition.")
-@click.option("--shard", help="Changes of one shard alone.")
+@click.option("--shard", type=SHARD, help="Changes of one shard alone.")
 @click.option("--count", type=click.IntRange(min=1), help="End after so many changes.")
 @as_json
 @at_node
