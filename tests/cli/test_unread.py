@@ -6,6 +6,7 @@ import errno
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
@@ -141,3 +142,25 @@ def reached(folder: Path) -> Conversation | None:
         return Conversation(folder / "run" / "a.sock", timeout_s=START_S)
     except NotReachable:
         return None
+
+
+LOGGING = """
+import logging, os
+from samebox.io.commands.running import logging_to_stderr
+
+with logging_to_stderr(verbose=False):
+    opened = os.memfd_create("data")
+    logging.getLogger("samebox").warning("a line")
+print(os.pread(opened, 100, 0))
+"""
+
+
+def test_what_is_opened_in_place_of_a_closed_standard_error_is_not_written_to() -> None:
+    done = subprocess.run(
+        ["sh", "-c", 'exec "$0" -c "$1" 2>&-', sys.executable, LOGGING],
+        stdout=subprocess.PIPE,
+        env=environment(),
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "b''\n"

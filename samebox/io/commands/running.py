@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -128,6 +129,8 @@ class Saying(logging.Handler):
 
 @contextmanager
 def logging_to_stderr(*, verbose: bool) -> Iterator[None]:
+    if sys.stderr is None:  # it was closed, and what is opened next would take its number
+        silence()
     writer = LineWriter(STDERR)
     handler = Saying(writer)
     handler.setFormatter(OneLine("%(asctime)s %(levelname)s %(message)s"))
@@ -143,7 +146,8 @@ def logging_to_stderr(*, verbose: bool) -> Iterator[None]:
 
 
 def silence() -> None:
-    """Nobody reads standard error: what else is said on the way out shall not wait for ever."""
+    """Nobody reads standard error: what else is said shall not wait for ever, nor go elsewhere."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, STDERR)
-    os.close(nowhere)
+    if nowhere != STDERR:
+        os.dup2(nowhere, STDERR)
+        os.close(nowhere)
