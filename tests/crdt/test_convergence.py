@@ -20,9 +20,11 @@ from tests.site import all_of, blob_of
 from tests.user import users
 
 QUICK_HISTORIES = 10
-SLOW_HISTORIES = 2000
+SLOW_HISTORIES = 1700
+"""Two thousand, with those of tests/crdt/test_folding.py."""
 PARTS = 10
-LENGTH = 40
+LENGTH = 30
+"""`make soak` draws lengths to 300."""
 
 
 @pytest.mark.parametrize("rows", QUICK_ROWS)

@@ -11,7 +11,7 @@ from samebox.testing import LocalCluster, SteadyWriter
 from tests.processes.account import assert_confirmed_once, assert_repeated_once, make_mailbox
 
 ROUNDS = 20
-CONFIRMED = 40
+CONFIRMED = 16
 """By each node, before the kill of a round."""
 COPIES: dict[str, Copies] = {"a": 1, "b": 2, "c": "all"}
 

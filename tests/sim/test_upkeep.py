@@ -28,7 +28,7 @@ def test_the_promises_hold_where_snapshots_are_made() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("first", range(4, 64, 20))
+@pytest.mark.parametrize("first", range(4, 44, 20))
 def test_the_promises_hold_in_many_worlds(first: int) -> None:
     assert broken(range(first, first + 20)) == []
 
