@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from typing import Final
 
 from crdt import Record
 from storage.coverage import Coverage
 from storage.disk import Disk
-from storage.errors import Damaged, DiskReadFailed, LogDamaged, RecordsMissing
+from storage.errors import Damaged, DiskReadFailed, FileMissing, LogDamaged, RecordsMissing
 from storage.files import DAMAGED, set_state
 from storage.index import Offsets, Tip
 from storage.recent import Recent
@@ -26,6 +28,7 @@ from storage.tail import Tail
 
 OFFSETS_CACHED = 16
 """Offsets of sealed segments kept in memory: some tens of kilobytes each."""
+UNREADABLE: Final = (Damaged, DiskReadFailed, FileMissing)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +50,8 @@ class HeadBefore:
 class Reader:
     """Reads what was synced. `segments` and `coverage` belong to the log, which moves them on.
 
-    Whatever does not read back raises `LogDamaged`, after the file was marked as damaged.
+    Whatever does not read back, a file that somebody removed included, raises `LogDamaged`, after
+    the file was marked as damaged if it is there.
     """
 
     def __init__(
@@ -111,7 +115,7 @@ class Reader:
                 for record in self._run_in(segment, actor, first, until):
                     yield record
                     first = record.seq + 1
-            except (Damaged, DiskReadFailed) as error:
+            except UNREADABLE as error:
                 raise self._condemned(segment, error) from error
 
     def _run_in(self, segment: Segment, actor: bytes, first: int, until: int) -> Iterator[Record]:
@@ -128,7 +132,8 @@ class Reader:
     def _records(self, segment: Segment) -> Iterator[Record]:
         """All records that a segment has now; at the end of a sealed one, checked by its index.
 
-        A tail may grow or be sealed while it is read: it is judged by what it was at the start.
+        A tail may grow or be sealed while it is read: it is judged by what it was at the start. One
+        that the log no longer consists of, for a snapshot stands for it now, raises `FileMissing`.
         """
         count, expected, is_tail = 0, segment.records, segment.state is State.TAIL
         last: dict[bytes, Record] = {}
@@ -141,7 +146,9 @@ class Reader:
                 raise Damaged(f"expected {expected} records, found {count}")
             if not is_tail:
                 self._check_index(segment, last)
-        except (Damaged, DiskReadFailed) as error:
+        except UNREADABLE as error:
+            if isinstance(error, FileMissing) and segment not in self.all_segments():
+                raise
             raise self._condemned(segment, error) from error
 
     def _check_index(self, segment: Segment, last: Mapping[bytes, Record]) -> None:
@@ -165,10 +172,12 @@ class Reader:
         return error or LogDamaged(f"{', '.join(names)}: {reason}; start again to have it mended")
 
     def _condemned(self, segment: Segment, error: Exception) -> LogDamaged:
-        """Marks a sealed segment, so that the next start reads it frame by frame."""
+        """Marks a sealed segment, so that the next start reads it frame by frame. That start misses
+        one whose file is gone."""
         if segment.state is State.SEALED:
-            segment.name = set_state(self._disk, segment.name, state=DAMAGED)
-            segment.state = State.DAMAGED
+            with suppress(FileMissing):
+                segment.name = set_state(self._disk, segment.name, state=DAMAGED)
+                segment.state = State.DAMAGED
         return LogDamaged(f"{segment.name.text}: {error}")
 
     def base_tips(self, segment: Segment) -> dict[bytes, Tip] | None:
@@ -177,7 +186,7 @@ class Reader:
             return None
         try:
             return read_base(self._disk, segment.name, segment.id, segment.header_bytes)[0].tips
-        except (Damaged, DiskReadFailed):
+        except UNREADABLE:
             return None
 
     def _within(self, segment: Segment, after: Mapping[bytes, int]) -> bool:
@@ -186,7 +195,7 @@ class Reader:
             return False
         try:
             index = read_index(self._disk, segment.name, segment.trailer)
-        except (Damaged, DiskReadFailed):
+        except UNREADABLE:
             return False
         return all(
             after.get(actor, 0) >= last

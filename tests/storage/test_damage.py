@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from crdt import Record
@@ -199,6 +201,30 @@ def test_a_segment_removed_by_hand_is_missed() -> None:
     assert recovery.problems == (f"records {missing.text} are missing",)
     append(log, records[missing.first - 1 : missing.last])
     assert restarted(disk).clock() == {ANN: 40}
+
+
+@pytest.mark.parametrize("condemned", [False, True])
+def test_a_segment_removed_while_the_log_is_open_is_damage(condemned: bool) -> None:
+    """Whoever reads it is told to open the log again; until then nobody would get past it."""
+    records = numbered(ANN, 40)
+    disk = sealed_disk_with(*(records[n : n + 4] for n in range(0, 40, 4)), limits=SMALL)
+    log = restarted(disk, limits=SMALL)
+    name = segments(disk)[1]
+    del disk.files[name]
+    ways: list[Callable[[], object]] = [
+        lambda: log.read(ANN, 9, 16, max_bytes=999),
+        lambda: log.chain_at(ANN, 12),
+        lambda: replayed(log),
+        lambda: list(log.replay({ANN: 8})),
+    ]
+    if condemned:
+        ways = [lambda: log.condemn([name], "it is gone")]
+    for read in ways:
+        with pytest.raises(LogDamaged, match=rf"{name}.*; close the log and open it again"):
+            read()
+    assert log.read(ANN, 1, 2, max_bytes=999) == records[:2]
+    (missing,) = start(disk, limits=SMALL)[1].missing
+    assert missing.first <= 12 <= missing.last
 
 
 def test_a_header_lost_in_one_place_is_found_in_the_other() -> None:

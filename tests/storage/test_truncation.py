@@ -12,7 +12,17 @@ from hypothesis import strategies as st
 
 from crdt import Record
 from sim.disk import Draw, PowerCut, SimulatedDisk, keep_all, lose_all
-from storage import Bounds, DiskReadOnly, Log, LogDamaged, LogLimits, LogPart, MemoryDisk, removable
+from storage import (
+    Bounds,
+    DiskReadOnly,
+    FileMissing,
+    Log,
+    LogDamaged,
+    LogLimits,
+    LogPart,
+    MemoryDisk,
+    removable,
+)
 from storage.header import LOG_MAGIC, Header
 from storage.index import Base, Tip
 from storage.tail import Tail
@@ -229,6 +239,17 @@ def test_a_damaged_segment_is_set_aside_and_not_removed() -> None:
     cut(log, 2)
     assert segments(disk, "aside") == ["log-0000000001.aside"]
     assert len(segments(disk)) == 4
+
+
+def test_a_segment_that_went_while_it_was_read_is_no_damage() -> None:
+    disk = MemoryDisk()
+    log = filled(disk)
+    parts = log.replay_segments()
+    next(parts)
+    (_, second, *_) = [next(parts), next(parts)]
+    log.truncate(4)
+    with pytest.raises(FileMissing):
+        list(second.records)
 
 
 def test_the_last_segment_never_goes() -> None:
