@@ -138,7 +138,8 @@ class Reader:
         count, expected, is_tail = 0, segment.records, segment.state is State.TAIL
         last: dict[bytes, Record] = {}
         try:
-            for records in records_of_segment(self._disk, segment):
+            for found in records_of_segment(self._disk, segment):
+                records = self._held(segment, found)
                 count += len(records)
                 last.update((record.actor, record) for record in records)
                 yield from records
@@ -150,6 +151,13 @@ class Reader:
             if isinstance(error, FileMissing) and segment not in self.all_segments():
                 raise
             raise self._condemned(segment, error) from error
+
+    def _held(self, segment: Segment, records: list[Record]) -> list[Record]:
+        """A sector that did not read at the start may do so later: what is missing stays missing
+        until the next start, or a state would stand for records that are never sent."""
+        if segment.state is not State.DAMAGED:
+            return records
+        return [record for record in records if self._coverage.find(record.actor, record.seq)]
 
     def _check_index(self, segment: Segment, last: Mapping[bytes, Record]) -> None:
         if segment.state is State.DAMAGED or segment.trailer is None:
