@@ -60,6 +60,7 @@ class Side:
         self._unread: deque[bytes | None] = deque()
         self._outstanding = 0
         self._arrival = 0
+        self._is_handing = False
 
     # --- sending -------------------------------------------------------------------------------
 
@@ -137,7 +138,16 @@ class Side:
         self.read_on()
 
     def read_on(self) -> None:
-        """Hand over what came, as long as the owner reads."""
+        """Hand over what came, as long as the owner reads. What it takes may call this again: then
+        the loop that handed it over goes on."""
+        if not self._is_handing:
+            self._is_handing = True
+            try:
+                self._hand_over()
+            finally:
+                self._is_handing = False
+
+    def _hand_over(self) -> None:
         while self._unread and self.is_reading and self.is_open:
             piece = self._unread.popleft()
             if piece is None:
