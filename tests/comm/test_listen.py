@@ -49,6 +49,7 @@ async def is_closed(stream: trio.abc.Stream) -> bool:
 
 async def test_beyond_the_bound_the_oldest_handshakes_are_ended_at_once_and_few_are_reported(
     credentials: Credentials,
+    mock_clock: MockClock,  # time stands still: with it, more may be reported
 ) -> None:
     node = Node(credentials["b"], unfinished_max=3)
     async with trio.open_nursery() as nursery:
