@@ -68,11 +68,14 @@ class LinkChecks(Book):
 
 
 def _is_removed(shell: Shell, operation: Operation | None) -> bool:
-    """Whether what it made shows nowhere: an entry that was removed, contents written over."""
+    """Whether what it made shows nowhere: an entry that was removed, contents written over or in a
+    file that was deleted."""
     if operation is None:
         return False
     state, dot = shell.replica.state, operation.dot
     if isinstance(operation.body, EntryAppended | EntryCopied):
         return state.entry(dot) is None
     own = dot.actor + (dot.seq + (1 << 63)).to_bytes(8, "big")
-    return not any(key.endswith(own) for key, _ in state.rows.scan("contents", b"", b"\xff" * 64))
+    held = [key for key, _ in state.rows.scan("contents", b"", b"\xff" * 64) if key.endswith(own)]
+    files = [Dot(key[:16], int.from_bytes(key[16:24], "big") - (1 << 63)) for key in held]
+    return all(state.address_of(file) is None for file in files)

@@ -147,7 +147,7 @@ class Verdict:
     def _check_blobs(self) -> None:
         for shell in self.shells():
             missing = {blob.hash for blob in shell.replica.missing.blobs()}
-            for blob, user in shell.replica.state.blobs():
+            for blob, user in shell.look(lambda state: list(state.blobs())) or ():
                 if any(blob.hash in dropped for dropped in self._watch.dropped.values()):
                     continue
                 if blob.hash not in missing:

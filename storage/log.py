@@ -15,7 +15,7 @@ from crdt import Record, first_chain
 from storage.anew import Anew, beyond, retire, write_anew
 from storage.coverage import Missing, runs_of
 from storage.disk import Disk
-from storage.errors import DiskError, DiskFull, DiskReadOnly, Poisoned
+from storage.errors import DiskError, DiskFull, DiskReadOnly, FileMissing, Poisoned
 from storage.files import ASIDE, set_state
 from storage.ground import Ground, Told
 from storage.header import ID_BYTES, LOG_MAGIC, Header
@@ -296,10 +296,7 @@ class Log:
         return self._reader.all_segments()
 
     def condemn(self, names: Sequence[str], reason: str) -> None:
-        """Marks segments that do not read back, so that the next start says what they lost.
-
-        Raises `LogDamaged`.
-        """
+        """Marks segments that do not read back, for the next start. Raises LogDamaged."""
         raise self._reader.condemned(names, reason)
 
     @property
@@ -309,7 +306,10 @@ class Log:
     def _bytes_of(self, segment: Segment) -> int:
         known = self._measured.get(segment.number)
         if known is None:
-            known = self._disk.size(segment.name.text)
+            try:
+                known = self._disk.size(segment.name.text)
+            except FileMissing:  # a read, or the next start, says so
+                return 0
             if segment.state is not State.TAIL:
                 self._measured[segment.number] = known
         return known

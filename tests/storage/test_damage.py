@@ -223,6 +223,7 @@ def test_a_segment_removed_while_the_log_is_open_is_damage(condemned: bool) -> N
         with pytest.raises(LogDamaged, match=rf"{name}.*; close the log and open it again"):
             read()
     assert log.read(ANN, 1, 2, max_bytes=999) == records[:2]
+    assert log.size().bytes == sum(map(len, disk.files.values()))
     (missing,) = start(disk, limits=SMALL)[1].missing
     assert missing.first <= 12 <= missing.last
 
