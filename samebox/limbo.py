@@ -20,7 +20,10 @@ LATER_VERSION = "an operation of a later version is here: upgrade this node"
 LOST = "the state is lost, and is made again"
 NEXT_START = "The next start tries again; nothing is lost meanwhile, and disk use grows"
 FORKED = f"an actor has or had two histories (docs/forks.md). {NEXT_START}"
-FOLDED_FURTHER = "a member holds less than it did when something was forgotten last"
+FOLDED_FURTHER = (
+    "a member holds less than it did when something was forgotten last, or has not said yet what "
+    "it holds since this node was started"
+)
 
 
 class Waited(Struct):

@@ -52,7 +52,7 @@ class LinkChecks(Book):
                 blob = None if operation is None else blob_of(operation)
                 if blob is None or shell.store.packs.has(blob.hash):
                     continue
-                if not shell.replica.state.names_blob(dot) or _is_removed(shell, operation):
+                if not shell.replica.state.names_blob(dot) or is_removed(shell, operation):
                     continue
                 if dot not in ack.missing and blob.hash not in self.dropped[shell.name]:
                     raise self.broken("5", shell.name, f"{dot} is acknowledged without its blob")
@@ -67,7 +67,7 @@ class LinkChecks(Book):
         raise self.broken("O8", shell.name, f"a peer is said to break the protocol: {reason}")
 
 
-def _is_removed(shell: Shell, operation: Operation | None) -> bool:
+def is_removed(shell: Shell, operation: Operation | None) -> bool:
     """Whether what it made shows nowhere: an entry that was removed, contents written over or in a
     file that was deleted."""
     if operation is None:

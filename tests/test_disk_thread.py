@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 
 import outcome
 import pytest
@@ -118,12 +119,19 @@ class Jobs:
         self.results.clear()
 
 
-async def test_a_small_job_is_done_in_the_loop_when_the_last_ones_were_brief(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+@asynccontextmanager
+async def brief_disk(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Jobs]:
+    """Its last jobs were brief."""
     async with DiskThread("test") as disk:
         jobs = Jobs(disk, monkeypatch)
         await jobs.become_brief()
+        yield jobs
+
+
+async def test_a_small_job_is_done_in_the_loop_when_the_last_ones_were_brief(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with brief_disk(monkeypatch) as jobs:
         assert await jobs.one("first", BRIEF_S / 2) == "loop"
         assert await jobs.one("second", BRIEF_S) == "loop"
         for _ in range(BRIEF_JOBS - 1):
@@ -136,9 +144,7 @@ async def test_a_small_job_is_done_in_the_loop_when_the_last_ones_were_brief(
 async def test_a_second_small_job_in_one_turn_is_done_in_the_next(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    async with DiskThread("test") as disk:
-        jobs = Jobs(disk, monkeypatch)
-        await jobs.become_brief()
+    async with brief_disk(monkeypatch) as jobs:
         jobs.give("first")
         jobs.give("second")
         assert jobs.done == [("first", "loop")]
@@ -150,10 +156,8 @@ async def test_a_small_job_waits_for_those_before_it_in_the_thread(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     go_on = threading.Event()
-    async with DiskThread("test") as disk:
-        jobs = Jobs(disk, monkeypatch)
-        await jobs.become_brief()
-        disk.submit(lambda: go_on.wait(WAIT_S), jobs.results.append)
+    async with brief_disk(monkeypatch) as jobs:
+        jobs.disk.submit(lambda: go_on.wait(WAIT_S), jobs.results.append)
         jobs.give("small")
         await trio.testing.wait_all_tasks_blocked()
         assert not jobs.done
@@ -165,20 +169,16 @@ async def test_a_small_job_waits_for_those_before_it_in_the_thread(
 async def test_what_follows_a_small_job_that_is_left_is_done_after_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    async with DiskThread("test") as disk:
-        jobs = Jobs(disk, monkeypatch)
-        await jobs.become_brief()
+    async with brief_disk(monkeypatch) as jobs:
         jobs.give("first")
         jobs.give("left")
-        await disk.run(jobs.job("run"))
+        await jobs.disk.run(jobs.job("run"))
     assert jobs.done == [("first", "loop"), ("left", "thread"), ("run", "thread")]
 
 
 async def test_a_small_job_that_is_left_is_done_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    async with DiskThread("test") as disk:
-        jobs = Jobs(disk, monkeypatch)
-        await jobs.become_brief()
-        disk.submit_small(jobs.job("left"), jobs.results.append)
+    async with brief_disk(monkeypatch) as jobs:
+        jobs.disk.submit_small(jobs.job("left"), jobs.results.append)
     assert jobs.done == [("left", "thread")]
     assert len(jobs.results) == 1
 
@@ -189,13 +189,11 @@ async def test_what_a_small_job_raises_in_the_loop_is_told_as_of_any_job(
     def fail() -> None:
         raise OSError("no room")
 
-    async with DiskThread("test") as disk:
-        jobs = Jobs(disk, monkeypatch)
-        await jobs.become_brief()
-        before = disk.jobs_done
-        disk.submit_small(fail, jobs.results.append)
-        disk.do_small()
-        assert disk.jobs_done == before + 1
+    async with brief_disk(monkeypatch) as jobs:
+        before = jobs.disk.jobs_done
+        jobs.disk.submit_small(fail, jobs.results.append)
+        jobs.disk.do_small()
+        assert jobs.disk.jobs_done == before + 1
     (failed,) = jobs.results
     with pytest.raises(OSError, match="no room"):
         failed.unwrap()
@@ -205,9 +203,7 @@ async def test_an_interrupt_does_not_end_a_small_job_in_the_loop(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert not trio.lowlevel.currently_ki_protected(), "this is a task of a program"
-    async with DiskThread("test") as disk:
-        jobs = Jobs(disk, monkeypatch)
-        await jobs.become_brief()
-        disk.submit_small(trio.lowlevel.currently_ki_protected, jobs.results.append)
-        disk.do_small()
+    async with brief_disk(monkeypatch) as jobs:
+        jobs.disk.submit_small(trio.lowlevel.currently_ki_protected, jobs.results.append)
+        jobs.disk.do_small()
     assert [result.unwrap() for result in jobs.results] == [True]

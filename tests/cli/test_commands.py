@@ -94,7 +94,8 @@ def test_append_takes_flags_and_a_date(mail: User) -> None:
 
 def test_copy_rename_store_expunge_and_delete(mail: User) -> None:
     mail.type("copy", "mail/alice:Work", "mail/alice:INBOX", "--entry", ID)
-    mail.type("rename", "mail/alice:Work", "mail/alice:INBOX", "--entry", ID)
+    moved = mail.type("rename", "mail/alice:Work", "mail/alice:INBOX", "--entry", ID).stdout
+    assert moved.startswith("moved to mail/alice:INBOX: ")
     mail.type("store", "mail/alice:INBOX", "--add", "\\Deleted", "--entry", ID)
     shown = mail.json("ls", "--entries", "mail/alice:INBOX")
     assert [(one["id"], one["flags"]) for one in shown] == [
@@ -103,7 +104,8 @@ def test_copy_rename_store_expunge_and_delete(mail: User) -> None:
     ]
     mail.type("expunge", "mail/alice:INBOX")
     assert len(mail.json("ls", "--entries", "mail/alice:INBOX")) == 1
-    mail.type("rename", "mail/alice:Work", "mail/alice:Old")
+    renamed = mail.type("rename", "mail/alice:Work", "mail/alice:Old").stdout
+    assert renamed.startswith("renamed to mail/alice:Old: ")
     mail.type("delete", "mail/alice:Old")
     assert mail.names("mail/alice") == ["mail/alice:INBOX"]
 

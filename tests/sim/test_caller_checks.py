@@ -11,14 +11,12 @@ import pytest
 from crdt import Address, Create, RequestId
 from samebox.events import Asked, Refusal
 from samebox.leftover import TOO_LATE
-from samebox.limits import Limits
 from sim.book import Life, Violation
 from sim.caller_checks import ANSWER_US
-from sim.host import Habits, Host
-from sim.network import Network
 from sim.shell import Shell
 from sim.watch import Watch
 from sim.world import SECOND, Trace, World
+from tests.sim.few_nodes import FewNodes
 
 WITHIN_US = 100
 
@@ -44,30 +42,20 @@ def test_no_request_is_given_up_before_its_deadline(within_us: int | None) -> No
         given_up_after(WITHIN_US - 1, within_us)
 
 
-HABITS = Habits(
-    Limits(),
-    message_bytes=1000,
-    buffer_bytes=1000,
-    job_us=100,
-    turn_us=100,
-    compacts_us=100,
-    bounds=None,
-)
 SLOW_US = 9 * SECOND
 
 
 def answered_after_slowness(at_us: int) -> None:
     """A job begins while the disk is slow; then it is less slow, and then well."""
-    world = World(Random(0), Trace(None))
-    network, watch = Network(world, ("a",), buffer_bytes=1000), Watch(world, ["a"])
-    host = Host(world, network, watch, "a", HABITS)
+    nodes = FewNodes("a")
+    host, watch = nodes.hosts["a"], nodes.watch
     shell = cast(Shell, SimpleNamespace(name="a", host=host))
     life = watch.lives["a"] = Life({})
     host.slow_by(SLOW_US)
     watch.asked(shell, Asked(1, Create(Address("mail")), RequestId(b"a client", 1)), None)
     host.slow_by(1)
     host.slow_by(0)
-    world.run(at_us)
+    nodes.world.run(at_us)
     watch.replied(shell, life, 1, Refusal("no-such-box", "of no matter"))
 
 

@@ -2,25 +2,12 @@
 
 from __future__ import annotations
 
-from random import Random
-
-from samebox.limits import Limits
 from sim.disk_faults import rolled_back
 from sim.fault import Setting
-from sim.host import Habits, Host
-from sim.network import Network
-from sim.watch import Watch
-from sim.world import MILLISECOND, SECOND, Trace, World
+from sim.host import Host
+from sim.world import SECOND
+from tests.sim.few_nodes import FewNodes
 
-HABITS = Habits(
-    limits=Limits(),
-    message_bytes=4096,
-    buffer_bytes=64 << 10,
-    job_us=MILLISECOND,
-    turn_us=MILLISECOND,
-    compacts_us=0,
-    bounds=None,
-)
 WRITTEN = 2
 
 
@@ -38,12 +25,10 @@ def has_it_write(host: Host) -> int:
 def test_of_a_later_version_it_writes_nothing_either_before_a_peer_has_told_it() -> None:
     """It would use dots for the second time, and nothing in it can know: a fork, which is another
     fault. The watch of this world ends the test where a dot has two contents."""
-    world = World(Random(0), Trace(None))
-    names = ("a", "b")
-    network, watch = Network(world, names, buffer_bytes=HABITS.buffer_bytes), Watch(world, names)
-    a, b = (Host(world, network, watch, name, HABITS) for name in names)
-    a.start()
-    b.start()
+    nodes = FewNodes("a", "b")
+    world, network, watch = nodes.world, nodes.network, nodes.watch
+    a, b = nodes.hosts.values()
+    nodes.start()
     world.run(SECOND)
     assert rolled_back(Setting(world, network, {"a": a}, watch, [], is_cruel=False)) == "a"
     assert has_it_write(a) == WRITTEN

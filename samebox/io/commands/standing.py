@@ -173,7 +173,8 @@ def wait(
 ) -> None:
     """Wait until a node, and with --copies others, hold what a receipt names.
 
-    Ask another node for the receipt of a write, and you read there what you wrote here.
+    Ask another node for the receipt of a write, and you read there what you wrote here. Copy it
+    as that write printed it (--json: "receipt"): the 32 digits of an actor are cut short below.
 
     \b
     samebox wait --receipt main@0f…=17 --config nodes.yaml --node b

@@ -153,7 +153,8 @@ def rename(
     samebox rename mail/alice:INBOX mail/alice:Work --entry a1b2c3d4:17
     """
     request = Rename(source, destination, dots(entries))
-    carry_out(site, request, asking, f"renamed to {destination}:")
+    done = "moved" if entries else "renamed"
+    carry_out(site, request, asking, f"{done} to {destination}:")
 
 
 @click.command()
