@@ -15,7 +15,7 @@ from samebox.supply import RecentRecords
 from storage import ChainBroken, DiskFull, DiskReadOnly
 
 SMALL_BYTES = 16 << 10
-"""Of a batch and its contents. With 4 KiB both syncs take half of BRIEF_S here."""
+"""Of a batch and its contents. With 4 KiB both syncs take a quarter of BRIEF_S here."""
 
 
 class DiskJobs:

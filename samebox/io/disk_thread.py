@@ -32,7 +32,7 @@ Ended = Callable[[outcome.Maybe[object]], None]
 WORD = b"."
 WORDS_MAX = 4096
 """Read at a time: one is written for each job."""
-BRIEF_S = 1e-3
+BRIEF_S = 2e-3
 """As long as the loop may stand still for a small job: as for a step of the core."""
 BRIEF_JOBS = 16
 """In a row, before the loop does the next one: a disk that is often slow is never waited for."""
