@@ -17,6 +17,8 @@ settings.register_profile("quick", settings.get_profile("samebox"), max_examples
 TOLD = "told"
 AS_STARTED = (True, gc.get_threshold(), True)
 """Python's own settings, and the tests themselves frozen."""
+UNFROZEN: list[bool] = []
+"""Whenever a test let go of what is frozen. To count what is takes longer than most tests do."""
 
 
 @pytest.fixture
@@ -29,6 +31,13 @@ def pytest_collection_finish() -> None:
     """Thousands of tests are waiting; no collection of garbage need look at them again."""
     gc.collect()
     gc.freeze()
+    unfreeze = gc.unfreeze
+
+    def noted() -> None:
+        UNFROZEN.append(True)
+        unfreeze()
+
+    gc.unfreeze = noted
 
 
 @pytest.hookimpl(wrapper=True)
@@ -36,7 +45,8 @@ def pytest_runtest_teardown() -> Generator[None]:
     """How Python looks for garbage concerns the whole process: a test that leaves it otherwise
     fails, and those that come after it find it as it was."""
     yield
-    left = (gc.isenabled(), gc.get_threshold(), gc.get_freeze_count() > 0)
+    left = (gc.isenabled(), gc.get_threshold(), not UNFROZEN or gc.get_freeze_count() > 0)
+    UNFROZEN.clear()
     if left != AS_STARTED:
         gc.enable()
         gc.set_threshold(*AS_STARTED[1])
