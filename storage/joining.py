@@ -35,20 +35,22 @@ class Joining:
     def absent(self, records: Sequence[Record]) -> list[Record]:
         """See `Log.absent`."""
         absent: list[Record] = []
-        held: dict[bytes, Record] = {}
-        before: dict[bytes, int] = {}
+        held: dict[bytes, list[Record]] = {}
         for record in records:
             tip = self._tips.get(record.actor)
             if tip is None or record.seq > tip.seq or not self._holds(record):
                 absent.append(record)
             else:
-                held[record.actor] = record  # the chain of the last one speaks for all
-                before.setdefault(record.actor, record.seq - 1)
-        for actor, seq, chain, _ in held.values():
-            if self._chain_at(actor, seq) != chain:
-                text = f"{actor.hex()[:8]}:{seq} is held, and is another one"
-                raise ChainBroken(text, actor, sound=before[actor])
+                held.setdefault(record.actor, []).append(record)
+        for again in held.values():
+            if not self._is_held(again[-1]):  # the chain of the last one speaks for all
+                other = next(record for record in again if not self._is_held(record))
+                text = f"{other.actor.hex()[:8]}:{other.seq} is held, and is another one"
+                raise ChainBroken(text, other.actor, sound=other.seq - 1)
         return absent
+
+    def _is_held(self, record: Record) -> bool:
+        return self._chain_at(record.actor, record.seq) == record.chain
 
     def _holds(self, record: Record) -> bool:
         return self._coverage.find(record.actor, record.seq) is not None

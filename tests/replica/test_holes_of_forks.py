@@ -15,23 +15,27 @@ from tests.replica.test_starts import ask, bring, damage, opened, records_of
 LINK = 1
 
 
-def two_histories(*, common: int) -> tuple[Store, Store, Actor]:
-    """Of an actor, a and b hold 4 operations; some of the first are the same. The log of a has
-    lost the second."""
+def two_histories(
+    *, common: int, length: int = 4, lost: tuple[int, ...] = (2,)
+) -> tuple[Store, Store, Actor]:
+    """Of an actor, a and b hold `length` operations; some of the first are the same. The log of a
+    has lost some."""
     a, b, twin = Machine("a"), Machine("b"), Machine("a")
     store = opened(a)
     actor = store.replica.actor
     assert actor is not None
-    if common == 2:
-        ask(store, Create(Address("both")))
+    for number in range(1, common):
+        ask(store, Create(Address(f"{number} of both")))
     store.close()
     twin.disk = deepcopy(a.disk)
     store, other, theirs = opened(a), opened(twin), opened(b)
-    for number in range(common, 4):
+    for number in range(common, length):
         ask(store, Create(Address(f"{number} of a")))
         ask(other, Create(Address(f"{number} of its twin")))
     bring(theirs, records_of(other, actor))
-    damage(a, records_of(store, actor)[1])
+    records = records_of(store, actor)
+    for seq in lost:
+        damage(a, records[seq - 1])
     return opened(a), theirs, actor
 
 
@@ -83,6 +87,21 @@ def test_what_is_behind_the_hole_may_come_in_the_same_step_as_what_fills_it() ->
     step(store, LinkUp(LINK, "b", {actor: 4}), Arrived(LINK, run_of(theirs, actor, 2)))
     assert step(store, Arrived(LINK, alone), Arrived(LINK, run_of(theirs, actor, 3)))[1] == 0
     assert store.replica.clock[actor] == 4
+
+
+def test_a_hole_behind_what_is_held_is_filled_though_what_follows_it_is_another_one() -> None:
+    store, theirs, actor = two_histories(common=4, length=5, lost=(2, 4))
+    (alone,) = packed([(records_of(theirs, actor)[1], ())])
+    step(store, LinkUp(LINK, "b", {actor: 5}))
+    batch = store.replica.step([Arrived(LINK, alone)]).append
+    assert batch is not None and store.append(batch) is not None
+    store.replica.step([Synced(batch.number)])  # of what is held, nothing is taken before b sends
+    run = run_of(theirs, actor, 3)
+    assert step(store, Arrived(LINK, run)) == ([], 1)
+    assert step(store, Tick()) == ([Want(actor, 3, 5)], 0)
+    assert step(store, Arrived(LINK, run)) == ([], 0)
+    assert store.replica.clock[actor] == 5
+    assert store.replica.state.find(Address("4 of a")) is not None
 
 
 def test_who_has_another_history_in_the_hole_too_is_not_asked_again() -> None:
