@@ -12,7 +12,7 @@ from dataclasses import replace
 from msgspec import Struct
 
 from comm import packed
-from crdt import ACTOR_BYTES, Actor, Blob, Clock, Dot, Record, StateLost
+from crdt import ACTOR_BYTES, Actor, Blob, Clock, Dot, StateLost
 from samebox.events import OWN_LOG, Arrived, Batch, LogBegins, Notice, Reborn
 from samebox.forgetting import ForgotTooMuch
 from samebox.held import Held
@@ -103,20 +103,24 @@ class Store(Struct):
 
     def append(self, batch: Batch) -> Arrived | None:
         """Make a batch durable: its blobs first, one sync; then its records, one sync. Returns what
-        the log held behind a hole that is filled by now: it is taken as from a peer, as no peer may
-        hold it. What finds no room comes again with a later batch."""
+        the log holds behind, as `next_behind`."""
         self.packs.put_all(batch.blobs)
         self.packs.sync()
         records = self.log.absent(batch.records)
         if records:
             self.log.append(records, batch.heads)
-        return self._next_behind(batch.records) if self.behind else None
-
-    def _next_behind(self, batch: Iterable[Record]) -> Arrived | None:
-        for actor, seq, *_ in batch:
+        if not self.behind:
+            return None
+        for actor, seq, *_ in batch.records:
             if actor in self.behind:
                 reached, last = self.behind[actor]
                 self.behind[actor] = max(reached, seq), last
+        return self.next_behind()
+
+    def next_behind(self) -> Arrived | None:
+        """What the log holds of one actor behind a hole that is filled by now: it is taken as from
+        a peer, as no peer may hold it. What finds no room, or waits for what the log holds of
+        another one, brings no batch about: so whoever drives the store asks at every tick, too."""
         for actor, (reached, last) in list(self.behind.items()):
             del self.behind[actor]
             if reached >= last:  # peers may have brought more than was here

@@ -130,6 +130,8 @@ class Shell:
     def _tick(self) -> None:
         self.incoming.tell(Tick())
         self.stir()
+        if self.store.behind:
+            self._go_on_behind()
         self.later(TICK_US, self._tick)
 
     # --- The loop around the core ----------------------------------------------------------------
@@ -227,6 +229,15 @@ class Shell:
                     self.tell(Synced(batch.number))
 
         self.submit(lambda: self.store.append(batch), ended)
+
+    def _go_on_behind(self) -> None:
+        def ended(result: object) -> None:
+            if isinstance(result, StorageError):
+                self.fail(result)
+            elif isinstance(result, Arrived) and self.incoming.put(result):
+                self.stir()
+
+        self.submit(self.store.next_behind, ended)
 
     def _mint(self, reason: str) -> None:
         def ended(result: object) -> None:

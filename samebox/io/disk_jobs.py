@@ -65,6 +65,20 @@ class DiskJobs:
         submit = self._disk.submit_small if is_small else self._disk.submit
         submit(partial(self._store.append, batch), ended)
 
+    def go_on_behind(self) -> None:
+        """At every tick: what the log holds behind holes has its turns without a batch, too."""
+
+        def ended(result: outcome.Maybe[object]) -> None:
+            match result:
+                case outcome.Value(behind):
+                    if isinstance(behind, Arrived) and self._inbox.put(behind):
+                        self._inbox.stir()
+                case outcome.Error(error):
+                    self._broke(error)
+
+        if self._store.behind:  # of the thread, but no more is asked than whether there is any
+            self._disk.submit(self._store.next_behind, ended)
+
     def mint(self, reason: str) -> None:
         """One at a time. On a full disk there is no new actor: the core asks for it again."""
         if self._is_minting:

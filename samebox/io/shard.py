@@ -139,10 +139,8 @@ class Shard:
         return await self.callers.settle(token, reply, timeout_s)
 
     async def look(self, question: Callable[[State], T]) -> T:
-        """The answer to a synchronous question about the committed state.
-
-        It keeps the loop while it runs: ask for a page at a time.
-        """
+        """The answer to a synchronous question about the committed state. It keeps the loop while
+        it runs: ask for a page at a time."""
         await trio.lowlevel.checkpoint()
         if self.is_at_rest:
             try:
@@ -255,6 +253,7 @@ class Shard:
         while True:
             await trio.sleep(TICK_S)
             self.inbox.tell(Tick())
+            self._jobs.go_on_behind()
             self.standings.note_lag(self.replica.peers, self.replica.clock)
             self._statuses.look(self.replica)
             if (why := self._stalled.look()) and self.replica.takes_work:

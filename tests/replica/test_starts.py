@@ -40,10 +40,10 @@ def entropy(length: int) -> bytes:
     return sha256(b"%d" % next(_numbers)).digest()[:length]
 
 
-def opened(machine: Machine) -> Store:
+def opened(machine: Machine, *, cluster: str = CLUSTER) -> Store:
     around = Surroundings(entropy, lambda: 0, Unkept(MemoryRows))
     place = Place("main", machine.name, ("a", "b"))
-    store = open_store(machine.disks(), around, cluster=CLUSTER, place=place, key=b"")
+    store = open_store(machine.disks(), around, cluster=cluster, place=place, key=b"")
     if store.birth is not None:
         step(store, store.birth)
     return store
