@@ -11,9 +11,11 @@ from collections.abc import Mapping
 from typing import NamedTuple, TypeAlias
 
 from msgspec import Struct
+from typing_extensions import override
 
 from comm import Ack, LogBase, Range, Records, Want
 from crdt import Actor, Blob, Dot, Operation, Record, Request, RequestId
+from samebox.spelling import shown_shard_clock
 
 
 class Carried(NamedTuple):
@@ -193,6 +195,11 @@ Event: TypeAlias = (
 
 
 # --- Outcomes: what a caller is told ---------------------------------------------------------
+#
+# As text they are for people: ids as everywhere, and a receipt as `samebox wait` takes it.
+
+SHOWN_MAX = 5
+"""Operations that an outcome names one by one."""
 
 
 class Receipt(Struct, frozen=True, gc=False):
@@ -200,6 +207,10 @@ class Receipt(Struct, frozen=True, gc=False):
 
     shard: str
     clock: Mapping[Actor, int]
+
+    @override
+    def __str__(self) -> str:
+        return shown_shard_clock(self.shard, self.clock)
 
 
 class Done(Struct, frozen=True, gc=False):
@@ -209,6 +220,10 @@ class Done(Struct, frozen=True, gc=False):
     dots: tuple[Dot, ...]
     nodes: tuple[str, ...]
 
+    @override
+    def __str__(self) -> str:
+        return f"done{_named(self.dots)}, held by {', '.join(self.nodes)}"
+
 
 class Late(Struct, frozen=True, gc=False):
     """The deadline passed first. What `nodes` hold stays; nothing is undone."""
@@ -217,6 +232,11 @@ class Late(Struct, frozen=True, gc=False):
     dots: tuple[Dot, ...]
     nodes: tuple[str, ...]
 
+    @override
+    def __str__(self) -> str:
+        held = ", ".join(self.nodes) or "no node that this one knows of"
+        return f"late{_named(self.dots)}, held by {held} when the deadline passed"
+
 
 class Refusal(Struct, frozen=True, gc=False):
     """The request cannot be done as asked; nothing has changed."""
@@ -224,14 +244,28 @@ class Refusal(Struct, frozen=True, gc=False):
     code: str
     message: str
 
+    @override
+    def __str__(self) -> str:
+        return f"refused ({self.code}): {self.message}"
+
 
 class Failure(Struct, frozen=True, gc=False):
     """This node could not do it now (disk full, say); nothing has changed; try again later."""
 
     reason: str
 
+    @override
+    def __str__(self) -> str:
+        return f"failed, nothing was changed: {self.reason}"
+
 
 Outcome: TypeAlias = Done | Late | Refusal | Failure
+
+
+def _named(dots: tuple[Dot, ...]) -> str:
+    if len(dots) > SHOWN_MAX:
+        return f": {len(dots)} operations"
+    return f": {', '.join(map(str, dots))}" if dots else ""
 
 
 # --- Ready: the work that follows --------------------------------------------------------------

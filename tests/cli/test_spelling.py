@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from crdt import Dot, RequestId
 from samebox import spelling
 from samebox.asking import Declined, whole
+from samebox.events import SHOWN_MAX, Done, Failure, Late, Outcome, Receipt, Refusal
 from samebox.spelling import Misspelt
 
 ACTORS = st.binary(min_size=16, max_size=16)
@@ -80,3 +81,37 @@ def test_of_two_actors_that_begin_alike_the_one_that_got_so_far_is_meant() -> No
     assert whole(Dot(bytes(4) + b"1", 5), clock) == Dot(first, 5)
     with pytest.raises(Declined, match="none that this node holds"):
         whole(Dot(bytes(4), 10), clock)
+
+
+ACTOR = bytes.fromhex("3b5a8d096a55ecbb1b53ccbddb9c47fa")
+HERE = Receipt("main", {ACTOR: 4})
+
+
+@pytest.mark.parametrize(
+    ("outcome", "text"),
+    [
+        (Done(HERE, (Dot(ACTOR, 4),), ("a", "b")), "done: 3b5a8d09:4, held by a, b"),
+        (Done(HERE, (), ("a",)), "done, held by a"),
+        (
+            Late(HERE, (Dot(ACTOR, 3), Dot(ACTOR, 4)), ("a",)),
+            "late: 3b5a8d09:3, 3b5a8d09:4, held by a when the deadline passed",
+        ),
+        (
+            Late(HERE, (), ()),
+            "late, held by no node that this one knows of when the deadline passed",
+        ),
+        (
+            Done(HERE, tuple(Dot(ACTOR, seq + 1) for seq in range(SHOWN_MAX + 1)), ("a",)),
+            "done: 6 operations, held by a",
+        ),
+        (Refusal("name-taken", "choose another"), "refused (name-taken): choose another"),
+        (Failure("disk full"), "failed, nothing was changed: disk full"),
+    ],
+)
+def test_an_outcome_that_is_printed_shows_ids_as_everywhere(outcome: Outcome, text: str) -> None:
+    assert str(outcome) == text
+    assert f"{outcome}" == text
+
+
+def test_a_receipt_that_is_printed_can_be_typed_again() -> None:
+    assert spelling.shard_clock(str(HERE)) == ("main", {ACTOR: 4})

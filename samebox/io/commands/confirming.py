@@ -10,7 +10,7 @@ from crdt import Request
 from samebox import spelling
 from samebox.control import PIECE_BYTES_MAX, Answered, Ask, Copies
 from samebox.errors import reason
-from samebox.events import Receipt
+from samebox.events import SHOWN_MAX
 from samebox.io.commands.options import (
     Asking,
     DeadlinePassed,
@@ -21,9 +21,6 @@ from samebox.io.commands.options import (
 )
 from samebox.io.commands.showing import plural, say, say_json
 from samebox.io.control_client import Connection, NodeGone
-
-SHOWN_MAX = 5
-"""Operations that an answer for people names one by one."""
 
 
 def carry_out(
@@ -67,7 +64,7 @@ def tell(answered: Answered, asking: Asking, done: str) -> None:
             copies=len(answered.nodes),
             nodes=list(answered.nodes),
             operations=[spelling.shown_entry(dot) for dot in answered.dots],
-            receipt=shown_receipt(answered.receipt),
+            receipt=str(answered.receipt),
             request_id=spelling.shown_request_id(asking.id),
         )
     elif not answered.late:
@@ -92,15 +89,11 @@ def level(answered: Answered) -> str:
 def late_words(answered: Answered, copies: Copies, done: str) -> str:
     held = ", ".join(answered.nodes) or "no node yet"
     wanted = "what the node list asks for" if copies is None else f"{copies} copies"
-    receipt = shown_receipt(answered.receipt)
+    receipt = str(answered.receipt)
     return (
         f"{done}{what(answered)}, held by {held}: the deadline passed before {wanted}. Nothing is "
         f"undone; to wait on:\n  samebox wait --receipt {receipt} --copies {copies or 1}"
     )
-
-
-def shown_receipt(receipt: Receipt) -> str:
-    return spelling.shown_shard_clock(receipt.shard, receipt.clock)
 
 
 def read_file(path: str) -> Iterable[bytes]:

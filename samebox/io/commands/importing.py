@@ -22,7 +22,6 @@ from samebox.control import (
     Reply,
 )
 from samebox.events import Receipt
-from samebox.io.commands.confirming import shown_receipt
 from samebox.io.commands.looking import look
 from samebox.io.commands.mail_sources import Source, sources
 from samebox.io.commands.options import (
@@ -186,7 +185,7 @@ class Tally:
             "mailboxes": self.mailboxes,
             "nodes": list(self.nodes),
             "copies": self.copies,
-            "receipt": None if self.receipt is None else shown_receipt(self.receipt),
+            "receipt": None if self.receipt is None else str(self.receipt),
             "left_out": [
                 {"where": left.where, "code": left.problem.code, "message": left.problem.message}
                 for left in self.left

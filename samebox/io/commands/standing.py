@@ -8,7 +8,7 @@ from crdt import Actor
 from samebox import spelling
 from samebox.control import Answered, Copies, ShardShown, Status, Wait
 from samebox.events import Receipt
-from samebox.io.commands.confirming import level, shown_receipt
+from samebox.io.commands.confirming import level
 from samebox.io.commands.options import (
     RECEIPT,
     DeadlinePassed,
@@ -189,7 +189,7 @@ def wait(
             confirmed=not answered.late,
             copies=len(answered.nodes),
             nodes=list(answered.nodes),
-            receipt=shown_receipt(answered.receipt),
+            receipt=str(answered.receipt),
         )
     elif not answered.late:
         say(level(answered))
