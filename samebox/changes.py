@@ -107,7 +107,8 @@ def _told(operation: Operation) -> Told:
         case FlagsStored():
             return Told("store", None, body.entries, text=_flag_words(body))
         case FileWritten(nodes, blob):
-            return Told("store", nodes[0] if nodes else None, text=f"{blob.size} bytes")
+            size = "1 byte" if blob.size == 1 else f"{blob.size} bytes"
+            return Told("store", nodes[0] if nodes else None, text=size)
         case EntriesExpunged(entries):
             return Told("expunge", None, entries)
         case Born(node):

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from samebox.spelling import plural
+
 WARN_DAYS = (30, 7, 1)
 DAY = timedelta(days=1)
+HOUR = timedelta(hours=1)
 
 
 class Expiry:
@@ -29,7 +32,9 @@ class Expiry:
             return f"{self._what} has expired on {when}: peers refuse new connections; renew it"
         left = end - now
         days, hours = left.days, left.seconds // 3600
-        span = f"{days} days" if days > 1 else f"{days * 24 + hours} hours"
+        span = f"{days} days" if days > 1 else plural(days * 24 + hours, "hour")
+        if left < HOUR:
+            span = "less than an hour"
         return f"{self._what} expires in {span}, on {when}; renew it: no restart is needed"
 
 

@@ -12,6 +12,7 @@ from msgspec import Struct
 from crdt import Actor, Clock, StateLost, includes
 from samebox.config import Limbo
 from samebox.replica import Replica
+from samebox.spelling import plural
 from samebox.stability import held_back, lacking
 from samebox.status import LimboStatus
 
@@ -78,7 +79,7 @@ def _removals(replica: Replica, stable: Clock) -> tuple[int, str]:
 def _alarms(seconds: float, size: int, bounds: Limbo) -> list[str]:
     alarms: list[str] = []
     if seconds > bounds.age_days * DAY_S:
-        alarms.append(f"operations have waited over {bounds.age_days} days to be stable")
+        alarms.append(f"operations have waited over {plural(bounds.age_days, 'day')} to be stable")
     if size > bounds.size_mib * MIB:
         alarms.append(f"over {bounds.size_mib} MiB of operations wait to be stable")
     return alarms

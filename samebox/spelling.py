@@ -1,4 +1,4 @@
-"""How ids, receipts and request ids are written where people and scripts type and read them.
+"""How ids, receipts, request ids and counts are written where people and scripts read them.
 
     entry       a1b2c3d4:17             the first hex digits of the actor, and the seq
     request id  5f3a90c2d4e6f708:3      the client's 8 bytes in hex, and the number (1 if left out)
@@ -72,6 +72,10 @@ def shard_clock(text: str) -> tuple[str, dict[Actor, int]]:
 
 def shown_shard_clock(shard: str, clock: Mapping[Actor, int]) -> str:
     return f"{shard}@" + ",".join(f"{actor.hex()}={clock[actor]}" for actor in sorted(clock))
+
+
+def plural(count: int, one: str, many: str = "") -> str:
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
 
 
 def _number(digits: str, text: str) -> int:

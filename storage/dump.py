@@ -75,16 +75,16 @@ def _frame(buffer: bytes, frame: Frame, data: DescribeData | None) -> Iterator[s
     elif frame.type == MARK:
         mark = mark_in(buffer, frame)
         yield (
-            f"mark of batch {mark.number}: {mark.records} records from {mark.start} on, "
+            f"mark of batch {mark.number}: {_records(mark.records)} from {mark.start} on, "
             f"synced up to {mark.synced}"
         )
     elif frame.type == BASE:
         base = decode_part(frame_payload(buffer, frame), Base, "base")
-        yield "base:"
+        yield "base:" if base.tips else "base: none: no record comes before this segment"
         yield from _tips(base.tips)
     elif frame.type == INDEX:
         index = decode_part(frame_payload(buffer, frame), Index, "index")
-        yield f"index: {index.records} records, last batch {index.last_batch}"
+        yield f"index: {_records(index.records)}, last batch {index.last_batch}"
         yield from _tips({actor: part.tip for actor, part in index.actors.items()})
     else:
         kind = "offsets" if frame.type == OFFSETS else f"frame of type {frame.type}"
@@ -97,6 +97,10 @@ def _record(record: Record, data: DescribeData | None) -> str:
         f"{record.actor.hex()[:8]}:{record.seq}  {len(record.data)} bytes  "
         f"chain {record.chain.hex()[:8]}{said}"
     )
+
+
+def _records(count: int) -> str:
+    return "1 record" if count == 1 else f"{count} records"
 
 
 def _tips(tips: Mapping[bytes, Tip]) -> Iterator[str]:

@@ -11,6 +11,7 @@ import trio
 from samebox.compacting import AtRest, Compacting
 from samebox.events import Notice
 from samebox.io.shard import Shard
+from samebox.spelling import plural
 from storage import Compacted, DiskFull, DiskReadOnly
 
 FIRST_S = 60.0
@@ -63,6 +64,6 @@ async def compact(shard: Shard) -> Compacted | None:
 
 def words(result: Compacted) -> str:
     return (
-        f"{result.packs_before} packs were compacted to {result.packs_after}: "
+        f"compacted {plural(result.packs_before, 'pack')} to {result.packs_after}: "
         f"{result.bytes_before:,} bytes of blobs to {result.bytes_after:,}"
     )

@@ -35,6 +35,7 @@ from samebox.errors import SameboxError
 from samebox.io.control_client import NotReachable
 from samebox.io.conversation import Conversation
 from samebox.io.lines import LOOPBACK, Lines, Weather
+from samebox.spelling import plural
 from samebox.status import ShardStatus
 
 CLUSTER = "local.example.org"
@@ -276,7 +277,7 @@ class LocalCluster:
             down = [f"{p.name}: {p.reason_down}" for p in status.peers if not p.connected]
             clock = {actor.hex()[:8]: seq for actor, seq in sorted(status.clock.items())}
             said.append(
-                f"  {name}: clock {clock}, {status.waiting} operations waiting, "
+                f"  {name}: clock {clock}, {plural(status.waiting, 'operation')} waiting, "
                 f"{status.missing} contents missing, links down: {'; '.join(down) or 'none'}"
             )
         return "\n".join([*said, self.logs()])

@@ -128,6 +128,9 @@ def test_store_replaces_the_content_of_a_file(user: User) -> None:
     user.type("create", "b:f", "--file", input=b"one")
     user.type("store", "b:f", "--file", input=b"two")
     assert user.type("cat", "b:f").stdout_bytes == b"two"
+    user.type("store", "b:f", "--file", input=b"3")
+    said = user.type("watch", "--since", "main@", "--count", "5").stdout.splitlines()
+    assert [line.split("  ")[-1] for line in said[-2:]] == ["3 bytes", "1 byte"]
 
 
 def test_a_store_of_nothing_or_of_two_things_is_wrong_usage(mail: User) -> None:

@@ -114,9 +114,15 @@ def test_check_config_says_what_is_fine(tmp_path: Path) -> None:
     checked = run_check("--config", tmp_path / "nodes.yaml")
     assert (checked.exit_code, checked.output) == (
         0,
-        f"{tmp_path}/nodes.yaml: cluster example.org, 3 nodes, shards main: no problems; "
+        f"{tmp_path}/nodes.yaml: cluster example.org, 3 nodes, shard main: no problems; "
         "certificates, keys and directories of a, b, c fit\n",
     )
+
+
+def test_check_config_counts_a_node_that_is_alone(tmp_path: Path) -> None:
+    run_init("--folder", tmp_path, "--certificates", "--node", "a=127.0.0.1:7788")
+    checked = run_check("--config", tmp_path / "nodes.yaml")
+    assert "cluster example.org, 1 node, shard main: no problems" in checked.output
 
 
 def test_check_config_tells_all_problems_and_fails(tmp_path: Path) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from samebox.expiry import Expiry
 
 END = datetime(2030, 1, 1, tzinfo=UTC)
@@ -47,3 +49,16 @@ def test_the_warning_says_when_and_what_to_do() -> None:
     )
     assert "in 23 hours" in (expiry.warning(END, END - 23 * HOUR) or "")
     assert "has expired" in (expiry.warning(END, END + HOUR) or "")
+
+
+@pytest.mark.parametrize(
+    ("left", "words"),
+    [
+        (2 * DAY, "in 2 days, on"),
+        (DAY, "in 24 hours, on"),
+        (HOUR, "in 1 hour, on"),
+        (HOUR / 2, "in less than an hour, on"),
+    ],
+)
+def test_the_time_left_is_said_in_words(left: timedelta, words: str) -> None:
+    assert words in (Expiry("it").warning(END, END - left) or "")

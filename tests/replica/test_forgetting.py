@@ -202,7 +202,7 @@ def test_status_says_what_waits_because_of_whom_and_since_when() -> None:
     assert {one.node: one.operations for one in status.members} == {"b": 1, "c": 1}
     assert status.alarms == ("over 1 MiB of operations wait to be stable",)
     late = limbo_status(replica, 90_000.0, 1, Limbo(age_days=1, size_mib=1))
-    assert late.alarms == ("operations have waited over 1 days to be stable",)
+    assert late.alarms == ("operations have waited over 1 day to be stable",)
     assert status.removals > 0 and status.blocked == ""
     cluster.heal()
     assert waited.look(replica.clock, stability.clock, 109.0) == 0.0

@@ -28,10 +28,10 @@ def test_everything_in_a_log_is_printed() -> None:
     for part in (
         "log-0000000001.segment: ",
         "cluster 'example.org', shard 'main', from batch 1 on",
-        "base:",
+        "base: none: no record comes before this segment",
         f"616e6e00:2  20 bytes  chain {numbered(ANN, 2)[1].chain.hex()[:8]}  b'ann' 1",
         "mark of batch 1: 2 records from ",
-        "mark of batch 2: 1 records from ",
+        "mark of batch 2: 1 record from ",
         "synced up to 1",
         "index: 3 records, last batch 2",
         "head of 12 bytes",

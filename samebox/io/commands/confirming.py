@@ -19,8 +19,9 @@ from samebox.io.commands.options import (
     Site,
     connected,
 )
-from samebox.io.commands.showing import plural, say, say_json
+from samebox.io.commands.showing import say, say_json
 from samebox.io.control_client import Connection, NodeGone
+from samebox.spelling import plural
 
 
 def carry_out(

@@ -23,10 +23,11 @@ from samebox.io.commands.options import (
 )
 from samebox.io.commands.progress import Advance, progress
 from samebox.io.commands.reading_ahead import ReadingAhead
-from samebox.io.commands.showing import plural, say, say_json
+from samebox.io.commands.showing import say, say_json
 from samebox.io.control_client import Connection
 from samebox.io.mailboxes import Outgoing, maildir_folder, write_maildir, write_mbox
 from samebox.mail import MailError
+from samebox.spelling import plural
 
 
 class Mailbox(NamedTuple):

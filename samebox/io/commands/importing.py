@@ -36,10 +36,11 @@ from samebox.io.commands.options import (
     with_copies,
 )
 from samebox.io.commands.progress import progress
-from samebox.io.commands.showing import plural, say, say_json
+from samebox.io.commands.showing import say, say_json
 from samebox.io.control_client import Connection, NodeGone, NodeRefused
 from samebox.io.mailboxes import Incoming
 from samebox.mail import MailError, import_client
+from samebox.spelling import plural
 
 OUTSTANDING_MAX = 128
 """Appends on their way at once: one sync serves many of them. Half of CALLS_MAX."""
@@ -198,13 +199,14 @@ class Tally:
             where = f" into {plural(len(self.mailboxes), 'mailbox', 'mailboxes')}"
         words = f"imported {plural(self.imported, 'message')}{where}"
         if self.known:
-            words += f", {self.known:,} were imported earlier"
-        return words if self.copies is None else f"{words}, {self.level()}"
+            words += f", {plural(self.known, 'was', 'were')} imported earlier"
+        return words if self.copies is None else f"{words}, {self.level(self.copies)}"
 
-    def level(self) -> str:
-        if self.copies == len(self.nodes):
+    def level(self, copies: int) -> str:
+        if copies == len(self.nodes):
             return f"confirmed at {', '.join(self.nodes)}"
-        return f"each confirmed at {self.copies} nodes or more, all at {', '.join(self.nodes)}"
+        least = plural(copies, "node")
+        return f"each confirmed at {least} or more, all at {', '.join(self.nodes)}"
 
 
 class Import:

@@ -19,8 +19,9 @@ from samebox.io.commands.options import (
     at_node,
     connected,
 )
-from samebox.io.commands.showing import escaped, hint, plural, say, say_json, size_words, when
+from samebox.io.commands.showing import escaped, hint, say, say_json, size_words, when
 from samebox.io.control_client import Connection
+from samebox.spelling import plural
 
 
 @click.command()

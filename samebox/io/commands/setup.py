@@ -10,6 +10,7 @@ from samebox.config import Config
 from samebox.fields import Problem
 from samebox.io.configuration import check, load_config
 from samebox.node_list import parse_config
+from samebox.spelling import plural
 
 PROBLEMS = 2
 """The exit status of every command whose node list has some."""
@@ -188,9 +189,10 @@ def check_config(file: Path, node: str | None) -> None:
         raise SystemExit(tell(problems))
     config = load_config(file)
     names = ", ".join([node] if node else config.nodes)
-    shards = ", ".join(sorted(config.shards))
+    shards = "shard " if len(config.shards) == 1 else "shards "
+    shards += ", ".join(sorted(config.shards))
     click.echo(
-        f"{file}: cluster {config.cluster}, {len(config.nodes)} nodes, shards {shards}: no "
+        f"{file}: cluster {config.cluster}, {plural(len(config.nodes), 'node')}, {shards}: no "
         f"problems; certificates, keys and directories of {names} fit"
     )
 

@@ -50,10 +50,6 @@ def table(rows: Sequence[Sequence[str]]) -> None:
         say("  ".join(cells).rstrip())
 
 
-def plural(count: int, one: str, many: str = "") -> str:
-    return f"{count:,} {one if count == 1 else many or one + 's'}"
-
-
 def size_words(count: int) -> str:
     if count < 1000:
         return f"{count} B"

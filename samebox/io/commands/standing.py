@@ -18,7 +18,8 @@ from samebox.io.commands.options import (
     connected,
     with_copies,
 )
-from samebox.io.commands.showing import age_words, plural, say, say_json, size_words, table
+from samebox.io.commands.showing import age_words, say, say_json, size_words, table
+from samebox.spelling import plural
 from samebox.status import LimboStatus, PeerStatus, ShardStatus
 
 
@@ -106,7 +107,8 @@ def show(shown: ShardShown, cluster: str) -> None:
     if shown.digest:
         say(f"  digest {shown.digest.hex()}")
     if found.waiting:
-        say(f"  {plural(found.waiting, 'operation')} wait for others that they depend on")
+        waiting = plural(found.waiting, "operation waits", "operations wait")
+        say(f"  {waiting} for others that come first")
     if found.missing:
         say(f"  {plural(found.missing, 'blob')} still to come from peers")
     if found.trouble:

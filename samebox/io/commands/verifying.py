@@ -18,7 +18,8 @@ from samebox.io.commands.options import (
     maybe_at_node,
 )
 from samebox.io.commands.progress import progress
-from samebox.io.commands.showing import plural, say, say_json, size_words
+from samebox.io.commands.showing import say, say_json, size_words
+from samebox.spelling import plural
 
 PERMILLE = 1000
 
