@@ -40,7 +40,7 @@ PAGE, RANGES_MAX = 100, 50
 """Flaws in one answer, and ranges of records that each of them names: they fit into a frame."""
 
 
-NOT_COMPARED = Compared(why_not="of a node that runs, it is compared with the log")
+NOT_COMPARED = Compared(why_not="only a running node does that")
 AT_A_DAMAGED_LOG = Compared(why_not="verify again when the log is mended")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import click
 
 from samebox.control import VERIFY_BYTES_PER_S, Flaw, Verified, Verify
 from samebox.io.commands.options import (
+    NODE_LIST,
     REFUSED,
     SHARD,
     Refused,
@@ -67,14 +69,31 @@ def verify(
             damaged = shown(verified_of(steps), json=json)
     else:
         from samebox.io.stopped import verified_directory
-        from storage import StorageError
+        from storage import DirectoryLocked, StorageError
 
         try:
             damaged = shown(verified_directory(directory, shard), json=json)
+        except DirectoryLocked as error:
+            raise Refused(
+                f"{error}, or let the node that runs do it:\n  {online(directory)}"
+            ) from None
         except StorageError as error:
             raise Refused(str(error)) from None
     if damaged:
         raise Damaged(f"{plural(damaged, 'place')} damaged; see above")
+
+
+def online(directory: Path) -> str:
+    """The command that verifies the node which works on `directory`."""
+    from samebox.io.store import identity_owner
+
+    try:
+        owner = identity_owner(directory)
+    except ValueError:  # unreadable: the verification says how, once the node has stopped
+        owner = None
+    config = click.get_current_context().params["config"] or NODE_LIST
+    node = "NAME" if owner is None else owner[1]
+    return shlex.join(["samebox", "verify", "--config", str(config), "--node", node])
 
 
 def verified_of(steps: Iterator[object]) -> Iterator[Verified]:
