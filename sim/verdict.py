@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import TypeAlias
 
-from crdt import Blob, Dot, MemoryRows, Operation, State, View, covers
+from crdt import Actor, Blob, Dot, MemoryRows, Operation, State, View, covers
 from samebox.history import History
 from samebox.recovery import rebuild
 from samebox.stability import reason_of
@@ -169,10 +169,9 @@ class Verdict:
         idle = [shell for shell in self.shells() if not shell.replica.is_busy]
         if idle:
             shell = self._world.random.choice(idle)
-            clock = dict(shell.replica.clock)
-            held = [op for dot, op in self._watch.operations.items() if covers(clock, dot)]
+            held = self._known(shell.replica.clock)
             shown = shell.look(State.view)
-            if len(held) == sum(clock.values()) and shown not in (None, oracle(held)):
+            if held is not None and shown not in (None, oracle(held)):
                 raise Violation(self._world, "O4, O5", shell.name, "shows what nobody did")
 
     def _check_meaning(self, oracle: Oracle) -> None:
@@ -194,15 +193,21 @@ class Verdict:
         segment that is marked as damaged, only a start says what it has lost since. Raises
         LogDamaged."""
         clock = shell.replica.clock
-        held = [op for dot, op in self._watch.operations.items() if covers(clock, dot)]
-        if len(held) == sum(clock.values()):
-            return held
-        if shell.store.log.is_cut:
-            return None
+        known = self._known(clock)
+        if known is not None or shell.store.log.is_cut:
+            return known
         held = self._read_again(shell)
         if len(held) < sum(clock.values()):
             raise LogDamaged("it does not hold all that is shown")
         return held
+
+    def _known(self, clock: Mapping[Actor, int]) -> list[Operation] | None:
+        """What the watch has seen of a clock. None where that is not all, or where two may write as
+        one actor: then it may have seen one history of it, and the nodes agree upon the other."""
+        if self._watch.forks.keys() & clock.keys():
+            return None
+        held = [op for dot, op in self._watch.operations.items() if covers(clock, dot)]
+        return held if len(held) == sum(clock.values()) else None
 
     def _check_bounded(self) -> None:
         """All hold all. So whatever the log was, its last two segments are left."""

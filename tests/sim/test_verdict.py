@@ -5,6 +5,9 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
+from crdt import View
+from crdt.operations import BoxMade
+from sim.book import Violation
 from sim.faults import Fate
 from sim.seed import Options, run_seed
 from sim.verdict import Verdict
@@ -24,6 +27,23 @@ def test_a_log_that_lacks_a_segment_is_not_asked_what_the_operations_are() -> No
     nodes.watch.operations.popitem()
     verdict = Verdict(nodes.world, nodes.hosts, nodes.watch)
     verdict.come_to_rest()
+    verdict.judge(view)
+
+
+def test_of_an_actor_as_which_two_wrote_the_history_that_the_log_holds_is_asked() -> None:
+    """The watch saw operations that a peer never had; it has those of the copy in their place."""
+    nodes = FewNodes("a", "b")
+    nodes.start()
+    nodes.create("a", 3)
+    verdict = Verdict(nodes.world, nodes.hosts, nodes.watch)
+    verdict.come_to_rest()
+    dot, operation = nodes.watch.operations.popitem()
+    nodes.watch.operations[dot] = replace(operation, body=BoxMade("of another history", fold=False))
+    with pytest.raises(Violation, match="not what the operations mean"):
+        verdict.judge(view)
+    nodes.watch.forks[dot.actor] = "a"
+    with pytest.raises(Violation, match="not what the operations mean"):
+        verdict.judge(lambda _: View(()))
     verdict.judge(view)
 
 
