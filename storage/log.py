@@ -349,8 +349,7 @@ class Log:
     def _tail_for(self, size: int) -> Tail:
         tail = self._tail
         if tail is not None:
-            full = tail.segment.end + size > self._limits.segment_bytes
-            if not (full and tail.segment.records):
+            if tail.has_room(size, self._limits.segment_bytes) or not tail.segment.records:
                 return tail
             self._seal(tail)
         return self._new_tail()

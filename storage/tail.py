@@ -23,7 +23,7 @@ from storage.index import (
     encode_part,
     encode_trailer,
 )
-from storage.segment import Segment, State, next_sector
+from storage.segment import SECTOR_BYTES, Segment, State, next_sector
 
 OFFSET_SPACING_BYTES = 64 << 10
 """Bytes of a segment between two entries of an actor: what a read steps over at most, about."""
@@ -63,6 +63,12 @@ class Tail:
             records=0,
         )
         return cls(disk, header, segment)
+
+    def has_room(self, size: int, segment_bytes: int) -> bool:
+        """Whether `size` bytes fit in `segment_bytes`; or, where the base is long, as it is after
+        many lives of nodes, in twice the base: else each batch would have a segment of its own."""
+        base = self.segment.start - SECTOR_BYTES
+        return self.segment.end + size <= max(segment_bytes, 2 * base)
 
     def settle(self, header: Header) -> None:
         """Writes the header that holds when the file gets its name; same length as the first."""

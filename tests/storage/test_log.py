@@ -151,6 +151,22 @@ def test_a_full_segment_is_sealed_and_the_next_starts_from_its_tips() -> None:
         assert all(tip.head == head_of(tip.seq) for tip in segment.base.values())
 
 
+def test_segments_whose_base_is_longer_than_a_segment_take_many_batches_all_the_same() -> None:
+    """After many lives of its nodes, a shard has many actors: all have a head in the base."""
+    actors = [b"%16d" % number for number in range(30)]
+    disk = MemoryDisk()
+    log = restarted(disk, limits=SMALL)
+    for actor in actors:
+        log.append(numbered(actor, 1), {actor: bytes(1000)})
+    before = len(segments(disk))
+    records = numbered(ANN, 300, size=200)
+    for record in records:
+        append(log, [record])
+    assert len(segments(disk)) - before <= 5
+    log.close()
+    assert [one for one in replayed(restarted(disk, limits=SMALL)) if one.actor == ANN] == records
+
+
 def test_a_replay_skips_the_segments_that_a_clock_covers() -> None:
     log = restarted(sealed_disk_with(*BATCHES, limits=SMALL), limits=SMALL)
     assert list(log.replay({ANN: 39, BOB: 40})) == flattened(BATCHES)[-8:]
