@@ -109,9 +109,9 @@ class Recovered(Struct, frozen=True):
 
 class Restored(Struct, frozen=True):
     """A state that was lost while the node ran, made again. `beyond`: what the log holds beyond
-    what was committed then, at most one batch. `lacking`: what the state names and is not held,
-    with the operations that name it. It names again what the lost one had forgotten, and of that a
-    compaction may have dropped the bytes."""
+    what was committed then: at most one batch, and what lay behind a hole that is filled by now.
+    `lacking`: what the state names and is not held, with the operations that name it. It names
+    again what the lost one had forgotten, and of that a compaction may have dropped the bytes."""
 
     history: History
     state: State

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from crdt import Actor, Dot, Operation
 from samebox.events import Asked
+from sim.last_batches import LastBatches
 from sim.world import SECOND, World
 
 
@@ -48,7 +49,7 @@ class Life(Struct):
 
 
 class Book:
-    """`durable` is by node what its medium must hold, `last_batch` what was written to it last;
+    """`durable` is by node what its medium must hold, `last_batches` what was written to it last;
     `chains` and `contents` what every dot names, by actor; `made_for` the dots of a request.
     `dropped` are by node the blobs that its state named no more when they went with a compaction:
     an older image of the state may name them again.
@@ -64,7 +65,7 @@ class Book:
     def __init__(self, world: World, names: Sequence[str]) -> None:
         self.world = world
         self.durable: dict[str, dict[Actor, int]] = {}
-        self.last_batch: dict[str, tuple[Dot, ...]] = {}
+        self.last_batches: dict[str, LastBatches] = {}
         self.chains: dict[Actor, list[bytes]] = {}
         self.contents: dict[Actor, list[bytes]] = {}
         self.operations: dict[Dot, Operation] = {}
@@ -88,7 +89,7 @@ class Book:
 
     def add(self, name: str) -> None:
         self.durable[name] = {}
-        self.last_batch[name] = ()
+        self.last_batches[name] = LastBatches()
         self.dropped[name] = {}
         self.calm_since[name] = 0
 
@@ -109,7 +110,7 @@ class Book:
         self.medium_damaged(node)
         self.suspect[node] += 1
         self.durable[node] = {}
-        self.last_batch[node] = ()
+        self.last_batches[node] = LastBatches()
 
     def lies(self, node: str) -> None:
         self.liars[node] = None

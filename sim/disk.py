@@ -135,6 +135,11 @@ class SimulatedDisk:
                 raise DiskReadFailed(f"{name}: input/output error at {at}")
         return self.content(name, offset, length)
 
+    def is_durable(self, prefix: str, data: bytes) -> bool:
+        """Whether a file whose name begins so holds these bytes, and no power cut takes them."""
+        files = (file for name, file in self._durable.items() if name.startswith(prefix))
+        return any(data in file.durable for file in files)
+
     def content(self, name: str, offset: int, length: int) -> bytes:
         """What the medium holds there, whether or not it gives it back."""
         return bytes(self._file(name).cache[offset : offset + length])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from crdt import Actor, Blob, Dot, Record, covers
@@ -27,13 +27,14 @@ SEARCHED_BYTES_MIN = 24
 class DiskChecks(Book):
     """`_files` is what lay in a log before its start, if one place of it is spoilt."""
 
-    _files: list[bytes]
+    _files: dict[str, bytes]
 
     # --- Starts --------------------------------------------------------------------------------
 
     def opening(self, host: Host, open_it: Callable[[], Store]) -> Store:
         if self.suspect.get(host.name) == 1:
             self._files = host.machine.contents("log/")
+            self.last_batches[host.name].opened(self._files)
         try:
             return open_it()
         except (StorageError, PowerCut):
@@ -65,6 +66,7 @@ class DiskChecks(Book):
             if self.chains[actor][head.seq - 1] != head.chain:
                 raise self.broken("O2", node, f"{Dot(actor, head.seq)} has two contents")
         self.durable[node] = clock
+        self.last_batches[node].goes_on(shell.store.log)
         self.alarmed.pop(node, None)
 
     def _register_behind(self, shell: Shell, actor: Actor, last: int) -> None:
@@ -89,16 +91,28 @@ class DiskChecks(Book):
                 raise self.broken("O1", node, f"undamaged in the log, and not used: {names}")
 
     def _thrown_away(self, shell: Shell, lost: list[Dot]) -> Iterator[Dot]:
-        """Records that one spoilt place cannot have taken, and that the log does not know. The
-        last batch may go with its mark: nothing tells that from a torn one."""
-        last = self.last_batch[shell.name]
+        """Records that one spoilt place cannot have taken, and that the log does not know. What
+        nothing tells from a torn batch may go."""
+        torn = self.last_batches[shell.name].torn
         for dot in lost:
             content = self.contents[dot.actor][dot.seq - 1]
-            if len(content) < SEARCHED_BYTES_MIN or dot in last:
+            if len(content) < SEARCHED_BYTES_MIN or dot in torn:
                 continue
-            is_there = any(content in file for file in self._files)
+            is_there = any(content in file for file in self._files.values())
             if is_there and shell.store.log.chain_at(*dot) is None:
                 yield dot
+
+    def found_behind_holes(self, shell: Shell, dots: Iterable[Dot]) -> None:
+        """What is delivered out of the log, without a batch of its own: it lay there behind a hole
+        that is filled by now. It has to be its turn, and the medium has to hold it as it was."""
+        durable, disk = self.durable[shell.name], shell.host.machine.disk
+        for actor, seq in dots:
+            chains = self.chains.get(actor, [])
+            if seq == durable.get(actor, 0) + 1 and seq <= len(chains):
+                content = self.contents[actor][seq - 1]
+                record = actor + seq.to_bytes(8, "little") + chains[seq - 1] + content
+                if disk.is_durable("log/", record):
+                    durable[actor] = seq
 
     # --- Batches -------------------------------------------------------------------------------
 
@@ -115,7 +129,8 @@ class DiskChecks(Book):
         for record in batch.records:
             self._register(shell, record)
             durable[record.actor] = max(record.seq, durable.get(record.actor, 0))
-        self.last_batch[shell.name] = tuple(Dot(r.actor, r.seq) for r in batch.records)
+        dots = tuple(Dot(r.actor, r.seq) for r in batch.records)
+        self.last_batches[shell.name].synced(dots, shell.store.log, disk)
         for blob in batch.blobs:
             self.dropped[shell.name].pop(blob.hash, None)
             if not shell.store.packs.has(blob.hash):

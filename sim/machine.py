@@ -66,8 +66,8 @@ class Machine:
         """An operator takes a file away."""
         self.disk.forget(name)
 
-    def contents(self, prefix: str) -> list[bytes]:
+    def contents(self, prefix: str) -> dict[str, bytes]:
         """Of all files of a directory."""
         disk = self.disk
         names = [name for name in disk.names() if name.startswith(prefix)]
-        return [disk.content(name, 0, disk.size(name)) for name in names]
+        return {name: disk.content(name, 0, disk.size(name)) for name in names}

@@ -95,6 +95,9 @@ class Watch(DiskChecks, LinkChecks, CallerChecks):
         if life.batch is not None:
             life.dropped.append(life.batch)
         life.batch = None
+        if made.is_moved:
+            self.last_batches[shell.name].goes_on(shell.store.log)
+        self.found_behind_holes(shell, [operation.dot for operation in made.beyond])
         ready = self._gone_on(shell, made)
         if ready.append is not None:
             life.batch = ready.append.number
@@ -121,6 +124,7 @@ class Watch(DiskChecks, LinkChecks, CallerChecks):
                 text = f"{Dot(actor, head.seq)} of a snapshot has two contents"
                 raise self.broken("O2", shell.name, text)
         durable.update(clock)
+        self.last_batches[shell.name].goes_on(shell.store.log)
         life.delivered = dict(clock)
         self.adoptions += 1
         ready = self._gone_on(shell, made)

@@ -27,6 +27,8 @@ from tests.storage.phrases import (
 
 CONFIRMED = [numbered(ANN, 3), numbered(BOB, 2)]
 LAST = numbered(ANN, 6)[3:]
+LATEST = numbered(ANN, 7)[6:]
+MARK_FRAME_BYTES = 44
 
 
 def with_last_batch() -> tuple[int, int]:
@@ -79,6 +81,31 @@ def test_any_wrong_byte_of_the_last_batch_cuts_all_of_it() -> None:
         log, recovery = start(disk)
         assert replayed(log) == [*CONFIRMED[0], *CONFIRMED[1]], at
         assert recovery.cut == Cut(name, BEGIN, END - BEGIN), at
+
+
+def test_what_spoils_the_last_mark_cuts_each_last_batch_that_it_reaches() -> None:
+    """A longer batch that was never synced may have left the same bytes, and was confirmed to
+    nobody: a file system had made room for all of it, and only its beginning was written."""
+    disk = disk_with(*CONFIRMED, LAST, LATEST)
+    (name,) = segments(disk)
+    content, spoilt = disk.files[name], bytes(len(disk.files[name]) - END + MARK_FRAME_BYTES)
+    disk.files[name] = content[: END - MARK_FRAME_BYTES] + spoilt
+    seed = seed_of(read_header(disk, FileName("log", 1, "segment"))[0].id)
+    longer = encode_batch([*LAST, *LATEST], number=3, synced=2, offset=BEGIN, seed=seed)
+    written = longer[: END - MARK_FRAME_BYTES - BEGIN]
+    assert disk.files[name] == content[:BEGIN] + written + spoilt
+    log, recovery = start(disk)
+    assert replayed(log) == [*CONFIRMED[0], *CONFIRMED[1]]
+    assert recovery.cut == Cut(name, BEGIN, len(content) - BEGIN)
+
+
+def test_what_spoils_the_mark_below_one_that_reads_cuts_nothing() -> None:
+    disk = disk_with(*CONFIRMED, LAST, LATEST)
+    (name,) = segments(disk)
+    disk.files[name][END - MARK_FRAME_BYTES : END] = bytes(MARK_FRAME_BYTES)
+    log, recovery = start(disk)
+    assert recovery.cut is None
+    assert replayed(log) == [*CONFIRMED[0], *CONFIRMED[1], *LAST, *LATEST]
 
 
 def test_what_was_cut_stays_away_and_what_was_kept_stays() -> None:
