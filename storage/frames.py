@@ -47,8 +47,9 @@ END: Final = 10
 MARKER: Final = b"\xd7sb"
 FRAME_BYTES: Final = 12
 RECORD_HEAD_BYTES: Final = 56
-FRAME_PAYLOAD_MAX: Final = 64 << 20
-"""Only bases, indexes and offsets come near it: they grow with the number of actors."""
+FRAME_PAYLOAD_MAX: Final = 256 << 20
+"""Only bases come near it: with the square of the number of actors, for each head names those that
+were there before. So many as one greeting names (comm) take half of it."""
 RECORD_FRAME_MAX: Final = FRAME_BYTES + RECORD_HEAD_BYTES + RECORD_BYTES_MAX
 
 _CRC = Struct("<I")
