@@ -24,6 +24,7 @@ from comm.frames import NEED_MORE as NEED_MORE
 from comm.frames import FrameReader as FrameReader
 from comm.frames import NeedMore as NeedMore
 from comm.frames import encode_frame as encode_frame
+from comm.handshake import MEMBER as MEMBER
 from comm.handshake import Accepted as Accepted
 from comm.handshake import Established as Established
 from comm.handshake import judge as judge

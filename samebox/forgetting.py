@@ -119,7 +119,7 @@ class Lacking(Exception):
         super().__init__(
             f"{operation.dot} was made without {_first_lacking(operation, folded)}, which every "
             "member had said it holds, and something was forgotten for that; the member that made "
-            "it was restored from a backup, or is new"
+            "it was restored from a backup, is new, or was not on the node list here"
         )
 
 

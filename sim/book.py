@@ -58,6 +58,7 @@ class Book:
     it one that did not end, since the last one that did.
     `unfolded` counts states made again because an operation lacked what was forgotten, `adoptions`
     snapshots of peers that were taken over.
+    With `lists_differ`, members were taken off some lists and not off others.
     `calm_since` is when a node was last made slow. Once bytes were `garbled`, actors may stop; on
     the word of `liars` nothing is to be built. `forks` are the actors as which two processes may
     write, each with the node whose history of it stays."""
@@ -78,6 +79,7 @@ class Book:
         self.calm_since: dict[str, int] = {}
         self.outcomes: dict[str, int] = {}
         self.garbled = False
+        self.lists_differ = False
         self.unfolded = 0
         self.adoptions = 0
         self.liars: dict[str, None] = {}

@@ -6,7 +6,7 @@ it; so is one whose start was refused. What a message tells an operator to do, t
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from msgspec import Struct
 
@@ -63,12 +63,14 @@ class Host:
         habits: Habits,
         table: Callable[[], Image] = MemoryImage,
     ) -> None:
-        """`table` makes that in which an image of the state lies while a process lives."""
+        """`table` makes that in which an image of the state lies while a process lives. `members`,
+        until somebody changes it, are all: its own node list, read at each start."""
         self.world = world
         self.network = network
         self.watch = watch
         self.name = name
         self.node = network.nodes[name]
+        self.members: Sequence[str] = network.names
         self.machine = Machine(name)
         self.shell: Shell | None = None
         self.message_bytes = habits.message_bytes
@@ -110,7 +112,7 @@ class Host:
             self.habits.limits,
             self._note_start,
         )
-        place = Place(SHARD, self.node, self.network.names)
+        place = Place(SHARD, self.node, tuple(self.members))
         self._die_in_start()
         try:
             store = self.watch.opening(

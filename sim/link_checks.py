@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from comm import Ack, Greeting, Message, Records, Refusal
+from comm import MEMBER, Ack, Greeting, Message, Records, Refusal
 from crdt import Dot, EntryAppended, EntryCopied, Operation
 from samebox.making import blob_of
 from sim.book import Book
@@ -59,6 +59,8 @@ class LinkChecks(Book):
             checked[actor] = max(seq, checked.get(actor, 0))
 
     def refused(self, shell: Shell, peer: str, refusal: Refusal) -> None:
+        if refusal.code == MEMBER and peer not in shell.store.place.members:
+            return
         raise self.broken("O8", shell.name, f"refused {peer}: {refusal.text}")
 
     def broke(self, shell: Shell, peer: str, reason: str) -> None:

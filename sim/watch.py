@@ -144,14 +144,15 @@ class Watch(DiskChecks, LinkChecks, CallerChecks):
             raise
 
     def _forgot(self, shell: Shell, error: ForgotTooMuch) -> None:
-        if not self.suspect and not self.liars:
+        if not self.suspect and not self.liars and not self.lists_differ:
             text = f"what was forgotten is needed, and no member went back: {error}"
             raise self.broken("R9", shell.name, text) from error
         self.unfolded += 1
 
     def not_adopted(self, shell: Shell, why: str) -> None:
-        """Some need a person; without a member that went back, none does."""
-        if "move its data directory away" in why and not self.suspect:
+        """Some need a person: where a member went back, or lists differed. Else none does."""
+        may_need = self.suspect or self.lists_differ
+        if "move its data directory away" in why and not may_need:
             raise self.broken("O3", shell.name, f"a snapshot is refused: {why}")
 
     def untrue(self, shell: Shell, what: str) -> None:
@@ -161,7 +162,7 @@ class Watch(DiskChecks, LinkChecks, CallerChecks):
 
     def cut(self, shell: Shell, begins: LogBegins, *, is_over: bool) -> None:
         """What went, every other member has, or a quorum where the log was too long."""
-        nodes = shell.host.network.names
+        nodes = shell.store.place.members
         if self.suspect or self.liars:
             return
         held = {name: self.durable[name] for name in nodes}

@@ -115,7 +115,7 @@ def test_an_operation_that_needs_what_is_forgotten_has_the_state_made_again() ->
     b.disk = backup
     b.start()
     done(cluster, "b", Create(Address("bob")))
-    with pytest.raises(ForgotTooMuch, match="restored from a backup, or is new"):
+    with pytest.raises(ForgotTooMuch, match="restored from a backup, is new, or was not on"):
         cluster.heal()
     cluster.kill("a")
     assert not a.replica.state.folded
