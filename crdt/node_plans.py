@@ -105,7 +105,7 @@ def _first_missing(
     if there + 1 < len(names) and not request.parents:
         missing = Address(target.box, "/".join(names[: there + 1]))
         found = f"expected a folder at {missing}, found nothing"
-        remedy = "create it first, or ask for the parents too"
+        remedy = "create it first, or ask for the parents too (--parents)"
         raise Refused(Code.NO_SUCH_MAILBOX, target, f"{found}; {remedy}")
     return way[-1].ids[0], names[there:]
 

@@ -10,6 +10,7 @@ from hashlib import sha256
 
 from crdt import CLIENT_BYTES, NUMBER_END, PRINCIPAL_BYTES_MAX, Append, Blob, Create, Request, Store
 from samebox.events import Asked, Carried, Refusal
+from samebox.spelling import plural
 from samebox.supply import CARRIED_BYTES_MAX, Hashed
 
 
@@ -34,7 +35,8 @@ def vetted(asked: Asked, members: int) -> Refusal | None:
 
 
 def too_many(copies: int, members: int) -> Refusal:
-    text = f"{copies} copies asked for, but the shard has {members} members; ask for fewer"
+    found = plural(members, "member")
+    text = f"{copies} copies asked for, but the shard has {found}; ask for fewer"
     return Refusal("too-many-copies", text)
 
 

@@ -71,6 +71,7 @@ def test_a_flag_without_its_backslash_is_stored_and_noted(mail: User) -> None:
 def test_create_makes_a_box_a_mailbox_and_a_file(user: User, tmp_path: Path) -> None:
     (tmp_path / "n").write_bytes(b"notes")
     assert user.type("create", "b").stdout == "created b: a1b2c3d4:2, confirmed at a\n"
+    assert "(--parents)" in user.type("create", "b:x/y", exit_code=1).stderr
     user.type("create", "b:x/y", "--parents")
     user.type("create", "b:f", "--file", str(tmp_path / "n"))
     user.type("create", "b:g", "--file", input=b"from standard input")

@@ -9,6 +9,7 @@ import pytest
 
 from crdt import Address, Append, Blob, Create, Expunge, Request, RequestId
 from samebox.events import Asked, Done, Refusal
+from samebox.vetting import too_many
 from sim import SimCluster
 
 BOX = Address("mail/alice")
@@ -73,3 +74,7 @@ def test_a_principal_that_peers_would_not_read_is_refused() -> None:
 
 def test_more_copies_than_members_are_refused() -> None:
     check_refused_alone(asked(Create(BOX), copies=3), "too-many-copies")
+
+
+def test_a_shard_of_one_member_is_told_so() -> None:
+    assert too_many(2, 1).message == "2 copies asked for, but the shard has 1 member; ask for fewer"
