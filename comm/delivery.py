@@ -151,6 +151,11 @@ class Delivery(Generic[T]):
         self._advance(actor)
         return DELIVER
 
+    def lacks(self, item: T) -> Dot | None:
+        """What `item`, the next of its actor, waits for by itself; None where there is nothing,
+        or others of its actor wait before it."""
+        return None if item.dot.actor in self._queues else self._missing(item)
+
     def made(self, dot: Dot) -> None:
         """An operation that was made here is delivered: its context is what was delivered."""
         actor, seq = dot

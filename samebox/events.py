@@ -281,13 +281,15 @@ class Notice(Struct, frozen=True):
 class Batch(Struct, frozen=True):
     """Records to append in this order, after `blobs` are in the packs: one sync for each.
 
-    `heads` gives, for every actor in the batch, its encoded head after its last record.
+    `heads` gives, for every actor in the batch, its encoded head after its last record. `unread` is
+    what may be taken of the own log then: the first of it that is held comes back, as from a peer.
     """
 
     number: int
     records: list[Record]
     heads: dict[Actor, bytes]
     blobs: list[Carried]
+    unread: list[Range] = []
 
 
 class Ready(Struct):

@@ -19,6 +19,7 @@ from comm import (
     WANTS_MAX,
     Delivery,
     Offered,
+    Range,
     Records,
     Snapshot,
     Want,
@@ -37,6 +38,7 @@ from crdt import (
     read,
     write,
 )
+from samebox.behind import Away, Behind
 from samebox.events import Carried
 from samebox.history_rows import keep_birth, keep_heads, kept_births, kept_heads
 from samebox.lamports import Lamports
@@ -94,6 +96,7 @@ class Mark(Struct, frozen=True):
     births: dict[Actor, Born]
     lamport: int
     delivery: Snapshot
+    away: dict[Actor, Away]
 
 
 class History:
@@ -116,6 +119,7 @@ class History:
         self._moved: dict[Actor, None] = {}
         self._maker: Actor | None = None
         self._unseen: dict[Actor, None] = {}
+        self.behind = Behind()
         self.births: dict[Actor, Born] = kept_births(rows)
         self.stopped: dict[Actor, str] = {}
         self.lamport = max((head.lamport for head in self._heads.values()), default=0)
@@ -155,7 +159,8 @@ class History:
         delivery = self._delivery.snapshot()
         self._dropped.clear()
         births = dict(self.births)
-        return Mark(dict(self._heads), dict(self._received), births, self.lamport, delivery)
+        heads, received, away = dict(self._heads), dict(self._received), dict(self.behind.away)
+        return Mark(heads, received, births, self.lamport, delivery, away)
 
     def keep(self) -> dict[Actor, bytes]:
         """Put into the rows what the next life builds on: the heads of the actors that moved, which
@@ -171,9 +176,12 @@ class History:
         """Commit the rows, with what the next life builds on."""
         self.keep()
         self._rows.commit()
+        if self.behind.lasts:
+            self.behind.committed(self.clock)
         if self._limits:
-            limits = self._limits.items()
-            self._limits = {actor: seq for actor, seq in limits if self.head(actor).seq < seq}
+            for actor in [one for one, seq in self._limits.items() if self.head(one).seq >= seq]:
+                del self._limits[actor]
+                self.behind.away.pop(actor, None)
 
     def return_to(self, mark: Mark) -> None:
         """The rows have been rolled back."""
@@ -188,6 +196,7 @@ class History:
         self.births = dict(mark.births)
         self.lamport = mark.lamport
         self._delivery.restore(mark.delivery)
+        self.behind.away = dict(mark.away)
         for actor in self._dropped:
             self._receive_again(actor)
 
@@ -263,6 +272,7 @@ class History:
             offered = delivery.offer(item, item.length)
             is_next = offered is DELIVER
             if not is_next and offered is Offered.FULL:
+                self.behind.found_no_room(item.dot, delivery.lacks(item), delivery)
                 return
             self._received[actor] = item.head
             if is_next:
@@ -293,6 +303,11 @@ class History:
                 for record in new:  # those before the one that cannot be taken
                     yield from self.replay([record])
 
+    def unread(self) -> list[Range]:
+        """What the own log may hold, and what may be taken of it now."""
+        behind = self.behind
+        return behind.unread(self.expected, self.stopped, self._delivery) if behind.lasts else []
+
     def expected(self, actor: Actor) -> int:
         """The seq of the record of `actor` that can be read next."""
         return self._received_head(actor).seq + 1
@@ -313,6 +328,7 @@ class History:
     def _receive_again(self, actor: Actor) -> None:
         """What was received and not delivered is gone."""
         self._dropped[actor] = None
+        self.behind.away.pop(actor, None)
         self._received.pop(actor, None)
         if actor in self._heads:
             self._received[actor] = self._heads[actor]

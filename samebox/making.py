@@ -101,7 +101,8 @@ class Making:
 
     def batch(self, number: int) -> Batch:
         records = [item.record for item in self.items]
-        return Batch(number, records, self._history.keep(), self.blobs)
+        history = self._history
+        return Batch(number, records, history.keep(), self.blobs, history.unread())
 
     def refusals(self) -> list[tuple[int, Outcome]]:
         """To callers whose request was refused before it was looked at."""

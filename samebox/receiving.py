@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from comm import Records
 from crdt import Actor
-from samebox.events import LinkUp, Notice
+from samebox.events import OWN_LOG, LinkUp, Notice
 from samebox.history import History
 from samebox.making import Making
 from samebox.peers import Peers
@@ -25,6 +25,8 @@ def receive(
     from_origin = holding is not None and history.was_born_at(holding.node, actor)
     for item in history.receive(records, from_origin=from_origin):
         making.receive(item)
+    if link == OWN_LOG:
+        history.behind.was_read(records, history.expected(actor))
     if history.expected(actor) > expected:
         peers.joined(link, actor)
     for unfit in history.unfit():

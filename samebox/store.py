@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from msgspec import Struct
 
-from comm import packed
+from comm import Range, packed
 from crdt import ACTOR_BYTES, Actor, Blob, Clock, Dot, StateLost
 from samebox.events import OWN_LOG, Arrived, Batch, LogBegins, Notice, Reborn
 from samebox.forgetting import ForgotTooMuch
@@ -51,7 +51,7 @@ from storage import (
 STORE_ID_BYTES = 16
 LIFE_BYTES = 16
 BEHIND_BYTES_MAX = 64 << 10
-"""Of records behind a hole that was filled, with every batch: a small part of what one may have."""
+"""Of the log, behind a batch: a small part of what one may have."""
 
 
 class Disks(Struct, frozen=True):
@@ -72,9 +72,8 @@ class Store(Struct):
     """`birth` is set where a new actor has to be born before anything is written. `notices` are the
     alarms of the start; they were told. `life` tells this opening from every other one.
     `wants_snapshot` where a peer needs one that is newer; `is_compared` while a verification uses
-    the place for a second state, of which there is one. `behind` are the actors of which the log
-    holds records that were not taken, as some before them are missing: up to where they were taken,
-    and what is the last one."""
+    the place for a second state, of which there is one. `unreadable` is where the log could not be
+    read on, of which actor."""
 
     cluster: str
     place: Place
@@ -92,43 +91,40 @@ class Store(Struct):
     life: bytes = b""
     wants_snapshot: bool = False
     is_compared: bool = False
-    behind: dict[Actor, tuple[int, int]] = {}
+    unreadable: dict[Actor, int] = {}
 
     def __post_init__(self) -> None:
         self.life = self.entropy(LIFE_BYTES)
-        self.behind = _behind(self.log, self.replica.history)
+        self._tell_what_is_behind(self.replica.history)
 
     def entropy(self, length: int) -> bytes:
         return self.surroundings.entropy(length)
 
     def append(self, batch: Batch) -> Arrived | None:
         """Make a batch durable: its blobs first, one sync; then its records, one sync. Returns what
-        the log holds behind, as `next_behind`."""
+        the log holds of what the batch says may be taken by now: see `first_held`."""
         self.packs.put_all(batch.blobs)
         self.packs.sync()
         records = self.log.absent(batch.records)
         if records:
             self.log.append(records, batch.heads)
-        if not self.behind:
-            return None
-        for actor, seq, *_ in batch.records:
-            if actor in self.behind:
-                reached, last = self.behind[actor]
-                self.behind[actor] = max(reached, seq), last
-        return self.next_behind()
+        return self.first_held(batch.unread) if batch.unread else None
 
-    def next_behind(self) -> Arrived | None:
-        """What the log holds of one actor behind a hole that is filled by now: it is taken as from
-        a peer, as no peer may hold it. What finds no room, or waits for what the log holds of
-        another one, brings no batch about: so whoever drives the store asks at every tick, too."""
-        for actor, (reached, last) in list(self.behind.items()):
-            del self.behind[actor]
-            if reached >= last:  # peers may have brought more than was here
+    def first_held(self, unread: Iterable[Range]) -> Arrived | None:
+        """What the log holds of the first of these of which it holds any: it is taken as from a
+        peer, as no peer may hold it. What waits brings no batch about: so whoever drives the store
+        asks at every tick, too. No damage that is met here is an end of the batch before, which is
+        durable; what cannot be read, where the segment cannot be marked either, is left to the next
+        start."""
+        for actor, first, last in unread:
+            if self.unreadable.get(actor) == first:
                 continue
-            self.behind[actor] = reached, last  # as the last one: the others have their turn
             try:
-                run = self.log.read(actor, reached + 1, last, max_bytes=BEHIND_BYTES_MAX)
-            except (RecordsMissing, DiskFull, DiskReadOnly):  # of a batch that is durable, no end
+                run = self.log.read(actor, first, last, max_bytes=BEHIND_BYTES_MAX)
+            except RecordsMissing:  # looked up in memory: a batch that fills the hole asks again
+                continue
+            except (DiskFull, DiskReadOnly):
+                self.unreadable[actor] = first
                 continue
             return Arrived(OWN_LOG, next(packed((record, ()) for record in run)))
         return None
@@ -164,8 +160,15 @@ class Store(Struct):
             lacks=self.held.lacks,
             is_moved=is_moved,
         )
-        self.behind = _behind(self.log, made.history)
+        self._tell_what_is_behind(made.history)
         return made
+
+    def _tell_what_is_behind(self, history: History) -> None:
+        tips = self.log.tips().items()
+        history.behind.lasts = {
+            actor: tip.seq for actor, tip in tips if history.head(actor).seq < tip.seq
+        }
+        self.unreadable.clear()
 
     def sizes(self) -> tuple[LogSize, PacksSize]:
         return self.log.size(), self.packs.size()
@@ -247,11 +250,6 @@ def log_begins(log: Log, snapshots: Sequence[Snapshot], folded: Clock) -> LogBeg
     if not log.is_cut:
         return LogBegins({}, {})
     return LogBegins(log.base(), snapshots[-1].folded if snapshots else folded)
-
-
-def _behind(log: Log, history: History) -> dict[Actor, tuple[int, int]]:
-    reached = {actor: (history.head(actor).seq, tip.seq) for actor, tip in log.tips().items()}
-    return {actor: span for actor, span in reached.items() if span[0] < span[1]}
 
 
 def _core(

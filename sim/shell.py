@@ -130,8 +130,7 @@ class Shell:
     def _tick(self) -> None:
         self.incoming.tell(Tick())
         self.stir()
-        if self.store.behind:
-            self._go_on_behind()
+        self._go_on_behind()
         self.later(TICK_US, self._tick)
 
     # --- The loop around the core ----------------------------------------------------------------
@@ -237,7 +236,8 @@ class Shell:
             elif isinstance(result, Arrived) and self.incoming.put(result):
                 self.stir()
 
-        self.submit(self.store.next_behind, ended)
+        if self.replica.takes_work and (unread := self.replica.history.unread()):
+            self.submit(lambda: self.store.first_held(unread), ended)
 
     def _mint(self, reason: str) -> None:
         def ended(result: object) -> None:

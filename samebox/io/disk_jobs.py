@@ -66,7 +66,7 @@ class DiskJobs:
         submit(partial(self._store.append, batch), ended)
 
     def go_on_behind(self) -> None:
-        """At every tick: what the log holds behind holes has its turns without a batch, too."""
+        """At every tick: what may be taken of the log comes without a batch, too."""
 
         def ended(result: outcome.Maybe[object]) -> None:
             match result:
@@ -76,8 +76,9 @@ class DiskJobs:
                 case outcome.Error(error):
                     self._broke(error)
 
-        if self._store.behind:  # of the thread, but no more is asked than whether there is any
-            self._disk.submit(self._store.next_behind, ended)
+        replica = self._store.replica
+        if replica.takes_work and (unread := replica.history.unread()):
+            self._disk.submit(partial(self._store.first_held, unread), ended)
 
     def mint(self, reason: str) -> None:
         """One at a time. On a full disk there is no new actor: the core asks for it again."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from comm import packed
 from crdt import Actor, Address, Create, Record
 from samebox.events import Arrived, Synced
+from samebox.limits import Limits
 from samebox.store import Store
 from sim.machine import Machine
 from tests.replica.test_starts import CLUSTER, ask, bring, damage, opened, records_of
@@ -47,17 +48,18 @@ def take(store: Store, event: Arrived | None) -> None:
 
 
 def test_what_waits_for_what_the_log_holds_does_not_keep_that_from_its_turn() -> None:
-    """There is one actor for each batch. What waits brings none about."""
+    """There is one actor for each batch. What finds no room brings none about."""
     machine = Machine("a")
     actor, records = lost_in_between(machine)
-    store = opened(machine)
-    (waiting,) = [other for other in store.behind if other != actor]
+    store = opened(machine, limits=Limits(waiting_max=0))
+    behind = store.replica.history.behind
+    (waiting,) = [other for other in behind.lasts if other != actor]
     assert (store.replica.clock[actor], store.replica.clock[waiting]) == (2, 1)
-    store.behind = {waiting: store.behind[waiting], actor: store.behind[actor]}
+    behind.lasts = {waiting: behind.lasts[waiting], actor: behind.lasts[actor]}
     (message,) = packed((record, ()) for record in records[2:3])
     take(store, Arrived(1, message))
     assert store.replica.clock[actor] == 3, "it was the turn of what waits for the fourth"
-    take(store, store.next_behind())
+    take(store, store.first_held(store.replica.history.unread()))
     assert (store.replica.clock[actor], store.replica.clock[waiting]) == (4, 2)
     assert store.replica.state.find(Address("z", "0")) is not None
-    assert store.next_behind() is None and store.behind == {}
+    assert behind.lasts == {}

@@ -27,6 +27,7 @@ from crdt import (
 from samebox.events import Arrived, Asked, Event, Ready, Synced
 from samebox.history import History
 from samebox.keeping import Unkept
+from samebox.limits import Limits
 from samebox.making import Place
 from samebox.store import Store, Surroundings, open_store
 from sim.machine import Machine
@@ -40,8 +41,13 @@ def entropy(length: int) -> bytes:
     return sha256(b"%d" % next(_numbers)).digest()[:length]
 
 
-def opened(machine: Machine, *, cluster: str = CLUSTER) -> Store:
-    around = Surroundings(entropy, lambda: 0, Unkept(MemoryRows))
+def opened(
+    machine: Machine,
+    *,
+    cluster: str = CLUSTER,
+    limits: Limits = Limits(),  # noqa: B008 - it is frozen
+) -> Store:
+    around = Surroundings(entropy, lambda: 0, Unkept(MemoryRows), limits)
     place = Place("main", machine.name, ("a", "b"))
     store = open_store(machine.disks(), around, cluster=cluster, place=place, key=b"")
     if store.birth is not None:
@@ -148,7 +154,7 @@ def test_own_records_behind_one_that_came_again_are_taken_from_the_log_that_hold
         after.replica.step([Synced(batch.number)])
     assert after.replica.clock[actor] == 4
     assert all(after.replica.state.find(Address(name)) for name in ("x", "y", "z", "p"))
-    assert after.behind == {}
+    assert after.replica.history.behind.lasts == {}
 
 
 def test_a_batch_that_is_durable_is_not_refused_for_what_the_log_holds_behind_it() -> None:
@@ -193,7 +199,7 @@ def test_who_brings_a_lost_record_may_bring_more_than_the_log_had_behind_it() ->
     assert after.replica.clock[actor] == 1, "3 waits for 2"
     take(after, records[1:])
     assert after.replica.clock[actor] == len(records)
-    assert after.behind == {}
+    assert after.replica.history.behind.lasts == {}
 
 
 def take(store: Store, records: Sequence[Record]) -> None:
