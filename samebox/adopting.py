@@ -53,12 +53,19 @@ class NotAdopted(SameboxError):
     """The snapshot is of no use here, or not yet."""
 
 
+BOTH_ARE_CUT = (
+    "the log of each of the two begins behind something that the other one lacks, so neither can "
+    "go on from the snapshot of the other; unless another member brings that, at one of them: "
+    f"{EMPTY_IT}"
+)
+
+
 # --- The peer that has one -----------------------------------------------------------------------
 
 
 def answer(store: Store, want: WantSnapshot) -> SnapshotPiece | NoSnapshot:
-    """In the thread that drives the disk. Where none is new enough, one is made. Raises
-    LogDamaged."""
+    """In the thread that drives the disk. Where none is new enough, one is made, if that can help.
+    Raises LogDamaged."""
     try:
         return _piece(store, want)
     except (DiskReadFailed, FileMissing) as error:
@@ -67,6 +74,8 @@ def answer(store: Store, want: WantSnapshot) -> SnapshotPiece | NoSnapshot:
 
 def _piece(store: Store, want: WantSnapshot) -> SnapshotPiece | NoSnapshot:
     base, disk = dict(want.base), store.disks.log
+    if not (want.id or includes(store.log.clock(), base)):
+        return NoSnapshot(BOTH_ARE_CUT)
     for snapshot in present_snapshots(disk) if want.id else sound(store.log, disk):
         if snapshot.header.id == want.id if want.id else includes(snapshot.clock, base):
             size = disk.size(snapshot.name.text)

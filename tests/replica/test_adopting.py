@@ -259,16 +259,6 @@ def test_a_snapshot_of_another_history_is_not_taken() -> None:
         adopt(other, new)
 
 
-def test_neither_log_reaches_back_to_the_other() -> None:
-    """After two disasters at once; no quorum ever lets it come to that."""
-    _, one = old_node()
-    _, other = old_node()
-    fetching = Fetching(other)
-    question = fetching.question()
-    assert question.base and isinstance(answer(one, question), NoSnapshot)
-    assert one.wants_snapshot
-
-
 def test_a_snapshot_that_cannot_be_read_at_the_peer_is_told_and_ends_nothing() -> None:
     store, old = old_node()
     want = Fetching(Node(limits=SHORT).start()).question()
