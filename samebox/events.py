@@ -145,7 +145,8 @@ class Synced(Struct, frozen=True):
 class AppendFailed(Struct, frozen=True):
     """Nothing of batch `number` is in the log, nor ever will be. `forked` is the actor of which it
     held records of another history than the log has, if that is why; those of it up to `sound` may
-    join what the log has."""
+    join what the log has. Otherwise the disk has refused it, and the shell says so to the operator.
+    """
 
     number: int
     reason: str

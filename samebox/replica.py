@@ -344,13 +344,12 @@ class Replica:
         making.undo()  # where this loses the state, the batch is still under way for `restored`
         self._making, self.actor = None, making.actor_before
         self._out.replies += making.refusals()
-        text = f"nothing was written: {event.reason}"
         if event.forked is None:
             self._out.replies += [(asked.token, Failure(event.reason)) for asked in making.asked]
         else:
             self._do_without(event.forked, making, event)
             text = f"operations of actor {event.forked.hex()[:8]} are not taken: {event.reason}"
-        self._out.notices.append(Notice(text, alarm=True))
+            self._out.notices.append(Notice(text, alarm=True))
         self._after()
 
     def _do_without(self, actor: Actor, making: Making, event: AppendFailed) -> None:

@@ -7,7 +7,7 @@ from functools import partial
 
 import outcome
 
-from samebox.events import AppendFailed, Arrived, Batch, Event, Reborn, Synced
+from samebox.events import AppendFailed, Arrived, Batch, Event, Notice, Reborn, Synced
 from samebox.io.disk_thread import DiskThread
 from samebox.io.inbox import Inbox
 from samebox.io.store import Store
@@ -20,7 +20,8 @@ SMALL_BYTES = 16 << 10
 
 class DiskJobs:
     """`tell` takes the events, `inbox` the work for which there is room; `broke` takes what shows
-    that the disk can no longer be trusted: behind that error the shard has to end."""
+    that the disk can no longer be trusted: behind that error the shard has to end. `log` takes what
+    an operator has to know."""
 
     def __init__(
         self,
@@ -28,9 +29,9 @@ class DiskJobs:
         store: Store,
         recent: RecentRecords,
         inbox: Inbox,
-        *,
         tell: Callable[[Event], None],
         broke: Callable[[BaseException], None],
+        log: Callable[[Notice], None],
     ) -> None:
         self._disk = disk
         self._store = store
@@ -38,6 +39,7 @@ class DiskJobs:
         self._inbox = inbox
         self._tell = tell
         self._broke = broke
+        self._log = log
         self._is_minting = False
         self._was_lone = True
 
@@ -53,6 +55,7 @@ class DiskJobs:
                         self._inbox.put(behind)
                     self._tell(Synced(batch.number))
                 case outcome.Error(error=DiskFull() | DiskReadOnly() as error):
+                    self._log(Notice(f"nothing was written: {error}", alarm=True))
                     self._tell(AppendFailed(batch.number, str(error)))
                 case outcome.Error(error=ChainBroken() as error):
                     self._tell(AppendFailed(batch.number, str(error), error.actor, error.sound))

@@ -92,7 +92,7 @@ class Shard:
         self._is_waiting = False
         self._stalled = Stalled(store.keeper, log)
         self._jobs = DiskJobs(
-            disk, store, self.source.recent, self.inbox, tell=self.tell_now, broke=self._break
+            disk, store, self.source.recent, self.inbox, self.tell_now, self._break, log
         )
         disk.failed = self._disk_failed
 
