@@ -12,7 +12,6 @@ from click.testing import CliRunner, Result
 
 from crdt import Append
 from samebox.__main__ import main
-from samebox.io.commands.showing import age_words, escaped, say, size_words, when
 from samebox.state_check import Compared
 from storage import Damage, Missing
 from tests.cli.fake import ACTOR, Running, running
@@ -315,42 +314,6 @@ def test_every_command_explains_itself_with_an_example() -> None:
     for name in main.list_commands(main.make_context("samebox", ["ls"])):
         done = CliRunner().invoke(main, [name, "--help"])
         assert done.exit_code == 0 and f"samebox {name}" in done.stdout, name
-
-
-# --- Words ----------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("text", "shown"),
-    [
-        ("Grüße 日本 👩\u200d👧", "Grüße 日本 👩\u200d👧"),
-        ("a\x1b[2Jb", "a\\x1b[2Jb"),
-        ("a\u202etxt.exe", "a\\u202etxt.exe"),
-        ("a\u2066b\u2028c\nd", "a\\u2066b\\u2028c\\nd"),
-        ("tag\U000e0041", "tag\\U000e0041"),
-    ],
-)
-def test_a_name_cannot_move_the_cursor_or_turn_the_line_round(text: str, shown: str) -> None:
-    assert escaped(text) == shown
-
-
-def test_a_terminal_gets_names_escaped_and_a_pipe_gets_them_whole(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    say("a\u202eb")
-    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
-    say("a\u202eb")
-    assert capsys.readouterr().out == "a\u202eb\na\\u202eb\n"
-
-
-def test_sizes_ages_and_odd_dates_have_words() -> None:
-    assert [size_words(n) for n in (0, 999, 1000, 999_949, 10**6, 10**14)] == [
-        *("0 B", "999 B", "1.0 kB", "999.9 kB", "1.0 MB", "100.0 TB")
-    ]
-    assert [age_words(n) for n in (0, 119, 120, 7200, 172_800)] == [
-        *("0 s", "119 s", "2 min", "2 h", "2 days")
-    ]
-    assert when(2**62) == f"{2**62} ms"
 
 
 def test_a_file_that_cannot_be_read_is_wrong_usage(user: User) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 
 import click
@@ -19,7 +20,7 @@ from samebox.io.commands.options import (
     Site,
     connected,
 )
-from samebox.io.commands.showing import say, say_json
+from samebox.io.commands.showing import hint, say, say_json
 from samebox.io.control_client import Connection, NodeGone
 from samebox.spelling import plural
 
@@ -87,18 +88,29 @@ def level(answered: Answered) -> str:
     return f"confirmed at {', '.join(answered.nodes)}"
 
 
+def wanted(copies: Copies) -> str:
+    match copies:
+        case None:
+            return "as many members held it as the node list asks for"
+        case "all":
+            return "all members held it"
+        case _:
+            return f"{plural(copies, 'member')} held it"
+
+
 def late_words(answered: Answered, copies: Copies, done: str) -> str:
     held = ", ".join(answered.nodes) or "no node yet"
-    wanted = "what the node list asks for" if copies is None else f"{copies} copies"
     receipt = str(answered.receipt)
     return (
-        f"{done}{what(answered)}, held by {held}: the deadline passed before {wanted}. Nothing is "
-        f"undone; to wait on:\n  samebox wait --receipt {receipt} --copies {copies or 1}"
+        f"{done}{what(answered)}, held by {held}: the deadline passed before {wanted(copies)}. "
+        f"Nothing is undone; to wait on:\n  samebox wait --receipt {receipt} --copies {copies or 1}"
     )
 
 
 def read_file(path: str) -> Iterable[bytes]:
     """The bytes of a file, or for "-" of standard input, piece by piece."""
+    if path == "-" and sys.stdin is not None and sys.stdin.isatty():
+        hint("type what is to be read, and end it with Ctrl-D in a line of its own")
     try:
         with click.open_file(path, "rb") as file:
             while piece := file.read(PIECE_BYTES_MAX):

@@ -23,7 +23,7 @@ from samebox.io.commands.options import (
 )
 from samebox.io.commands.progress import Advance, progress
 from samebox.io.commands.reading_ahead import ReadingAhead
-from samebox.io.commands.showing import say, say_json
+from samebox.io.commands.showing import hint, say, say_json
 from samebox.io.control_client import Connection
 from samebox.io.mailboxes import Outgoing, maildir_folder, write_maildir, write_mbox
 from samebox.mail import MailError
@@ -62,37 +62,45 @@ def export(*, address: Address, path: Path, form: str, json: bool, site: Site) -
     samebox export mail/alice:Archive/2024 archive.mbox --format mbox
     samebox export mail/alice ~/Maildir --format maildir
     """
+    counts: dict[str, int] = {}
     try:
         with connected(site) as listing, connected(site) as reading:
-            found = mailboxes(listing, address)
+            found, files = mailboxes(listing, address)
             if form == "mbox":
-                found = found[:1]
-            counts: dict[str, int] = {}
+                found, files = found[:1], 0
             for mailbox in found:
                 write = writer(path, form, mailbox)
                 with progress(str(mailbox.address), mailbox.entries) as advance:
                     messages = outgoing(listing, reading, mailbox.address, advance)
                     counts[str(mailbox.address)] = write(messages)
     except (MailError, OSError) as error:
-        raise Refused(f"stopped: {error}") from None
+        done = f"stopped after {plural(len(counts), 'mailbox', 'mailboxes')}: " if counts else ""
+        raise Refused(f"{done}{error}") from None
+    if files:
+        left = plural(files, "file is", "files are")
+        hint(f"note: {left} left out, as a Maildir holds messages alone; samebox cat writes one")
     tell(counts, path, json=json)
 
 
-def mailboxes(node: Connection, address: Address) -> list[Mailbox]:
-    """The mailbox at the address, for a box its INBOX, and then those below it."""
+def mailboxes(node: Connection, address: Address) -> tuple[list[Mailbox], int]:
+    """The mailbox at the address, for a box its INBOX, and then those below it; and how many files
+    stand among them."""
     top = look(node, address)[0]
     if top.node.kind is Kind.FILE:
         raise Misused(f"expected a box or mailbox at {address}, found a file; use samebox cat")
+    files = 0
     found = [] if top.node.kind is Kind.BOX else [Mailbox((INBOX,), address, top.entries)]
     for where, listed in walk(node, address):
         if listed.node.kind is Kind.FOLDER:
             names = tuple(where.path.removeprefix(address.path).strip("/").split("/"))
             found.append(Mailbox(names, where, listed.entries))
+        else:
+            files += 1
     inboxes = [mailbox for mailbox in found if mailbox.names == (INBOX,)]
     if len(inboxes) != 1:
         both = " and ".join(str(mailbox.address) for mailbox in inboxes)
         raise Refused(f"expected one INBOX in what is exported, found {both}; rename one")
-    return inboxes + [mailbox for mailbox in found if mailbox.names != (INBOX,)]
+    return inboxes + [mailbox for mailbox in found if mailbox.names != (INBOX,)], files
 
 
 def writer(path: Path, form: str, mailbox: Mailbox) -> Callable[[Iterator[Outgoing]], int]:

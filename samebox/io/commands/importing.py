@@ -36,7 +36,7 @@ from samebox.io.commands.options import (
     with_copies,
 )
 from samebox.io.commands.progress import progress
-from samebox.io.commands.showing import say, say_json
+from samebox.io.commands.showing import hint, say, say_json
 from samebox.io.control_client import Connection, NodeGone, NodeRefused
 from samebox.io.mailboxes import Incoming
 from samebox.mail import MailError, import_client
@@ -291,7 +291,7 @@ def tell(tally: Tally, *, json: bool) -> None:
     else:
         say(tally.words())
     if tally.unfit:
-        click.echo(f"{plural(tally.unfit, 'flag')} could not be kept: no flags of IMAP", err=True)
+        hint(f"{plural(tally.unfit, 'flag')} could not be kept: no flags of IMAP")
     if tally.left:
         listed = [f"  {left.where}: {left.problem.message}" for left in tally.left[:TOLD_MAX]]
         more = ["  …"] if tally.left[TOLD_MAX:] else []

@@ -19,7 +19,7 @@ from samebox.io.commands.options import (
     at_node,
     connected,
 )
-from samebox.io.commands.showing import escaped, hint, say, say_json, size_words, when
+from samebox.io.commands.showing import answering, escaped, hint, say, say_json, size_words, when
 from samebox.io.control_client import Connection
 from samebox.spelling import plural
 
@@ -163,7 +163,8 @@ def show_entry(entry: EntryView, *, json: bool) -> None:
     else:
         size = size_words(entry.blob.size)
         flags = " ".join(entry.flags)
-        say(f"{spelling.shown_entry(entry.id):<16}  {when(entry.date_ms)}  {size:>9}  {flags}")
+        id = spelling.shown_entry(entry.id)
+        say(f"{id:<16}  {when(entry.date_ms)}  {size:>9}  {flags}".rstrip())
 
 
 @click.command()
@@ -181,8 +182,10 @@ def cat(*, address: Address, entry: Dot | None, site: Site) -> None:
     """
     with connected(site) as node:
         for data in contents(node, address, entry):
-            sys.stdout.buffer.write(data)
-        sys.stdout.buffer.flush()
+            with answering():
+                sys.stdout.buffer.write(data)
+        with answering():
+            sys.stdout.buffer.flush()
 
 
 def contents(node: Connection, address: Address, entry: Dot | None) -> Iterator[bytes]:

@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
+from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -17,6 +18,7 @@ from typing_extensions import override
 from crdt import Address, Dot, RequestId, flag_problem
 from samebox import spelling
 from samebox.control import Copies, ProtocolError
+from samebox.io.commands.showing import Ended, hint
 from samebox.io.control_client import Connection, NodeGone, NodeRefused, NotReachable
 
 if TYPE_CHECKING:
@@ -49,25 +51,25 @@ class Asking(NamedTuple):
     json: bool
 
 
-class Refused(click.ClickException):
+class Refused(Ended):
     """The node, or this command, does not do it; nothing was changed."""
 
     exit_code = REFUSED
 
 
-class Misused(click.ClickException):
+class Misused(Ended):
     """The command cannot be what was meant, or its node list has problems."""
 
     exit_code = USAGE
 
 
-class DeadlinePassed(click.ClickException):
+class DeadlinePassed(Ended):
     """What was asked is done, and held by fewer than asked for."""
 
     exit_code = DEADLINE
 
 
-class NotReached(click.ClickException):
+class NotReached(Ended):
     """There was no node, or it went away before it answered."""
 
     exit_code = NOT_REACHABLE
@@ -219,13 +221,28 @@ def address_of(text: str) -> Address:
     return found
 
 
+class Seconds(click.FloatRange):
+    """Click takes what is no number at all for one, and calls the others floats."""
+
+    name = "number of seconds"
+
+    @override
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        found = float(super().convert(value, param, ctx))
+        if isnan(found):
+            self.fail(f"{value!r} is not a valid {self.name}.", param, ctx)
+        return found
+
+
 ADDRESS = Spelt("BOX:PATH", address_of)
 
 
 def flag_of(text: str) -> str:
     """Somebody may mean it, so a flag that lacks its backslash is noted, not refused."""
     if "\\" not in text and flag_problem(f"\\{text}") is None:
-        click.echo(f"note: {text} is a flag of your own; mail programs set '\\{text}'", err=True)
+        hint(f"note: {text} is a flag of your own; mail programs set '\\{text}'")
     return text
 
 
@@ -241,13 +258,14 @@ def with_copies(command: F) -> F:
     command = click.option(
         "--copies",
         type=Spelt("K|all", copies_of),
+        metavar="K|all",
         help="Answer when so many members hold it durably, this node included.  "
         "[default: what the node list says]",
     )(command)
     return click.option(
         "--timeout",
         "timeout_s",
-        type=click.FloatRange(min=0),
+        type=Seconds(min=0),
         metavar="SECONDS",
         help=f"Answer after this time with what holds by then, and exit with {DEADLINE}.",
     )(command)

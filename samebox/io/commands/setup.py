@@ -8,6 +8,7 @@ import click
 
 from samebox.config import Config
 from samebox.fields import Problem
+from samebox.io.commands.showing import say
 from samebox.io.configuration import check, load_config
 from samebox.node_list import parse_config
 from samebox.spelling import plural
@@ -106,8 +107,8 @@ def init(*, folder: Path, cluster: str, nodes: tuple[str, ...], certificates: bo
             new.write(node_list(file, cluster, nodes))
     except OSError as error:
         raise click.ClickException(f"expected to write into {folder}: {error}") from None
-    click.echo(f"wrote {file}: cluster {cluster}, nodes {', '.join(config.nodes)}")
-    click.echo("\n".join(["next:", *next_steps(file, config, certificates=certificates)]))
+    say(f"wrote {file}: cluster {cluster}, nodes {', '.join(config.nodes)}")
+    say("\n".join(["next:", *next_steps(file, config, certificates=certificates)]))
 
 
 def new_config(file: Path, cluster: str, nodes: tuple[str, ...]) -> Config:
@@ -145,7 +146,7 @@ def make_certificates(folder: Path, config: Config) -> None:
     except certs.CertificateError as problem:
         raise click.ClickException(str(problem)) from None
     for files in made.values():
-        click.echo(f"wrote {files.certificate} and {files.key}")
+        say(f"wrote {files.certificate} and {files.key}")
 
 
 def next_steps(file: Path, config: Config, *, certificates: bool) -> list[str]:
@@ -191,7 +192,7 @@ def check_config(file: Path, node: str | None) -> None:
     names = ", ".join([node] if node else config.nodes)
     shards = "shard " if len(config.shards) == 1 else "shards "
     shards += ", ".join(sorted(config.shards))
-    click.echo(
+    say(
         f"{file}: cluster {config.cluster}, {plural(len(config.nodes), 'node')}, {shards}: no "
         f"problems; certificates, keys and directories of {names} fit"
     )
@@ -199,5 +200,5 @@ def check_config(file: Path, node: str | None) -> None:
 
 def tell(problems: list[Problem]) -> int:
     for problem in problems:
-        click.echo(str(problem))
+        say(str(problem))
     return PROBLEMS

@@ -2,22 +2,58 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import sys
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
+from typing import IO, Any
 
 import click
+from typing_extensions import override
+
+from samebox.errors import reason
 
 JOINERS = "\u200c\u200d"
 """Format characters that scripts and emoji need, and that move nothing."""
 
 
+class Ended(click.ClickException):
+    """A command ends with its reason. On a terminal, names in it are escaped as in an answer."""
+
+    @override
+    def show(self, file: IO[Any] | None = None) -> None:
+        lines = f"Error: {self.format_message()}".split("\n")
+        if sys.stderr.isatty():
+            lines = list(map(escaped, lines))
+        click.echo("\n".join(lines), file=file, err=True)
+
+
+@contextmanager
+def answering() -> Iterator[None]:
+    """Around what writes an answer: where it cannot be written, on a full disk, that is said. A
+    pipe that nobody reads any more ends a command without a word."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno == errno.EPIPE:
+            raise
+        # What is left in the buffer would fail once more at the end of the process.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise Ended(
+            f"expected to write the answer to standard output, found: {reason(error)}; what the "
+            "command has done stays"
+        ) from None
+
+
 def say(line: str) -> None:
     """On a terminal, what would move the cursor or turn the line round is escaped; elsewhere the
     line goes as it is."""
-    click.echo(escaped(line) if sys.stdout.isatty() else line)
+    with answering():
+        click.echo(escaped(line) if sys.stdout.isatty() else line)
 
 
 def hint(line: str) -> None:
@@ -26,7 +62,8 @@ def hint(line: str) -> None:
 
 
 def say_json(**shape: object) -> None:
-    click.echo(json.dumps(shape, ensure_ascii=True, separators=(", ", ": ")))
+    with answering():
+        click.echo(json.dumps(shape, ensure_ascii=True, separators=(", ", ": ")))
 
 
 def escaped(text: str) -> str:

@@ -20,13 +20,13 @@ from samebox.io.commands.options import (
     maybe_at_node,
 )
 from samebox.io.commands.progress import progress
-from samebox.io.commands.showing import say, say_json, size_words
+from samebox.io.commands.showing import Ended, say, say_json, size_words
 from samebox.spelling import plural
 
 PERMILLE = 1000
 
 
-class Damaged(click.ClickException):
+class Damaged(Ended):
     """The verification ran to its end, and not all of it reads back."""
 
     exit_code = REFUSED

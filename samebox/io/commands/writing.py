@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 
 import click
@@ -20,6 +21,7 @@ from samebox.io.commands.options import (
     dots,
     only_entries,
 )
+from samebox.io.commands.showing import hint
 
 DATES = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S%z"]
 
@@ -79,7 +81,11 @@ def delete(*, address: Address, site: Site, asking: Asking) -> None:
     "--flag", "flags", multiple=True, type=FLAG, help="A flag, as '\\Seen'; may be repeated."
 )
 @click.option(
-    "--date", type=click.DateTime(DATES), help="The message's date, local time.  [default: now]"
+    "--date",
+    type=click.DateTime(DATES),
+    metavar="DATE",
+    help="The message's date, as 2024-02-29, '2024-02-29 18:30:00' in local time, or "
+    "2024-02-29T18:30:00+0100.  [default: now]",
 )
 @at_node
 @confirmed
@@ -103,7 +109,18 @@ def append(
     date_s = int(date.timestamp()) if date else int(time.time())
     repeat = f"--date {datetime.fromtimestamp(date_s, UTC):{DATES[-1]}}"
     request = Append(address, NO_BLOB, flags, date_s * 1000)
-    carry_out(site, request, asking, f"appended to {address}:", read_file(path), repeat=repeat)
+    pieces = not_empty(read_file(path))
+    carry_out(site, request, asking, f"appended to {address}:", pieces, repeat=repeat)
+
+
+def not_empty(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Somebody may mean it, or what should have made the message has failed."""
+    empty = True
+    for piece in pieces:
+        empty = False
+        yield piece
+    if empty:
+        hint("note: the message is empty")
 
 
 @click.command()

@@ -1,0 +1,181 @@
+"""What people are shown: words, names on a terminal, notes, and why an answer was not written."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from samebox.__main__ import main
+from samebox.io.commands.confirming import read_file
+from samebox.io.commands.showing import Ended, age_words, escaped, say, size_words, when
+from samebox.io.local_cluster import command, environment
+from tests.cli.fake import Running, running
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[Running]:
+    with running(tmp_path) as found:
+        yield found
+
+
+def typed(served: Running, *words: str, input: bytes = b"", exit_code: int = 0) -> Result:
+    done = CliRunner().invoke(main, [*words, "--socket", str(served.socket)], input=input)
+    assert done.exit_code == exit_code, (done.output, done.exception)
+    return done
+
+
+# --- Words ----------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("Grüße 日本 👩\u200d👧", "Grüße 日本 👩\u200d👧"),
+        ("a\x1b[2Jb", "a\\x1b[2Jb"),
+        ("a\u202etxt.exe", "a\\u202etxt.exe"),
+        ("a\u2066b\u2028c\nd", "a\\u2066b\\u2028c\\nd"),
+        ("tag\U000e0041", "tag\\U000e0041"),
+    ],
+)
+def test_a_name_cannot_move_the_cursor_or_turn_the_line_round(text: str, shown: str) -> None:
+    assert escaped(text) == shown
+
+
+def test_a_terminal_gets_names_escaped_and_a_pipe_gets_them_whole(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    say("a\u202eb")
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    say("a\u202eb")
+    assert capsys.readouterr().out == "a\u202eb\na\\u202eb\n"
+
+
+def test_sizes_ages_and_odd_dates_have_words() -> None:
+    assert [size_words(n) for n in (0, 999, 1000, 999_949, 10**6, 10**14)] == [
+        *("0 B", "999 B", "1.0 kB", "999.9 kB", "1.0 MB", "100.0 TB")
+    ]
+    assert [age_words(n) for n in (0, 119, 120, 7200, 172_800)] == [
+        *("0 s", "119 s", "2 min", "2 h", "2 days")
+    ]
+    assert when(2**62) == f"{2**62} ms"
+
+
+def test_the_reason_of_an_end_is_escaped_on_a_terminal_line_by_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Ended("a\u202eb\nto do").show()
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    Ended("a\u202eb\nto do").show()
+    plain, shown = "Error: a\u202eb\nto do\n", "Error: a\\u202eb\nto do\n"
+    assert capsys.readouterr().err == plain + shown
+
+
+# --- Notes ----------------------------------------
+
+
+def test_an_empty_message_is_appended_and_noted(served: Running) -> None:
+    typed(served, "create", "b")
+    empty = typed(served, "append", "b:INBOX")
+    assert (empty.stderr, "appended to b:INBOX" in empty.stdout) == (
+        "note: the message is empty\n",
+        True,
+    )
+    assert typed(served, "append", "b:INBOX", input=b"hello").stderr == ""
+
+
+def test_files_that_a_maildir_cannot_hold_are_noted(served: Running, tmp_path: Path) -> None:
+    typed(served, "create", "b")
+    typed(served, "create", "b:f", "--file")
+    assert (
+        "note: 1 file is left out"
+        in typed(served, "export", "b", str(tmp_path / "out"), "--format", "maildir").stderr
+    )
+    mbox = typed(served, "export", "b", str(tmp_path / "mbox"), "--format", "mbox")
+    assert mbox.stderr == ""
+
+
+def test_an_export_that_wrote_nothing_has_not_stopped(served: Running, tmp_path: Path) -> None:
+    typed(served, "create", "b")
+    words = ("export", "b", str(tmp_path / "no/out"), "--format", "mbox")
+    assert typed(served, *words, exit_code=1).stderr.startswith(f"Error: {tmp_path}/no/out: ")
+
+
+def test_a_line_of_an_entry_without_flags_has_no_blanks_at_its_end(served: Running) -> None:
+    typed(served, "create", "b")
+    typed(served, "append", "b:INBOX", input=b"hello")
+    (line,) = typed(served, "ls", "--entries", "b:INBOX").stdout.splitlines()
+    assert line.endswith("  5 B")
+
+
+@pytest.mark.parametrize(
+    ("copies", "words"),
+    [
+        ("all", "before all members held it. Nothing"),
+        ("2", "before 2 members held it. Nothing"),
+    ],
+)
+def test_a_deadline_says_what_was_not_reached(served: Running, copies: str, words: str) -> None:
+    assert (
+        words
+        in typed(served, "create", "b", "--copies", copies, "--timeout", "0", exit_code=3).stderr
+    )
+
+
+def test_a_message_that_is_typed_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for terminal in (False, True):
+        keyboard = io.TextIOWrapper(io.BytesIO(b"hello"))
+        monkeypatch.setattr(keyboard, "isatty", partial(bool, terminal))
+        monkeypatch.setattr("sys.stdin", keyboard)
+        assert list(read_file("-")) == [b"hello"]
+        assert ("Ctrl-D" in capsys.readouterr().err) is terminal
+
+
+def test_a_watch_that_has_nothing_to_show_yet_says_what_it_does(served: Running) -> None:
+    watching = subprocess.Popen(
+        command("watch", "--socket", str(served.socket)),
+        env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    with watching:
+        assert watching.stderr is not None
+        said = watching.stderr.readline()
+        watching.kill()
+    assert said.startswith("waiting for changes; --since main@ begins")
+
+
+# --- What is typed wrong, and what cannot be written --------------
+
+
+@pytest.mark.parametrize("text", ["nan", "soon"])
+def test_a_deadline_that_is_no_number_is_wrong_usage(served: Running, text: str) -> None:
+    done = typed(served, "create", "b", "--timeout", text, exit_code=2)
+    assert f"'{text}' is not a valid number of seconds." in done.stderr
+
+
+def test_help_shows_all_as_it_is_typed(served: Running) -> None:
+    assert "--copies K|all" in CliRunner().invoke(main, ["create", "--help"]).output
+
+
+@pytest.mark.parametrize("words", [("ls",), ("ls", "--json"), ("cat", "b:f")])
+def test_an_answer_that_a_full_disk_does_not_take_ends_with_the_reason(
+    served: Running, words: tuple[str, ...]
+) -> None:
+    typed(served, "create", "b")
+    typed(served, "create", "b:f", "--file", input=b"notes")
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            command(*words, "--socket", str(served.socket)),
+            env=environment(), stdout=full, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+    assert (done.returncode, done.stderr) == (
+        1,
+        "Error: expected to write the answer to standard output, found: no space left on device; "
+        "what the command has done stays\n",
+    )
