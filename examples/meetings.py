@@ -1,5 +1,11 @@
 """Operations that meet: what two sides of a cut line do to one thing, and how it has to end.
 
+    python examples/meetings.py [TOPIC...]
+
+plays them between two nodes of this machine: the line is cut, each side does its part, the line is
+healed, and both have to show one of the ends that are allowed. To see what your own application
+makes of a cut, write meetings of its requests. examples/demo.py plays these with three nodes.
+
 Each meeting has a box name of its own as the beginning of all its names, so that what is seen of it
 can be told apart. `seen` says in one line what a node shows of it.
 """
@@ -7,7 +13,10 @@ can be told apart. `seen` says in one line what a node shows of it.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
 from samebox import (
@@ -23,7 +32,7 @@ from samebox import (
     RequestId,
     Store,
 )
-from samebox.testing import Conversation
+from samebox.testing import Conversation, LocalCluster
 
 BOX = "mail/demo"
 ONCE = RequestId(b"demo-one", 1)
@@ -206,3 +215,49 @@ def subjects(node: Conversation, path: str) -> Iterator[str]:
     for entry in node.entries(place(path)):
         first = node.read(place(path), entry.id).decode().splitlines()[0]
         yield " ".join([first.removeprefix("Subject: "), *entry.flags])
+
+
+# --- The play ---------------------------------------------------------------------------------
+
+
+def main() -> int:
+    known = {meeting.topic: meeting for meeting in MEETINGS}
+    topics = sys.argv[1:] or list(known)
+    if unknown := [topic for topic in topics if topic not in known]:
+        print(f"expected topics among {', '.join(known)}; found {', '.join(unknown)}")
+        return 2
+    with tempfile.TemporaryDirectory() as folder, LocalCluster(Path(folder), ("a", "b")) as cluster:
+        return play(cluster, [known[topic] for topic in topics])
+
+
+def play(cluster: LocalCluster, meetings: Sequence[Meeting]) -> int:
+    """Tells every meeting; 1 where one ended as it must not."""
+    with cluster.talking("a", "b") as (a, b):
+        a.ask(Create(place()))
+        for meeting in meetings:
+            meeting.before(a)
+        cluster.agree()
+        cluster.cut("a")
+        for meeting in meetings:
+            meeting.left[1](a)
+            meeting.right[1](b)
+        apart = [(seen(a, meeting.topic), seen(b, meeting.topic)) for meeting in meetings]
+        cluster.heal()
+        cluster.agree()
+        wrong = 0
+        for meeting, (at_a, at_b) in zip(meetings, apart, strict=True):
+            found = {seen(a, meeting.topic), seen(b, meeting.topic)}
+            right = len(found) == 1 and found <= set(meeting.ends)
+            wrong += not right
+            print(meeting.topic)
+            print(f"    a, cut off: {meeting.left[0]}, and sees {at_a}")
+            print(f"    b, cut off: {meeting.right[0]}, and sees {at_b}")
+            print(f"    both, then: {' | '.join(sorted(found))} ({meeting.because})")
+            if not right:
+                print(f"    WRONG, expected {' or '.join(meeting.ends)}")
+    print(f"{len(meetings) - wrong} of {len(meetings)} ended as they have to")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

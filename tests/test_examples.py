@@ -18,6 +18,7 @@ RUN_S = 120
 SAYS = {
     "in_process.py": ["created, says a: held by a, b, c", "read at c: ('\\\\Seen',)"],
     "watch_changes.py": ["['mail/alice', 'One', 'Two']", "['Three', 'Four']"],
+    "meetings.py": ["both, then: Plans 2025 [hall booked] (who renames, keeps)", "10 of 10 ended"],
     "read_your_writes.py": ["b, alone: not here yet", "found mail/alice"],
 }
 """What a program has to print, beside ending well."""
@@ -95,3 +96,15 @@ def test_the_demonstration_fails_where_something_did_not_end_as_it_has_to(tmp_pa
     assert "nodes agree" not in done.stdout
     for pid in re.findall(r"\(pid (\d+)\)", done.stdout):
         assert not Path(f"/proc/{pid}").exists()
+
+
+@pytest.mark.slow
+def test_a_meeting_that_did_not_end_as_it_has_to_is_wrong(tmp_path: Path) -> None:
+    other_end = "m.MEETINGS = (m.MEETINGS[0]._replace(ends=('nothing',)),)"
+    program = f"import sys; from examples import meetings as m; {other_end}; sys.exit(m.main())"
+    env = environment() | {"PYTHONPATH": str(EXAMPLES.parent)}
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=env, capture_output=True, text=True, timeout=RUN_S
+    )
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "WRONG, expected nothing\n0 of 1 ended as they have to" in done.stdout
