@@ -89,6 +89,16 @@ def test_an_empty_message_is_appended_and_noted(served: Running) -> None:
     assert typed(served, "append", "b:INBOX", input=b"hello").stderr == ""
 
 
+def test_an_empty_answer_of_ls_is_said_to_be_one(served: Running) -> None:
+    nothing = typed(served, "ls")
+    assert (nothing.stdout, "there is no box yet" in nothing.stderr) == ("", True)
+    assert typed(served, "ls", "--json").output == ""
+    typed(served, "create", "b")
+    empty = typed(served, "ls", "--entries", "b:INBOX")
+    assert (empty.stdout, empty.stderr) == ("", "no entry is in b:INBOX\n")
+    assert typed(served, "ls", "--entries", "b:INBOX", "--json").output == ""
+
+
 def test_files_that_a_maildir_cannot_hold_are_noted(served: Running, tmp_path: Path) -> None:
     typed(served, "create", "b")
     typed(served, "create", "b:f", "--file")

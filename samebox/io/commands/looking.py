@@ -41,16 +41,31 @@ def ls(*, address: Address | None, entries: bool, recursive: bool, json: bool, s
     if entries and (address is None or recursive):
         raise click.UsageError("expected --entries with one mailbox, as mail/alice:INBOX")
     with connected(site) as node:
-        if entries and address is not None:
-            for entry in entries_of(node, address):
-                show_entry(entry, json=json)
-        elif address is None:
-            for listed in boxes(node):
-                show_node(Address(listed.node.name), listed, json=json)
-                if recursive:
-                    show_below(node, Address(listed.node.name), json=json)
+        if address is None:
+            show_boxes(node, json=json, recursive=recursive)
+        elif entries:
+            show_entries(node, address, json=json)
         else:
             show_address(node, address, json=json, recursive=recursive)
+
+
+def show_boxes(node: Connection, *, json: bool, recursive: bool) -> None:
+    found = boxes(node)
+    if not found and not json:
+        hint("there is no box yet; make one: samebox create mail/alice")
+    for listed in found:
+        show_node(Address(listed.node.name), listed, json=json)
+        if recursive:
+            show_below(node, Address(listed.node.name), json=json)
+
+
+def show_entries(node: Connection, address: Address, *, json: bool) -> None:
+    found = False
+    for entry in entries_of(node, address):
+        found = True
+        show_entry(entry, json=json)
+    if not found and not json:
+        hint(f"no entry is in {address}")
 
 
 def show_address(node: Connection, address: Address, *, json: bool, recursive: bool) -> None:
