@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import trio
 
-from samebox.events import Abandoned, Outcome
+from samebox.events import Abandoned, Failure, Outcome
 from samebox.io.call import Reply
 from samebox.io.inbox import Inbox
 from samebox.leftover import TOO_LATE
@@ -30,6 +30,11 @@ class Callers:
         reply = self._replies.pop(token, None)
         if reply is not None:
             reply.give(outcome_)
+
+    def refuse_all(self, why: str) -> None:
+        """Those whose request no step has taken yet, and none would before there is room."""
+        for token in self._inbox.withdraw_all():
+            self.answer(token, Failure(why))
 
     def abandon(self, token: int) -> None:
         """Who waits for that answer is gone. What was asked already is not undone."""

@@ -7,7 +7,7 @@ the packs. Longer ones, up to 32 GiB, are a list of chunks, itself a piece, name
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from hashlib import sha256
 
 from crdt import CHUNK_BYTES, Blob
@@ -15,10 +15,11 @@ from samebox.chunk_list import CONTENTS_BYTES_MAX, chunks_in
 from samebox.errors import SameboxError
 from samebox.events import Carried
 from samebox.io.disk_thread import DiskThread
+from samebox.io.refusals import Refusals
 from samebox.leases import Leases, Upload
 from samebox.marking import Marking
 from samebox.supply import CARRIED_BYTES_MAX, Hashed
-from storage import BlobDamaged, BlobMissing, DiskReadFailed, Packs
+from storage import BlobDamaged, BlobMissing, DiskFull, DiskReadFailed, DiskReadOnly, Packs
 
 RECENT_BYTES_MAX = 16 << 20
 """Pieces kept in memory because peers are about to be sent them."""
@@ -49,8 +50,9 @@ class Recent:
 
 
 class Contents:
-    def __init__(self, disk: DiskThread, packs: Packs) -> None:
+    def __init__(self, disk: DiskThread, packs: Packs, refusals: Refusals) -> None:
         self._disk = disk
+        self._refusals = refusals
         self._packs = packs
         self._recent = Recent()
         self._leases = Leases()
@@ -66,7 +68,7 @@ class Contents:
 
     async def sync(self) -> None:
         """Make all pieces stored so far durable."""
-        await self._disk.run(self._packs.sync)
+        await self._write(self._packs.sync)
 
     async def put(self, pieces: AsyncIterator[bytes]) -> tuple[Blob, tuple[Carried, ...]]:
         """Take contents in; what comes back as carried goes with the request that names them.
@@ -118,14 +120,22 @@ class Contents:
     async def _lease(self, data: bytes, upload: Upload) -> bytes:
         hash_ = sha256(data).digest()
         upload.add(hash_)
-        await self._disk.run(lambda: self._packs.put(hash_, data))
+        await self._write(lambda: self._packs.put(hash_, data))
         return hash_
 
     async def store(self, data: bytes) -> bytes:
         """Write one piece to the packs (durable at their next sync); returns its hash."""
         hash_ = sha256(data).digest()
-        await self._disk.run(lambda: self._packs.put(hash_, data))
+        await self._write(lambda: self._packs.put(hash_, data))
         return hash_
+
+    async def _write(self, job: Callable[[], object]) -> None:
+        try:
+            await self._disk.run(job)
+        except (DiskFull, DiskReadOnly) as error:
+            self._refusals.refused(error)
+            raise
+        self._refusals.taken()
 
     def remember(self, carried: Sequence[Carried]) -> None:
         for blob in carried:

@@ -7,9 +7,10 @@ from functools import partial
 
 import outcome
 
-from samebox.events import AppendFailed, Arrived, Batch, Event, Notice, Reborn, Synced
+from samebox.events import AppendFailed, Arrived, Batch, Event, Reborn, Synced
 from samebox.io.disk_thread import DiskThread
 from samebox.io.inbox import Inbox
+from samebox.io.refusals import Refusals
 from samebox.io.store import Store
 from samebox.supply import RecentRecords
 from storage import ChainBroken, DiskFull, DiskReadOnly
@@ -20,8 +21,8 @@ SMALL_BYTES = 16 << 10
 
 class DiskJobs:
     """`tell` takes the events, `inbox` the work for which there is room; `broke` takes what shows
-    that the disk can no longer be trusted: behind that error the shard has to end. `log` takes what
-    an operator has to know."""
+    that the disk can no longer be trusted: behind that error the shard has to end. `refusals`
+    says what the disk does not take."""
 
     def __init__(
         self,
@@ -31,7 +32,7 @@ class DiskJobs:
         inbox: Inbox,
         tell: Callable[[Event], None],
         broke: Callable[[BaseException], None],
-        log: Callable[[Notice], None],
+        refusals: Refusals,
     ) -> None:
         self._disk = disk
         self._store = store
@@ -39,7 +40,7 @@ class DiskJobs:
         self._inbox = inbox
         self._tell = tell
         self._broke = broke
-        self._log = log
+        self._refusals = refusals
         self._is_minting = False
         self._was_lone = True
 
@@ -50,12 +51,13 @@ class DiskJobs:
         def ended(result: outcome.Maybe[object]) -> None:
             match result:
                 case outcome.Value(behind):
+                    self._refusals.taken()
                     self._recent.add(batch.records)
                     if isinstance(behind, Arrived):
                         self._inbox.put(behind)
                     self._tell(Synced(batch.number))
                 case outcome.Error(error=DiskFull() | DiskReadOnly() as error):
-                    self._log(Notice(f"nothing was written: {error}", alarm=True))
+                    self._refusals.refused(error)
                     self._tell(AppendFailed(batch.number, str(error)))
                 case outcome.Error(error=ChainBroken() as error):
                     self._tell(AppendFailed(batch.number, str(error), error.actor, error.sound))
@@ -95,8 +97,8 @@ class DiskJobs:
                 case outcome.Value(birth):
                     assert isinstance(birth, Reborn), f"expected a Reborn, found {birth!r}"
                     self._tell(birth)
-                case outcome.Error(error=DiskFull() | DiskReadOnly()):
-                    pass  # asked for again
+                case outcome.Error(error=DiskFull() | DiskReadOnly() as error):
+                    self._refusals.refused(error)  # it is asked for again
                 case outcome.Error(error):
                     self._broke(error)
 

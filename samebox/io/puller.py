@@ -93,8 +93,7 @@ class Puller:
                 await self._hang_up()
             else:
                 await self._pull_group()
-        except (DiskFull, DiskReadOnly) as error:
-            self._report(f"a blob could not be kept: {error}")
+        except (DiskFull, DiskReadOnly):  # whoever keeps the pieces says so
             await trio.sleep(NO_ROOM_S)
         except StorageError:
             raise

@@ -18,7 +18,6 @@ from samebox.events import (
     BlobStored,
     Carried,
     Event,
-    Failure,
     Notice,
     Outcome,
     Ready,
@@ -36,6 +35,7 @@ from samebox.io.feed import Feed, described, told
 from samebox.io.inbox import Inbox
 from samebox.io.looks import Looks
 from samebox.io.outbox import Outboxes
+from samebox.io.refusals import Refusals
 from samebox.io.sending import Source
 from samebox.io.standing import Standings
 from samebox.io.statuses import Statuses
@@ -72,7 +72,8 @@ class Shard:
         self.store = store
         self.disk = disk
         self.replica = store.replica
-        self.contents = Contents(disk, store.packs)
+        self._refusals = Refusals(log)
+        self.contents = Contents(disk, store.packs, self._refusals)
         self.source = Source(disk, store.log, self.contents)
         self.outboxes = Outboxes()
         self.standings = Standings(store.place.node, store.place.members)
@@ -87,12 +88,12 @@ class Shard:
         self._client = store.entropy(CLIENT_BYTES)
         self._number = 0
         self._lengths: list[int] = []
-        self._statuses = Statuses(store, self.standings, bounds)
+        self._statuses = Statuses(store, self.standings, bounds, self._refusals)
         self._broken: BaseException | None = None
         self._is_waiting = False
         self._stalled = Stalled(store.keeper, log)
         self._jobs = DiskJobs(
-            disk, store, self.source.recent, self.inbox, self.tell_now, self._break, log
+            disk, store, self.source.recent, self.inbox, self.tell_now, self._break, self._refusals
         )
         disk.failed = self._disk_failed
 
@@ -256,9 +257,9 @@ class Shard:
             self._jobs.go_on_behind()
             self.standings.note_lag(self.replica.peers, self.replica.clock)
             self._statuses.look(self.replica)
+            self._refusals.look()
             if (why := self._stalled.look()) and self.replica.takes_work:
-                for token in self.inbox.withdraw_all():  # they would wait until there is room
-                    self.callers.answer(token, Failure(why))
+                self.callers.refuse_all(why)
             for hash_ in self.store.packs.damaged():
                 self.wanted_blobs.add(Blob(hash_, 0))
             self._statuses.sizes = await self.disk.run(self.store.sizes)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import trio
 
 from samebox.config import Limbo
+from samebox.io.refusals import Refusals
 from samebox.io.standing import Standings
 from samebox.io.store import Store
 from samebox.limbo import Waited, limbo_status
@@ -15,11 +16,14 @@ from samebox.status import ShardStatus
 class Statuses:
     """`sizes` are looked at in the disk thread, now and then."""
 
-    def __init__(self, store: Store, standings: Standings, bounds: Limbo) -> None:
+    def __init__(
+        self, store: Store, standings: Standings, bounds: Limbo, refusals: Refusals
+    ) -> None:
         self.sizes = store.sizes()
         self._store = store
         self._standings = standings
         self._bounds = bounds
+        self._refusals = refusals
         self._waited = Waited()
 
     def look(self, replica: Replica) -> float:
@@ -45,5 +49,5 @@ class Statuses:
             replica.stopped(),
             self._standings.status(replica.peers, replica.clock, average),
             limbo_status(replica, self.look(replica), average, self._bounds),
-            self._store.keeper.trouble,
+            "; ".join(filter(None, (self._refusals.trouble, self._store.keeper.trouble))),
         )

@@ -12,8 +12,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from samebox.__main__ import main
+from samebox.io.ages import age_words
 from samebox.io.commands.confirming import read_file
-from samebox.io.commands.showing import Ended, age_words, escaped, say, size_words, when
+from samebox.io.commands.showing import Ended, escaped, say, size_words, when
 from samebox.io.local_cluster import command, environment
 from tests.cli.fake import Running, running
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from samebox.io import local_cluster
+from samebox.io.local_cluster import LocalNode
 from samebox.testing import LocalCluster, NodeRefused, SteadyWriter
 from tests.processes.account import assert_confirmed_once, make_mailbox, shown
 
@@ -42,6 +43,10 @@ def inside(pid: int, script: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(words, capture_output=True, text=True, timeout=60)
 
 
+def said_of_the_disk(node: LocalNode, what: str) -> int:
+    return node.log.read_text().count(f"the disk {what} what is to be written")
+
+
 def test_a_file_system_without_room_refuses_writes_until_there_is_some(
     cluster: LocalCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -66,6 +71,8 @@ def test_a_file_system_without_room_refuses_writes_until_there_is_some(
             c.append(target, b"Subject: %d\n\n" % number + LARGE)
             kept += 1
     assert refused.value.code == "not-now", refused.value
+    with cluster.talk("c") as c:
+        assert "No space left" in c.status().status.trouble
     assert sum(shown(cluster, "c", target).values()) == kept
     with SteadyWriter(cluster.nodes["a"], target, copies=2) as writer:
         writer.wait_confirmed(50)
@@ -74,6 +81,7 @@ def test_a_file_system_without_room_refuses_writes_until_there_is_some(
     with cluster.talk("c") as c:
         c.append(target, b"Subject: room again\n\n", copies="all")
     cluster.agree()
+    assert said_of_the_disk(node, "refuses") == 1, node.last_lines()
     assert_confirmed_once(cluster, [writer])
     assert not list(node.data.iterdir()), "all of it was on the small disk"
 

@@ -13,6 +13,7 @@ from samebox.events import Carried
 from samebox.io import sending
 from samebox.io.contents import Contents
 from samebox.io.disk_thread import DiskThread
+from samebox.io.refusals import Refusals
 from samebox.io.sending import Source
 from storage import Log, Packs
 from tests.site import actor_named
@@ -26,7 +27,7 @@ NAMED = {b"names held": HELD, b"names another": ELSEWHERE, b"": LONG}
 @pytest.fixture
 def source(monkeypatch: pytest.MonkeyPatch) -> Source:
     """One that has no disk: what asks for it fails."""
-    contents = Contents(cast(DiskThread, None), cast(Packs, None))
+    contents = Contents(cast(DiskThread, None), cast(Packs, None), cast(Refusals, None))
     contents.remember([Carried(HELD.hash, b"held"), Carried(LONG.hash, bytes(LONG.size))])
     monkeypatch.setattr(sending, "rider", lambda record: NAMED.get(record.data))
     return Source(cast(DiskThread, None), cast(Log, None), contents)

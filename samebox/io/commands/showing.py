@@ -98,13 +98,6 @@ def size_words(count: int) -> str:
     return f"{value / 1000:.1f} TB"
 
 
-def age_words(seconds: float) -> str:
-    for limit, divisor, unit in ((120, 1, "s"), (7200, 60, "min"), (172_800, 3600, "h")):
-        if seconds < limit:
-            return f"{seconds / divisor:.0f} {unit}"
-    return f"{seconds / 86_400:.0f} days"
-
-
 def when(time_ms: int) -> str:
     """Local time, for people; a date outside the calendar is given in milliseconds."""
     try:

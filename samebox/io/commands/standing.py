@@ -8,6 +8,7 @@ from crdt import Actor
 from samebox import spelling
 from samebox.control import Answered, Copies, ShardShown, Status, Wait
 from samebox.events import Receipt
+from samebox.io.ages import age_words
 from samebox.io.commands.confirming import level
 from samebox.io.commands.options import (
     RECEIPT,
@@ -18,7 +19,7 @@ from samebox.io.commands.options import (
     connected,
     with_copies,
 )
-from samebox.io.commands.showing import age_words, say, say_json, size_words, table
+from samebox.io.commands.showing import say, say_json, size_words, table
 from samebox.spelling import plural
 from samebox.status import LimboStatus, PeerStatus, ShardStatus
 

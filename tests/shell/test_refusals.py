@@ -1,0 +1,148 @@
+"""A disk that refuses, as an operator sees it: in the log of the node, and in its status."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+from pathlib import Path
+
+import pytest
+import trio
+
+from samebox.events import Done, Failure
+from samebox.io.node import Node
+from samebox.io.refusals import AGAIN_S, QUIET_S, Refusals
+from storage import DiskFull, DiskReadOnly
+from tests.shell.deterministic import run
+from tests.shell.world import Cluster, agreed, make_inbox, replaced
+
+LONG = 200 << 10
+"""Contents that go to the packs before the operation that names them is asked for."""
+WRITES = 20
+BEGINS = "the disk refuses what is to be written"
+ENDS = "the disk takes again what is to be written"
+
+
+@pytest.fixture
+def cluster(node_list: Path) -> Cluster:
+    return Cluster(node_list, "ab")
+
+
+def play(
+    cluster: Cluster, scenario: Callable[[Cluster], Awaitable[None]], patch: pytest.MonkeyPatch
+) -> None:
+    with replaced(patch, cluster):
+        run(partial(scenario, cluster))
+
+
+def fill(cluster: Cluster, name: str) -> None:
+    disk = cluster.machines[name].disk
+    disk.capacity = sum(disk.size(file) for file in disk.names())
+
+
+def said(cluster: Cluster, name: str) -> list[str]:
+    return [line for line in cluster.notices[name] if "disk" in line]
+
+
+def trouble(node: Node) -> str:
+    return node.shards["main"].status().trouble
+
+
+def test_it_is_said_once_that_nothing_of_what_peers_write_is_taken_and_once_that_it_is_again(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scenario(cluster: Cluster) -> None:
+        async with cluster.node("a") as a, cluster.node("b") as b:
+            await make_inbox(a)
+            await agreed(a, b)
+            fill(cluster, "b")
+            for number in range(WRITES):
+                assert isinstance(await cluster.append(a, number), Done)
+                await trio.sleep(1)
+            (begins,) = said(cluster, "b")
+            assert begins.startswith(BEGINS) and "no space left" in begins
+            assert trouble(b).startswith("for 20 s the disk has refused, "), trouble(b)
+            assert "no space left" in trouble(b) and trouble(a) == ""
+            cluster.machines["b"].disk.capacity = None
+            await agreed(a, b)
+            await trio.sleep(2 * QUIET_S)
+            _, ends = said(cluster, "b")
+            assert ends.startswith(ENDS) and trouble(b) == ""
+        assert said(cluster, "a") == []
+
+    play(cluster, scenario, monkeypatch)
+
+
+def test_it_is_said_that_the_contents_of_a_local_caller_find_no_room(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scenario(cluster: Cluster) -> None:
+        async with cluster.node("a") as a:
+            await make_inbox(a)
+            fill(cluster, "a")
+            for number in range(WRITES):
+                with pytest.raises(DiskFull):
+                    await cluster.append(a, number, LONG)
+            (begins,) = said(cluster, "a")
+            assert begins.startswith(BEGINS) and "no space left" in begins
+            assert f"refused, {WRITES} times" in trouble(a)
+
+    play(cluster, scenario, monkeypatch)
+
+
+def test_a_local_caller_whose_operation_is_refused_is_told_and_so_is_the_log_of_the_node(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scenario(cluster: Cluster) -> None:
+        async with cluster.node("a") as a:
+            await make_inbox(a)
+            disk = cluster.machines["a"].disk
+            disk.read_only_from = disk.operations
+            for number in range(WRITES):
+                assert isinstance(await cluster.append(a, number), Failure)
+            (begins,) = said(cluster, "a")
+            assert begins.startswith(BEGINS) and "read-only" in begins
+
+    play(cluster, scenario, monkeypatch)
+
+
+async def test_while_it_goes_on_it_is_said_less_and_less_often(autojump_clock: object) -> None:
+    lines: list[str] = []
+    refusals = Refusals(lambda notice: lines.append(notice.text))
+    for _ in range(round(7 * AGAIN_S)):
+        refusals.refused(DiskFull("log: no space left"))
+        refusals.look()
+        await trio.sleep(1)
+    assert [line.partition(",")[0] for line in lines] == [
+        f"{BEGINS}: log: no space left",
+        "for 60 s the disk has refused",
+        "for 3 min the disk has refused",
+    ]
+    assert lines[1].endswith("(60 since this was said)"), lines[1]
+
+
+async def test_what_is_refused_no_more_is_not_said_again(autojump_clock: object) -> None:
+    lines: list[str] = []
+    refusals = Refusals(lambda notice: lines.append(notice.text))
+    refusals.refused(DiskReadOnly("log: read-only"))
+    for _ in range(round(3 * AGAIN_S)):
+        await trio.sleep(1)
+        refusals.look()
+    assert len(lines) == 1
+    assert refusals.trouble.startswith("for 3 min the disk has refused, 1 time, the last one 3 min")
+
+
+async def test_a_disk_with_room_for_what_is_short_alone_still_refuses(
+    autojump_clock: object,
+) -> None:
+    lines: list[str] = []
+    refusals = Refusals(lambda notice: lines.append(notice.text))
+    for _ in range(5):
+        refusals.refused(DiskFull("packs: no space left"))
+        refusals.taken()
+        await trio.sleep(QUIET_S / 2)
+        refusals.look()
+    assert len(lines) == 1 and refusals.trouble
+    await trio.sleep(QUIET_S)
+    refusals.look()
+    assert len(lines) == 2 and lines[1].startswith(ENDS) and not refusals.trouble
