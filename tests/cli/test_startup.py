@@ -25,16 +25,17 @@ finally:
 def test_a_command_imports_neither_trio_nor_cryptography(tmp_path: Path, words: list[str]) -> None:
     probe = PROBE.format(heavy=" ".join(HEAVY))
     with running(tmp_path) as served:
-        typed = [sys.executable, "-c", probe, *words, "--socket", str(served.socket)]
+        typed = [sys.executable, "-c", probe, *words, "--json", "--socket", str(served.socket)]
         done = subprocess.run(typed, capture_output=True, text=True, timeout=30, check=True)
     assert done.stderr == "\n"
 
 
 def test_a_command_that_finds_its_node_by_the_list_does_not_either(tmp_path: Path) -> None:
     nodes = 'cluster: x\nnodes: {a: {address: "h:1"}}\nsocket: a.sock\n'
-    (tmp_path / "nodes.yaml").write_text(nodes)
+    nodes_yaml = str(tmp_path / "nodes.yaml")
+    Path(nodes_yaml).write_text(nodes)
     probe = PROBE.format(heavy=" ".join(HEAVY))
     with running(tmp_path):
-        typed = [sys.executable, "-c", probe, "ls", "--config", str(tmp_path / "nodes.yaml")]
+        typed = [sys.executable, "-c", probe, "ls", "--json", "--config", nodes_yaml]
         done = subprocess.run(typed, capture_output=True, text=True, timeout=30, check=True)
     assert done.stderr == "\n"
