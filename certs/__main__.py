@@ -26,7 +26,7 @@ Three nodes, and later a fourth:
 """
 
 
-@click.command(help=EXPLANATION)
+@click.command(help=EXPLANATION, context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("nodes", nargs=-1, required=True, metavar="NODE...")
 @click.option("--cluster", required=True, help="Name of the cluster, as in the node list.")
 @click.option(

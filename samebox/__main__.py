@@ -39,6 +39,14 @@ class Commands(click.Group):
         return list(COMMANDS)
 
     @override
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            after = "Options of a command are typed after it, as samebox ls --node a."
+            raise click.UsageError(f"{error.format_message()} {after}", ctx) from None
+
+    @override
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         place = COMMANDS.get(cmd_name)
         if place is None:

@@ -106,11 +106,12 @@ def data_problems(
     config: Config, node: str, read_identity: ReadIdentity | None
 ) -> Iterator[Problem]:
     path = config.paths_for(node).data
-    if path.exists() and not path.is_dir():
-        yield problem(config, "data", "a directory", f"a file at {path}", "choose another path")
-    elif path.exists() and not os.access(path, os.R_OK | os.W_OK | os.X_OK):
+    stands = next(one for one in (path, *path.parents) if one.exists())
+    if not stands.is_dir():
+        yield problem(config, "data", "a directory", f"a file at {stands}", "choose another path")
+    elif not os.access(stands, os.R_OK | os.W_OK | os.X_OK):
         expected, advice = "a directory that this user may write", f"chown {path}, or use its user"
-        yield problem(config, "data", expected, f"{path} of another user", advice)
+        yield problem(config, "data", expected, f"{stands} of another user", advice)
     elif path.exists() and read_identity is not None:
         yield from owner_problems(config, node, path, read_identity)
 

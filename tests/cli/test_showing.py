@@ -170,6 +170,15 @@ def test_a_deadline_that_is_no_number_is_wrong_usage(served: Running, text: str)
     assert f"'{text}' is not a valid number of seconds." in done.stderr
 
 
+def test_an_option_before_its_command_is_told_its_place() -> None:
+    done = CliRunner().invoke(main, ["--node", "a", "ls"])
+    assert (done.exit_code, "typed after it, as samebox ls --node a" in done.stderr) == (2, True)
+
+
+def test_no_line_of_help_about_a_command_is_cut_short() -> None:
+    assert "..." not in CliRunner().invoke(main, ["--help"]).output.replace("[ARGS]...", "")
+
+
 def test_help_shows_all_as_it_is_typed(served: Running) -> None:
     assert "--copies K|all" in CliRunner().invoke(main, ["create", "--help"]).output
 

@@ -259,6 +259,12 @@ def test_a_file_in_place_of_the_data_directory_is_seen(site: Path) -> None:
     )
 
 
+def test_a_file_above_the_data_directory_is_seen(site: Path) -> None:
+    (site / "data").touch()
+    in_place = "data: expected a directory, found a file at data; choose another path"
+    assert found(site) == [(DATA, in_place)]
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may write everywhere")
 def test_a_data_directory_that_cannot_be_written_is_seen(site: Path) -> None:
     (site / "data/a").mkdir(parents=True)

@@ -38,7 +38,7 @@ class Mailbox(NamedTuple):
     entries: int
 
 
-@click.command()
+@click.command(short_help="Export mailboxes as an mbox file or a Maildir.")
 @click.argument("address", type=ADDRESS)
 @click.argument("path", type=click.Path(path_type=Path))
 @click.option(

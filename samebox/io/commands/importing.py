@@ -48,7 +48,7 @@ TOLD_MAX = 5
 """Messages left out that an answer for people tells one by one."""
 
 
-@click.command("import")
+@click.command("import", short_help="Import an mbox file or a Maildir.")
 @click.argument("path", type=click.Path(exists=True, path_type=Path))
 @click.argument("address", type=ADDRESS)
 @click.option("--create", is_flag=True, help="Make the box and mailboxes that are not there.")

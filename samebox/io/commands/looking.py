@@ -24,7 +24,7 @@ from samebox.io.control_client import Connection
 from samebox.spelling import plural
 
 
-@click.command()
+@click.command(short_help="List boxes, folders and files, or entries.")
 @click.argument("address", type=ADDRESS, required=False)
 @click.option("--entries", is_flag=True, help="The entries of the mailbox instead of its folders.")
 @click.option("--recursive", "-r", is_flag=True, help="Everything below, too.")
@@ -182,7 +182,7 @@ def show_entry(entry: EntryView, *, json: bool) -> None:
         say(f"{id:<16}  {when(entry.date_ms)}  {size:>9}  {flags}".rstrip())
 
 
-@click.command()
+@click.command(short_help="Write out a file, or one entry of a mailbox.")
 @click.argument("address", type=ADDRESS)
 @click.argument("entry", type=ENTRY, required=False)
 @at_node

@@ -16,7 +16,7 @@ from storage import StorageError, describe
 from storage.io import FileDisk
 
 
-@click.command()
+@click.command(short_help="Print the logs of a stopped node readably.")
 @click.argument("directory", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--records", is_flag=True, help="Say of every record which operation it holds.")
 def log(*, directory: Path, records: bool) -> None:

@@ -20,7 +20,7 @@ events = logging.getLogger("samebox")
 STDERR = 2
 
 
-@click.command()
+@click.command(short_help="Run a node in the foreground.")
 @click.option(
     "--config",
     type=click.Path(path_type=Path),

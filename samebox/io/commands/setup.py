@@ -161,7 +161,7 @@ def next_steps(file: Path, config: Config, *, certificates: bool) -> list[str]:
     ]
 
 
-@click.command("check-config")
+@click.command("check-config", short_help="Report all problems of a node list and its files.")
 @click.option(
     "--config",
     "file",

@@ -24,7 +24,7 @@ from samebox.spelling import plural
 from samebox.status import LimboStatus, PeerStatus, ShardStatus
 
 
-@click.command()
+@click.command(short_help="How a node stands, and its peers.")
 @click.option(
     "--digest", is_flag=True, help="The digest of all that is shown: equal on nodes that agree."
 )
@@ -156,7 +156,7 @@ def clock_words(found: ShardStatus) -> str:
     return ", ".join(f"{actor.hex()[:8]}:{found.clock[actor]}" for actor in sorted(found.clock))
 
 
-@click.command()
+@click.command(short_help="Wait until a node holds what a receipt names.")
 @click.option(
     "--receipt",
     type=RECEIPT,

@@ -32,7 +32,7 @@ class Damaged(Ended):
     exit_code = REFUSED
 
 
-@click.command()
+@click.command(short_help="Read back all that a node keeps.")
 @click.argument(
     "directory", required=False, type=click.Path(exists=True, file_okay=False, path_type=Path)
 )

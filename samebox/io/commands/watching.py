@@ -23,7 +23,7 @@ from samebox.io.commands.options import (
 from samebox.io.commands.showing import hint, say, say_json, when
 
 
-@click.command()
+@click.command(short_help="Show changes as they become visible.")
 @click.argument("box", type=BOX, required=False)
 @click.option("--since", type=RECEIPT, help="Go on behind this cursor, without loss or repetition.")
 @click.option("--shard", type=SHARD, help="Changes of one shard alone.")

@@ -74,7 +74,7 @@ def delete(*, address: Address, site: Site, asking: Asking) -> None:
     carry_out(site, Delete(address), asking, f"deleted {address}:")
 
 
-@click.command()
+@click.command(short_help="Append a message to a mailbox.")
 @click.argument("address", type=ADDRESS)
 @click.argument("path", default="-")
 @click.option(
@@ -123,7 +123,7 @@ def not_empty(pieces: Iterable[bytes]) -> Iterator[bytes]:
         hint("note: the message is empty")
 
 
-@click.command()
+@click.command(short_help="Copy entries, or a file.")
 @click.argument("source", type=ADDRESS)
 @click.argument("destination", type=ADDRESS)
 @only_entries
@@ -149,7 +149,7 @@ def copy(
     carry_out(site, request, asking, f"copied to {destination}:")
 
 
-@click.command()
+@click.command(short_help="Rename or move a folder, a file or entries.")
 @click.argument("source", type=ADDRESS)
 @click.argument("destination", type=ADDRESS)
 @only_entries
@@ -174,7 +174,7 @@ def rename(
     carry_out(site, request, asking, f"{done} to {destination}:")
 
 
-@click.command()
+@click.command(short_help="Change flags, or the content of a file.")
 @click.argument("address", type=ADDRESS)
 @click.option("--add", multiple=True, type=FLAG, help="Set this flag; may be repeated.")
 @click.option("--remove", multiple=True, type=FLAG, help="Clear this flag; may be repeated.")
@@ -228,7 +228,7 @@ def store(
     carry_out(site, request, asking, f"flags stored in {address}:")
 
 
-@click.command()
+@click.command(short_help="Remove entries that show \\Deleted, or are named.")
 @click.argument("address", type=ADDRESS)
 @only_entries
 @at_node
