@@ -4,14 +4,29 @@ from __future__ import annotations
 
 import pytest
 
-from comm import packed
-from crdt import Address, Create, Record, RequestId
-from samebox.events import AppendFailed, Arrived, Asked, Event, Synced
+from comm import Delivery, Range, Records, packed
+from crdt import (
+    Actor,
+    Address,
+    BoxMade,
+    Create,
+    Dot,
+    Draft,
+    Record,
+    RequestId,
+    first_head,
+    read,
+    write,
+)
+from samebox.behind import Behind
+from samebox.events import OWN_LOG, AppendFailed, Arrived, Asked, Batch, Event, LinkUp, Synced
+from samebox.history import Item
 from samebox.limits import Limits
 from samebox.store import Store
 from sim.machine import Machine
-from storage import Log
-from tests.replica.test_starts import ask, bring, damage, opened, records_of
+from storage import DiskReadOnly, Log
+from tests.replica.test_holes_of_forks import run_of, step, two_histories
+from tests.replica.test_starts import CLUSTER, ask, bring, damage, opened, records_of
 
 OWN = 40
 WRITES = 30
@@ -21,10 +36,10 @@ WRITES = 30
 def reads(monkeypatch: pytest.MonkeyPatch) -> list[tuple[bytes, int]]:
     """What was read of the log, beside single records that others have to join."""
     found: list[tuple[bytes, int]] = []
-    read = Log.read
+    of_log = Log.read
 
     def counted(log: Log, actor: bytes, first: int, last: int, *, max_bytes: int) -> list[Record]:
-        records = read(log, actor, first, last, max_bytes=max_bytes)
+        records = of_log(log, actor, first, last, max_bytes=max_bytes)
         if max_bytes:
             found.append((actor, first))
         return records
@@ -63,13 +78,13 @@ def with_all(store: Store, *events: Event) -> None:
             work = [] if behind is None else [behind]
 
 
-def write(store: Store, number: int) -> None:
+def write_here(store: Store, number: int) -> None:
     request = Create(Address(f"new {number}"))
     with_all(store, Asked(number, request, RequestId(b"a client", 1000 + number)))
 
 
 def fill(store: Store, records: list[Record]) -> None:
-    (message,) = packed((record, ()) for record in records)
+    (message,) = messages(records)
     with_all(store, Arrived(1, message))
 
 
@@ -78,7 +93,7 @@ def test_writes_read_nothing_of_what_waits_behind_a_hole(reads: list[tuple[bytes
     store = opened(machine)
     reads.clear()
     for number in range(WRITES):
-        write(store, number)
+        write_here(store, number)
         assert store.first_held(store.replica.history.unread()) is None, "as at a tick"
     assert reads == [], "it is known to be missing, and what waits for it is in memory"
     fill(store, records[1:2])
@@ -94,7 +109,7 @@ def test_what_found_no_room_is_read_again_when_there_is_other_room(
     store = opened(machine, limits=Limits(waiting_max=4))
     reads.clear()
     for number in range(WRITES):
-        write(store, number)
+        write_here(store, number)
     assert reads == [(own, 6)], "four wait, and for the fifth there is no room"
     fill(store, records[1:2])
     assert store.replica.clock[own] == 1 + OWN
@@ -105,7 +120,7 @@ def test_what_came_back_in_a_batch_that_failed_is_read_again(
 ) -> None:
     machine, records, own = damaged()
     store = opened(machine)
-    (message,) = packed([(records[1], ())])
+    (message,) = messages(records[1:2])
     batch = store.replica.step([Arrived(1, message)]).append
     assert batch is not None
     behind = store.append(batch)
@@ -115,6 +130,93 @@ def test_what_came_back_in_a_batch_that_failed_is_read_again(
     failed = store.replica.step([behind]).append
     assert failed is not None
     store.replica.step([AppendFailed(failed.number, "no room")])
-    write(store, 0)
+    write_here(store, 0)
     assert reads == [(records[0].actor, 3)]
     assert store.replica.clock[own] == 1 + OWN
+
+
+def with_one_of_another_history(store: Store, records: list[Record]) -> Batch:
+    """What is made of it, and of what the log holds behind the lost one: that does not join."""
+    _, _, head = read(first_head(CLUSTER, "main", records[0].actor), records[0].data)
+    _, other, _ = write(head, Draft(BoxMade("of another history", False), 2, {}))
+    (false,), (behind,) = messages([other]), messages(records[2:])
+    batch = store.replica.step([Arrived(1, false), Arrived(OWN_LOG, behind)]).append
+    assert batch is not None and batch.records == [other]
+    return batch
+
+
+def test_what_did_not_join_a_record_of_a_batch_that_failed_is_read_again() -> None:
+    machine, records, own = damaged()
+    store = opened(machine)
+    actor = records[0].actor
+    batch = with_one_of_another_history(store, records)
+    assert batch.unread == [], "it would not join once more"
+    store.replica.step([AppendFailed(batch.number, "no room")])
+    fill(store, records[1:2])
+    assert store.replica.clock[actor] == len(records)
+    assert store.replica.clock[own] == 1 + OWN
+
+
+def test_what_did_not_join_is_read_again_when_what_waits_of_its_actor_was_dropped() -> None:
+    machine, records, _ = damaged()
+    store = opened(machine)
+    with_one_of_another_history(store, records)
+    history, actor = store.replica.history, records[0].actor
+    assert history.unread() == []
+    history.drop(actor)
+    assert history.unread() == [Range(actor, 3, 4)]
+
+
+def test_what_could_not_be_taken_before_others_were_durable_is_read_again_when_they_are() -> None:
+    store, theirs, actor = two_histories(common=2)
+    step(store, LinkUp(1, "b", {actor: 4}))
+    assert step(store, Arrived(1, run_of(theirs, actor, 2)))[1] == 1
+    (alone,), (behind,) = messages(records_of(theirs, actor)[1:2]), messages(held(store, actor))
+    batch = store.replica.step([Arrived(1, alone), Arrived(OWN_LOG, behind)]).append
+    assert batch is not None and batch.unread == [] and len(batch.records) == 1
+    assert store.append(batch) is None
+    store.replica.step([Synced(batch.number)])
+    write_here(store, 0)
+    assert store.replica.clock[actor] == 4
+
+
+def held(store: Store, actor: bytes) -> list[Record]:
+    return store.log.read(actor, 3, 4, max_bytes=1 << 20)
+
+
+def test_what_was_turned_away_does_not_keep_what_is_behind_it_from_being_read() -> None:
+    """Peers may have brought it."""
+    behind, room = Behind(), Delivery[Item]({})
+    behind.lasts = {b"a": 9}
+    behind.found_no_room(Dot(Actor(b"a"), 6), None, room)
+    assert behind.unread(lambda actor: 6, {}, room) == []
+    assert behind.unread(lambda actor: 8, {}, room) == [Range(Actor(b"a"), 8, 9)]
+
+
+def test_a_segment_that_does_not_read_and_cannot_be_marked_is_tried_once() -> None:
+    machine = Machine("a")
+    for name in ("x", "y", "z"):  # each in a segment of its own
+        store = opened(machine)
+        ask(store, Create(Address(name)))
+        store.close()
+    store = opened(machine)
+    assert store.replica.actor is not None
+    records = records_of(store, store.replica.actor)
+    damage(machine, records[1])
+    after = opened(machine)
+    damage(machine, records[3])
+    tries: list[str] = []
+
+    def refused(old: str, new: str) -> None:
+        tries.append(old)
+        raise DiskReadOnly(f"{old}: cannot rename to {new}: Permission denied")
+
+    after.disks.log.rename = refused  # type: ignore[method-assign]
+    fill(after, records[1:2])
+    for number in range(WRITES):
+        write_here(after, number)
+    assert len(tries) == 1
+
+
+def messages(records: list[Record]) -> list[Records]:
+    return list(packed((record, ()) for record in records))
