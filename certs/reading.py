@@ -16,6 +16,8 @@ from certs.errors import NotReadable
 from certs.names import SCHEME, split_uri
 
 PEM_MARK = b"-----BEGIN "
+DER_SEQUENCE = b"\x30"
+"""The first byte of every certificate in DER (X.690, 8.9)."""
 MALFORMED = (
     ValueError,
     UnsupportedAlgorithm,
@@ -103,6 +105,8 @@ def issued(certificate: x509.Certificate, by: x509.Certificate) -> bool:
 
 
 def load(data: bytes) -> list[x509.Certificate]:
+    if PEM_MARK not in data and not data.startswith(DER_SEQUENCE):
+        raise NotReadable("expected a certificate in PEM or DER, found neither")
     try:
         if PEM_MARK in data:
             return x509.load_pem_x509_certificates(data)

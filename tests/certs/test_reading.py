@@ -75,6 +75,11 @@ def test_other_bytes_are_no_certificate(data: bytes) -> None:
         certs.read_certificate(data)
 
 
+def test_what_is_neither_pem_nor_der_is_not_told_of_asn1() -> None:
+    with pytest.raises(certs.NotReadable, match="in PEM or DER, found neither$"):
+        certs.read_certificate(b"no certificate")
+
+
 def test_every_cut_of_a_certificate_is_refused(folder: Path) -> None:
     der = ssl.PEM_cert_to_DER_cert((folder / "ca.pem").read_text())
     for length in range(len(der)):
