@@ -40,6 +40,8 @@ from tests.processes.nemesis import FAULTS, survive
 from tests.processes.test_kill_upkeep import LITTLE, OPERATIONS, doom, survive_kills
 from tests.replica.test_cluster import run_scripts
 from tests.scripts import Script, random_script, shrink, spelled
+from tests.sim.joining import JOINING, MEMBERS, Step, dies
+from tests.sim.joining import steps as joining_steps
 
 LENGTHS = (10, 20, 30, 30, 50, 50, 50, 80, 80, 120, 300)
 REPORT_SECONDS = 30
@@ -209,6 +211,34 @@ class Worlds:
         return f"{counts}, {total.operations} operations, {total.starts} starts, {struck} faults"
 
 
+class Joins:
+    """A node joins two others under load, and one of the three dies at any step."""
+
+    def __init__(self, first_seed: int) -> None:
+        self._seed = first_seed
+        self._count = 0
+
+    def one(self) -> bool:
+        seed = self._seed + self._count
+        random = Random(seed)
+        name, is_cut = random.choice((JOINING, *MEMBERS)), random.random() < 0.5
+        step: Step = random.choice(("disk", "process"))
+        at = random.randint(1, joining_steps(name, step, is_cut=is_cut, seed=seed))
+        try:
+            dies(name, step, at, is_cut=is_cut, seed=seed)
+        except Exception:
+            traceback.print_exc()
+            again = f"dies({name!r}, {step!r}, {at}, is_cut={is_cut}, seed={seed})"
+            print(f"to see it again: tests.sim.joining.{again}", file=sys.stderr)
+            return False
+        self._count += 1
+        return True
+
+    @override
+    def __str__(self) -> str:
+        return f"{self._count} nodes joined while one died"
+
+
 class Processes:
     """Real nodes under load: one fault after another, or kills in the middle of their upkeep."""
 
@@ -272,11 +302,12 @@ class Inputs:
         return f"{self._count} inputs for {len(PARSERS)} parsers"
 
 
-Kind: TypeAlias = Histories | Requests | Worlds | Processes | Inputs
+Kind: TypeAlias = Histories | Requests | Worlds | Joins | Processes | Inputs
 KINDS: dict[str, Callable[[int], Kind]] = {
     "histories": Histories,
     "requests": Requests,
     "worlds": Worlds,
+    "joins": Joins,
     "processes": Processes,
     "inputs": Inputs,
 }
