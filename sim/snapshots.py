@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 LOOK_US = SECOND
 AGAIN_US = 3 * SECOND
 """After one that came to nothing."""
+ANSWER_US = 60 * SECOND
+"""Without a word, the peer is given up."""
 
 
 class Snapshots:
@@ -67,7 +69,13 @@ class Snapshots:
 
     def _ask(self) -> None:
         if self._talk is not None and self._fetching is not None:
-            _send(self._talk, self._fetching.question())
+            fetching, fetched = self._fetching, self._fetching.fetched
+            _send(self._talk, fetching.question())
+            self._shell.later(ANSWER_US, lambda: self._give_up(fetching, fetched))
+
+    def _give_up(self, fetching: Fetching, fetched: int) -> None:
+        if fetching.fetched == fetched and not fetching.is_whole:
+            self._end(fetching, "nothing came")
 
     def answered(self, talk: Talk, message: Message) -> None:
         fetching = self._fetching

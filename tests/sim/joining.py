@@ -10,10 +10,12 @@ from collections.abc import Mapping
 from copy import deepcopy
 from functools import cache
 from typing import Literal, NamedTuple, TypeAlias
+from unittest.mock import patch
 
 from msgspec.structs import replace
 
 from crdt import Actor, includes
+from samebox import adopting
 from samebox.limits import Limits
 from samebox.write_back import Bounds
 from sim.book import Book
@@ -33,8 +35,11 @@ MEMBERS, JOINING = ("a", "b"), "c"
 BEFORE, MEANWHILE = 120, 30
 """Errands."""
 WORK_US = 4 * SECOND
-JOINED_US = 60 * SECOND
+JOINED_US = 180 * SECOND
+"""A peer whose power failed is asked for a piece for 60 s."""
 FAR = 1 << 40
+PIECE = 4000
+"""So that a snapshot comes in several messages."""
 SHORT = Limits(log=LogLimits(segment_bytes=5000, recent_bytes=0), pack_bytes_max=5000)
 PATIENT = replace(
     HABITS, limits=SHORT, bounds=Bounds(write_rows=40, unwritten_rows=90), message_bytes=1000
@@ -117,6 +122,7 @@ class Joining:
         verdict.judge(view)
 
 
+@patch.object(adopting, "PIECE_BYTES", PIECE)
 def steps(name: str, step: Step, *, is_cut: bool, seed: int = 0) -> int:
     """How many this node does until the third one has joined, where nobody dies."""
     joining = Joining(is_cut=is_cut, seed=seed)
@@ -128,6 +134,7 @@ def steps(name: str, step: Step, *, is_cut: bool, seed: int = 0) -> int:
     return host.machine.disk.operations - before if step == "disk" else FAR - host.dies_in
 
 
+@patch.object(adopting, "PIECE_BYTES", PIECE)
 def dies(name: str, step: Step, at: int, *, is_cut: bool, seed: int = 0) -> bool:
     """At step `at` of the join, counted from 1. All is well in the end, or Violation is raised;
     whether it was before the third one had joined."""
