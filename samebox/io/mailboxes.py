@@ -211,14 +211,17 @@ def _opened(folder: Path, path: Path) -> BinaryIO:
 
 def write_maildir(folder: Path, messages: Iterable[Outgoing]) -> int:
     """How many messages were written. Those there under the same key only get their flags.
-    The Maildir is made if it is not there, in a folder that is.
+    The Maildir is made if it is not there, in a folder that is, and not among other files.
 
     Raises MailError, OSError.
     """
+    expected = f"{folder}: expected a Maildir or nothing there"
     if folder.exists() and not folder.is_dir():
-        raise MailError(
-            f"{folder}: expected a Maildir or nothing there, found a file; name another"
-        )
+        raise MailError(f"{expected}, found a file; name another")
+    if folder.is_dir() and not is_maildir(folder):
+        others = {path.name for path in folder.iterdir()} - {"cur", "new", "tmp"}
+        if others:
+            raise MailError(f"{expected}, found a folder with {min(others)}; name a new one in it")
     _need_parent(folder)
     for made in (folder, folder / "cur", folder / "new", folder / "tmp"):
         made.mkdir(mode=0o700, exist_ok=True)

@@ -111,6 +111,9 @@ def test_an_export_overwrites_nothing(tmp_path: Path) -> None:
         write_mbox(tmp_path, outgoing(MESSAGES))
     with pytest.raises(MailError, match="expected a Maildir or nothing there, found a file"):
         write_maildir(tmp_path / "out", outgoing(MESSAGES))
+    with pytest.raises(MailError, match="or nothing there, found a folder with out; name a new"):
+        write_maildir(tmp_path, outgoing(MESSAGES))
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
     with pytest.raises(MailError, match="found none; make it first"):
         write_mbox(tmp_path / "not" / "there", outgoing(MESSAGES))
     with pytest.raises(MailError, match="found none; make it first"):

@@ -54,9 +54,9 @@ def export(*, address: Address, path: Path, form: str, json: bool, site: Site) -
     """Export mailboxes to PATH, as an mbox file or as a Maildir, with flags and dates.
 
     As a Maildir, BOX alone exports all its mailboxes, BOX:FOLDER that one and those below it. Into
-    a Maildir that is there already, what is missing is added, and flags are brought up to date. As
-    an mbox, BOX alone exports its INBOX; the file must not be there yet. The
-    folder that PATH is in must be there.
+    a Maildir that is there already, what is missing is added, and flags are brought up to date; a
+    folder of other files is refused. As an mbox, BOX alone exports its INBOX; the file must not be
+    there yet. The folder that PATH is in must be there.
 
     \b
     samebox export mail/alice:Archive/2024 archive.mbox --format mbox
