@@ -152,9 +152,9 @@ class Delivery(Generic[T]):
         return DELIVER
 
     def lacks(self, item: T) -> Dot | None:
-        """What `item`, the next of its actor, waits for by itself; None where there is nothing,
-        or others of its actor wait before it."""
-        return None if item.dot.actor in self._queues else self._missing(item)
+        """What `item`, the next of its actor, waits for: the one before it, where that waits."""
+        actor, seq = item.dot
+        return Dot(actor, seq - 1) if actor in self._queues else self._missing(item)
 
     def made(self, dot: Dot) -> None:
         """An operation that was made here is delivered: its context is what was delivered."""

@@ -31,7 +31,7 @@ class Room(Protocol):
 
 class Away(NamedTuple):
     """Record `seq` was not taken: for want of room where `taken` is set, the items and bytes that
-    waited then. Where it `lacks` a record and nothing else, it needs no room behind that one."""
+    waited then. Behind the one that it `lacks` it may need none, though as much waits as then."""
 
     seq: int
     lacks: Dot | None = None

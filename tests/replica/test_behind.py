@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
 from comm import Delivery, Range, Records, packed
@@ -50,32 +52,42 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[tuple[bytes, int]]:
 
 def damaged() -> tuple[Machine, list[Record], bytes]:
     """The log of a: three operations of b of which one was lost, and OWN ones that know of all."""
-    theirs = opened(Machine("b"))
-    for name in ("x", "y", "z"):
-        ask(theirs, Create(Address(name)))
-    assert theirs.replica.actor is not None
-    records = records_of(theirs, theirs.replica.actor)
+    records = of_b()
     machine = Machine("a")
     store = opened(machine)
-    bring(store, records)
-    for number in range(OWN):
-        ask(store, Create(Address("x", f"{number}")))
-    own = store.replica.actor
-    assert own is not None
+    own = write_behind(store, records, OWN)
     store.close()
     damage(machine, records[1])
     return machine, records, own
 
 
-def with_all(store: Store, *events: Event) -> None:
-    """A step, and all that the log brings behind it."""
+def of_b() -> list[Record]:
+    store = opened(Machine("b"))
+    for name in ("x", "y", "z"):
+        ask(store, Create(Address(name)))
+    assert store.replica.actor is not None
+    return records_of(store, store.replica.actor)
+
+
+def write_behind(store: Store, records: list[Record], count: int) -> bytes:
+    """So many operations behind those of b, and the actor that made them."""
+    bring(store, records)
+    for number in range(count):
+        request = Create(Address("x", f"{number}"))
+        with_all(store, Asked(number, request, RequestId(b"a writer", number)))
+    assert store.replica.actor is not None
+    return store.replica.actor
+
+
+def with_all(store: Store, *events: Event, behind: Sequence[Event] = ()) -> None:
+    """A step, and all that the log brings behind it; together with the first of that, `behind`."""
     work = list(events)
     while work:
         ready, work = store.replica.step(work), []
         if ready.append is not None:
-            behind = store.append(ready.append)
+            held = store.append(ready.append)
             store.replica.step([Synced(ready.append.number)])
-            work = [] if behind is None else [behind]
+            work, behind = [*([] if held is None else [held]), *behind], ()
 
 
 def write_here(store: Store, number: int) -> None:
@@ -112,6 +124,23 @@ def test_what_found_no_room_is_read_again_when_there_is_other_room(
         write_here(store, number)
     assert reads == [(own, 6)], "four wait, and for the fifth there is no room"
     fill(store, records[1:2])
+    assert store.replica.clock[own] == 1 + OWN
+
+
+def test_what_found_no_room_is_read_again_though_others_wait_where_those_before_it_did() -> None:
+    """As many of them as before, and as many bytes."""
+    machine, records, own = damaged()
+    store = opened(machine, limits=Limits(waiting_max=1))
+    history = store.replica.history
+    write_here(store, 0)
+    before = history.waiting, history.waiting_bytes
+    other = opened(Machine("b"))
+    theirs = records_of(other, write_behind(other, of_b(), 1))
+    (hole,), (others,) = messages(records[1:2]), messages(theirs)
+    with_all(store, Arrived(1, hole), behind=[Arrived(1, others)])
+    assert (history.waiting, history.waiting_bytes) == before, "of what another one made"
+    at_tick = store.first_held(history.unread())
+    with_all(store, *([] if at_tick is None else [at_tick]))
     assert store.replica.clock[own] == 1 + OWN
 
 
