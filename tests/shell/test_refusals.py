@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -11,10 +12,10 @@ import trio
 
 from samebox.events import Done, Failure
 from samebox.io.node import Node
-from samebox.io.refusals import AGAIN_S, QUIET_S, Refusals
+from samebox.io.refusals import AGAIN_MAX_S, AGAIN_S, QUIET_S, Refusals
 from storage import DiskFull, DiskReadOnly
 from tests.shell.deterministic import run
-from tests.shell.world import Cluster, agreed, make_inbox, replaced
+from tests.shell.world import Cluster, agreed, make_inbox, pieces_of, replaced
 
 LONG = 200 << 10
 """Contents that go to the packs before the operation that names them is asked for."""
@@ -86,6 +87,10 @@ def test_it_is_said_that_the_contents_of_a_local_caller_find_no_room(
             (begins,) = said(cluster, "a")
             assert begins.startswith(BEGINS) and "no space left" in begins
             assert f"refused, {WRITES} times" in trouble(a)
+            cluster.machines["a"].disk.capacity = None
+            await a.shards["main"].put(pieces_of(bytes(LONG)))
+            await trio.sleep(2 * QUIET_S)
+            assert said(cluster, "a")[1].startswith(ENDS), "though nothing names them yet"
 
     play(cluster, scenario, monkeypatch)
 
@@ -106,6 +111,22 @@ def test_a_local_caller_whose_operation_is_refused_is_told_and_so_is_the_log_of_
     play(cluster, scenario, monkeypatch)
 
 
+def test_it_is_said_that_no_new_actor_can_be_kept(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scenario(cluster: Cluster) -> None:
+        async with cluster.node("a") as a:
+            await make_inbox(a)
+            fill(cluster, "a")
+            for _ in range(WRITES):
+                a.shards["main"]._jobs.mint("a peer has operations of it")
+                await trio.sleep(1)
+            (begins,) = said(cluster, "a")
+            assert begins.startswith(f"{BEGINS}: identity") and "no space left" in begins
+
+    play(cluster, scenario, monkeypatch)
+
+
 async def test_while_it_goes_on_it_is_said_less_and_less_often(autojump_clock: object) -> None:
     lines: list[str] = []
     refusals = Refusals(lambda notice: lines.append(notice.text))
@@ -119,6 +140,16 @@ async def test_while_it_goes_on_it_is_said_less_and_less_often(autojump_clock: o
         "for 3 min the disk has refused",
     ]
     assert lines[1].endswith("(60 since this was said)"), lines[1]
+
+
+async def test_while_it_goes_on_it_is_said_every_hour(autojump_clock: object) -> None:
+    times: list[float] = []
+    refusals = Refusals(lambda notice: times.append(trio.current_time()))
+    for _ in range(round(6 * AGAIN_MAX_S / AGAIN_S)):
+        refusals.refused(DiskFull("log: no space left"))
+        refusals.look()
+        await trio.sleep(AGAIN_S)
+    assert max(after - before for before, after in pairwise(times)) == AGAIN_MAX_S
 
 
 async def test_what_is_refused_no_more_is_not_said_again(autojump_clock: object) -> None:
@@ -143,6 +174,11 @@ async def test_a_disk_with_room_for_what_is_short_alone_still_refuses(
         await trio.sleep(QUIET_S / 2)
         refusals.look()
     assert len(lines) == 1 and refusals.trouble
+    refusals.refused(DiskFull("packs: no space left"))
+    await trio.sleep(QUIET_S)
+    refusals.look()
+    assert len(lines) == 1, "what was tried last was refused"
+    refusals.taken()
     await trio.sleep(QUIET_S)
     refusals.look()
     assert len(lines) == 2 and lines[1].startswith(ENDS) and not refusals.trouble
