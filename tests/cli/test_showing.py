@@ -170,6 +170,12 @@ def test_a_deadline_that_is_no_number_is_wrong_usage(served: Running, text: str)
     assert f"'{text}' is not a valid number of seconds." in done.stderr
 
 
+@pytest.mark.parametrize("text", ["0", "-1", "ALL", "1" * 11, "1" * 5000, "\u0661"])
+def test_a_number_of_copies_is_refused_as_it_was_typed(served: Running, text: str) -> None:
+    done = typed(served, "create", "b", f"--copies={text}", exit_code=2)
+    assert f"expected a number from 1, or all; found '{text}'" in done.stderr
+
+
 def test_an_option_before_its_command_is_told_its_place() -> None:
     done = CliRunner().invoke(main, ["--node", "a", "ls"])
     assert (done.exit_code, "typed after it, as samebox ls --node a" in done.stderr) == (2, True)

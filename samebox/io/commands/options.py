@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -209,8 +210,8 @@ def utf_8(text: str) -> str:
 def copies_of(text: str) -> Copies:
     if text == "all":
         return "all"
-    if text.isascii() and text.isdigit() and 0 < int(text[:10]) < 2**31:
-        return int(text[:10])
+    if re.fullmatch("[0-9]{1,10}", text) and 0 < int(text) < 2**31:
+        return int(text)
     raise spelling.Misspelt(f"expected a number from 1, or all; found {text!r}")
 
 
