@@ -62,6 +62,15 @@ def test_init_says_what_to_do_next(tmp_path: Path) -> None:
     assert f"samebox run --config {file} --node a\n" in output
 
 
+def test_on_a_terminal_each_step_to_do_next_has_its_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    init(["--folder", str(tmp_path)], standalone_mode=False)
+    shown = capsys.readouterr().out.splitlines()
+    assert f"  samebox run --config {tmp_path}/nodes.yaml --node a" in shown
+
+
 def test_init_never_overwrites_a_node_list(tmp_path: Path) -> None:
     file = tmp_path / "nodes.yaml"
     file.write_text("mine")

@@ -108,7 +108,8 @@ def init(*, folder: Path, cluster: str, nodes: tuple[str, ...], certificates: bo
     except OSError as error:
         raise click.ClickException(f"expected to write into {folder}: {error}") from None
     say(f"wrote {file}: cluster {cluster}, nodes {', '.join(config.nodes)}")
-    say("\n".join(["next:", *next_steps(file, config, certificates=certificates)]))
+    for line in ["next:", *next_steps(file, config, certificates=certificates)]:
+        say(line)
 
 
 def new_config(file: Path, cluster: str, nodes: tuple[str, ...]) -> Config:
