@@ -85,6 +85,8 @@ class ControlServer:
             async with stream:
                 program = Program(stream, self._answers)
                 await program.serve(self._greeting if self._programs <= PROGRAMS_MAX else FULL)
+        except Exception as error:  # want of memory, say: it ends with the program's connection
+            log.error("the conversation with a local program failed: %r", error, exc_info=True)
         finally:
             self._programs -= 1
 

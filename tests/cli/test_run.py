@@ -25,6 +25,7 @@ from crdt import (
     write,
 )
 from samebox.__main__ import main
+from samebox.io.commands import running
 from samebox.io.commands.printing_log import Reader
 from samebox.io.commands.running import OneLine
 from storage import Log
@@ -61,6 +62,18 @@ def test_a_node_list_with_problems_ends_with_status_2_and_all_of_them(tmp_path: 
     done = typed("run", "--config", str(tmp_path / "nodes.yaml"), "--node", "a")
     assert done.exit_code == 2
     assert "cluster" in done.stderr and "unknown" in done.stderr and "address" in done.stderr
+
+
+def test_want_of_memory_ends_a_node_with_a_reason_and_no_trace(
+    nodes: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def short_of_memory(config: Path, name: str) -> None:
+        raise ExceptionGroup("of a nursery", [MemoryError()])
+
+    monkeypatch.setattr(running, "run_until_told", short_of_memory)
+    done = typed("run", "--config", str(nodes))
+    assert done.exit_code == 1
+    assert "no memory left" in done.stderr and "Traceback" not in done.stderr
 
 
 def test_a_node_is_looked_for_where_other_commands_look(

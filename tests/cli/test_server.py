@@ -39,7 +39,7 @@ from samebox.control import (
     frame,
 )
 from samebox.events import Receipt
-from samebox.io.control_server import PROGRAMS_MAX
+from samebox.io.control_server import PROGRAMS_MAX, READ_BYTES
 from samebox.io.shown import PAGE
 from storage import DiskFull
 from tests.cli.fake import ACTOR, CLUSTER
@@ -67,6 +67,27 @@ def append(number: int | None = None) -> Ask:
 async def test_a_program_is_greeted_with_cluster_node_and_protocol(tmp_path: Path) -> None:
     async with serving(tmp_path) as served, served.talk(greeted=False) as talk:
         assert await talk.hear() == Greeting(CLUSTER, "a", PROTOCOL)
+
+
+async def test_want_of_memory_in_a_conversation_ends_it_and_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    receive, is_short = trio.SocketStream.receive_some, [False]
+
+    async def receive_some(self: trio.SocketStream, size: int | None = None) -> bytes:
+        data = await receive(self, size)
+        if size == READ_BYTES and is_short[0]:  # the server's
+            raise MemoryError
+        return bytes(data)
+
+    monkeypatch.setattr(trio.SocketStream, "receive_some", receive_some)
+    async with serving(tmp_path) as served, served.talk() as talk, served.talk() as other:
+        is_short[0] = True
+        await other.say(Boxes())
+        assert await other.hear() is None
+        is_short[0] = False
+        (made,) = await talk.ask(Ask(Create(BOX)))
+        assert isinstance(made, Answered)
 
 
 async def test_what_was_written_is_shown(tmp_path: Path) -> None:

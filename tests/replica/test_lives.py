@@ -31,13 +31,15 @@ def not_handed_in(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def after_lives(count: int) -> tuple[Node, Store]:
-    """A node that wrote as so many actors, one after the other, two operations as each."""
+    """A node that wrote as so many actors, one after the other: a birth, and now and then more."""
     node = Node("b", UNCACHED)
     store = node.start()
     ask(store, Create(Address("mail")))
     for number in range(count - 1):
         step(store, store.mint("it was set back"))
-        ask(store, Create(Address(f"life {number}")))
+        if number % 10 == 0:
+            ask(store, Create(Address(f"life {number}")))
+    ask(store, Create(Address("the last life")))
     assert len(store.replica.clock) == count
     return node, store
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import logging
 import os
 import signal
@@ -18,6 +19,10 @@ from samebox.io.line_writer import LineWriter
 
 events = logging.getLogger("samebox")
 STDERR = 2
+NO_MEMORY = (
+    "there was no memory left for what the node had to do. What it confirmed is on its disk: give "
+    "it more memory, and start it again"
+)
 
 
 @click.command(short_help="Run a node in the foreground.")
@@ -61,6 +66,8 @@ def run(*, config: Path, node: str | None, verbose: bool) -> None:
         problems += map(str, leaves(refused))
     except* (SameboxError, StorageError, OSError) as failed:
         problems += map(str, leaves(failed))
+    except* MemoryError:
+        problems.append(NO_MEMORY)
     if problems:
         raise kind("\n".join(problems))
 
@@ -131,6 +138,8 @@ class Saying(logging.Handler):
 def logging_to_stderr(*, verbose: bool) -> Iterator[None]:
     if sys.stderr is None:  # it was closed, and what is opened next would take its number
         silence()
+    if not faulthandler.is_enabled():  # a library in C that finds no memory may end the process
+        faulthandler.enable(STDERR)
     writer = LineWriter(STDERR)
     handler = Saying(writer)
     handler.setFormatter(OneLine("%(asctime)s %(levelname)s %(message)s"))
