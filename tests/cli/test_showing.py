@@ -189,6 +189,25 @@ def test_help_shows_all_as_it_is_typed(served: Running) -> None:
     assert "--copies K|all" in CliRunner().invoke(main, ["create", "--help"]).output
 
 
+@pytest.mark.parametrize(
+    ("words", "status"),
+    [
+        (("create", "b"), 0),
+        (("ls", "none"), 1),
+        (("export", "a", "out", "--format", "mbox"), 0),
+        (("cat", "a:f"), 2),
+    ],
+)
+def test_a_command_does_its_work_though_standard_output_and_error_are_closed(
+    served: Running, tmp_path: Path, words: tuple[str, ...], status: int
+) -> None:
+    typed(served, "create", "a")
+    typed(served, "create", "a:f", "--file", input=b"notes")
+    closed = ["sh", "-c", 'exec "$@" >&- 2>&-', "sh"]
+    asked = command(*words, "--socket", str(served.socket))
+    assert subprocess.run([*closed, *asked], env=environment(), cwd=tmp_path).returncode == status
+
+
 @pytest.mark.parametrize("words", [("ls",), ("ls", "--json"), ("cat", "b:f")])
 def test_an_answer_that_a_full_disk_does_not_take_ends_with_the_reason(
     served: Running, words: tuple[str, ...]

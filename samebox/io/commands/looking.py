@@ -14,6 +14,7 @@ from samebox.control import Boxes, Entries, EntryPage, Listed, Look, Nodes, Open
 from samebox.io.commands.options import (
     ADDRESS,
     ENTRY,
+    Misused,
     Site,
     as_json,
     at_node,
@@ -195,6 +196,8 @@ def cat(*, address: Address, entry: Dot | None, site: Site) -> None:
     samebox cat files/team:notes.txt
     samebox cat mail/alice:INBOX a1b2c3d4:17 > message.eml
     """
+    if sys.stdout is None:
+        raise Misused("expected standard output to write to, found it closed")
     with connected(site) as node:
         for data in contents(node, address, entry):
             with answering():

@@ -7,13 +7,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeAlias
 
+from samebox.io.commands.showing import on_terminal
+
 Advance: TypeAlias = Callable[[int], None]
 """To be called with how much is done by now, of the total."""
 
 
 @contextmanager
 def progress(words: str, total: int) -> Iterator[Advance]:
-    if not sys.stderr.isatty():
+    if not on_terminal(sys.stderr):
         yield lambda done: None
         return
     from rich.console import Console  # takes its time to load

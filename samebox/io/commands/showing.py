@@ -21,13 +21,18 @@ JOINERS = "\u200c\u200d"
 """Format characters that scripts and emoji need, and that move nothing."""
 
 
+def on_terminal(stream: IO[str] | None) -> bool:
+    """Of one that was closed before this process began there is none."""
+    return stream is not None and stream.isatty()
+
+
 class Ended(click.ClickException):
     """A command ends with its reason. On a terminal, names in it are escaped as in an answer."""
 
     @override
     def show(self, file: IO[Any] | None = None) -> None:
         lines = f"Error: {self.format_message()}".split("\n")
-        if sys.stderr.isatty():
+        if on_terminal(sys.stderr):
             lines = list(map(escaped, lines))
         click.echo("\n".join(lines), file=file, err=True)
 
@@ -53,12 +58,12 @@ def say(line: str) -> None:
     """On a terminal, what would move the cursor or turn the line round is escaped; elsewhere the
     line goes as it is."""
     with answering():
-        click.echo(escaped(line) if sys.stdout.isatty() else line)
+        click.echo(escaped(line) if on_terminal(sys.stdout) else line)
 
 
 def hint(line: str) -> None:
     """To people, beside what was asked for: a script that reads the answer does not meet it."""
-    click.echo(escaped(line) if sys.stderr.isatty() else line, err=True)
+    click.echo(escaped(line) if on_terminal(sys.stderr) else line, err=True)
 
 
 def say_json(**shape: object) -> None:
