@@ -149,16 +149,19 @@ def test_a_message_that_is_typed_is_asked_for(
         assert ("Ctrl-D" in capsys.readouterr().err) is terminal
 
 
-def test_a_watch_that_has_nothing_to_show_yet_says_what_it_does(served: Running) -> None:
+@pytest.mark.parametrize(("words", "shard"), [((), "main"), (("--shard", "second"), "second")])
+def test_a_watch_that_has_nothing_to_show_yet_says_what_it_does(
+    served: Running, words: tuple[str, ...], shard: str
+) -> None:
     watching = subprocess.Popen(
-        command("watch", "--socket", str(served.socket)),
+        command("watch", *words, "--socket", str(served.socket)),
         env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     with watching:
         assert watching.stderr is not None
         said = watching.stderr.readline()
         watching.kill()
-    assert said.startswith("waiting for changes; --since main@ begins")
+    assert said.startswith(f"waiting for changes; --since {shard}@ begins")
 
 
 # --- What is typed wrong, and what cannot be written --------------

@@ -59,7 +59,8 @@ def watch(
         if box is not None and box not in [listed.node.name for listed in boxes(node)]:
             hint(f"there is no box {box} yet; its changes are shown once there is one")
         elif since is None and not json:
-            hint("waiting for changes; --since main@ begins with the first, Ctrl-C ends it")
+            first = f"{shard or 'main'}@"
+            hint(f"waiting for changes; --since {first} begins with the first, Ctrl-C ends it")
         command = Watch(shard, box, None if since is None else since[1])
         for seen, body in enumerate(node.call(command), 1):
             assert isinstance(body, Watched), f"a watch is answered by {body}"
