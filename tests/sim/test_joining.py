@@ -10,7 +10,7 @@ import pytest
 from tests.sim.few_nodes import shell_of
 from tests.sim.joining import JOINING, MEMBERS, Joining, Step, dies, past, steps
 
-FAR_APART = 45
+FAR_APART = 60
 """Steps. `make soak` takes those between."""
 
 
@@ -28,7 +28,7 @@ def test_a_node_joins_under_load(is_cut: bool) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("is_cut", [False, True], ids=["records", "snapshot"])
-@pytest.mark.parametrize("name", [JOINING, *MEMBERS])
+@pytest.mark.parametrize("name", [JOINING, MEMBERS[0]])
 @pytest.mark.parametrize("step", ["disk", "process"])
 def test_a_node_joins_though_it_or_a_source_dies_at_any_step(
     step: Step, name: str, is_cut: bool

@@ -45,13 +45,13 @@ class Halves:
     def work(self, names: Sequence[str]) -> None:
         work = Workload(self.world, {name: self.hosts[name] for name in names}, errands=60)
         work.begin(5 * SECOND)
-        self.world.run(self.world.now + 15 * SECOND)
+        self.world.run(self.world.now + 10 * SECOND)
         work.is_over = True
 
     def work_apart(self) -> None:
         for half in (LEFT, RIGHT):
             self.work(half)
-        self.world.run(self.world.now + 20 * SECOND)
+        self.world.run(self.world.now + 10 * SECOND)
 
     def part(self) -> None:
         for one, other in product(LEFT, RIGHT):
@@ -71,7 +71,7 @@ class Halves:
 
     def meet(self) -> None:
         self.network.mend_all()
-        self.world.run(self.world.now + 45 * SECOND)
+        self.world.run(self.world.now + 35 * SECOND)
 
     def clocks(self) -> dict[str, dict[Actor, int]]:
         return {name: dict(shell_of(host).replica.clock) for name, host in self.hosts.items()}
