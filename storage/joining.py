@@ -101,6 +101,9 @@ class Joining:
             if self._coverage.find(actor, seq + 1) is not None:
                 after = self._read(actor, seq + 1)
                 joined = joined and next_chain(record.chain, after.data) == after.chain
+            tip = self._tips.get(actor)
+            if tip is not None and tip.seq == seq:  # it was lost, and its chain is known
+                joined = joined and record.chain == tip.chain
             if not joined:
                 text = f"{actor.hex()[:8]}:{seq} does not join the chain; ask another peer"
                 raise ChainBroken(text, actor)

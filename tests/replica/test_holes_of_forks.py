@@ -16,10 +16,10 @@ LINK = 1
 
 
 def two_histories(
-    *, common: int, length: int = 4, lost: tuple[int, ...] = (2,)
+    *, common: int, length: int = 4, lost: tuple[int, ...] = (2,), closed: bool = False
 ) -> tuple[Store, Store, Actor]:
     """Of an actor, a and b hold `length` operations; some of the first are the same. The log of a
-    has lost some."""
+    has lost some; where it was closed before, it knows what there was."""
     a, b, twin = Machine("a"), Machine("b"), Machine("a")
     store = opened(a)
     actor = store.replica.actor
@@ -34,6 +34,8 @@ def two_histories(
         ask(other, Create(Address(f"{number} of its twin")))
     bring(theirs, records_of(other, actor))
     records = records_of(store, actor)
+    if closed:
+        store.close()
     for seq in lost:
         damage(a, records[seq - 1])
     return opened(a), theirs, actor
@@ -115,3 +117,12 @@ def test_who_has_another_history_in_the_hole_too_is_not_asked_again() -> None:
     assert step(store, Tick()) == ([], 0)
     assert store.replica.clock[actor] == 1
     assert [one.text for one in store.log.missing()] == [f"{actor.hex()[:8]}:2-2"]
+
+
+def test_the_last_one_of_an_actor_is_not_filled_in_with_another_one_though_it_is_lost() -> None:
+    """The log knows its chain. What followed the other one would not join that."""
+    store, theirs, actor = two_histories(common=2, length=4, lost=(3, 4), closed=True)
+    assert [one.text for one in store.log.missing()] == [f"{actor.hex()[:8]}:3-4"]
+    step(store, LinkUp(LINK, "b", {actor: 4}))
+    assert step(store, Arrived(LINK, run_of(theirs, actor, 3))) == ([], 1)
+    assert (store.replica.clock[actor], list(store.replica.stopped())) == (2, [actor])
