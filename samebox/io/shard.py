@@ -49,7 +49,7 @@ from samebox.status import ShardStatus
 from samebox.store import log_begins
 from samebox.verifying import Findings
 from samebox.vetting import false_contents
-from storage import LogDamaged
+from storage import DiskWriteFailed, LogDamaged, SyncFailed
 
 T = TypeVar("T")
 CLIENT_BYTES = 8
@@ -385,9 +385,9 @@ class Shard:
         self.inbox.stir()
 
     def _disk_failed(self, error: BaseException) -> None:
-        """A part of the log that was confirmed cannot be read back: the start says what is missing,
-        and peers bring it. Until then no peer would get past that place."""
-        if isinstance(error, LogDamaged):
+        """A write or sync: nothing is certain behind it. Or confirmed records cannot be read back:
+        the start says what is missing, and peers bring it; no peer would get past that place."""
+        if isinstance(error, LogDamaged | DiskWriteFailed | SyncFailed):
             self._break(error)
 
     def blob_stored(self, blob: Blob) -> None:

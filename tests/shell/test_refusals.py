@@ -11,9 +11,9 @@ import pytest
 import trio
 
 from samebox.events import Done, Failure
-from samebox.io.node import Node
+from samebox.io.node import Node, NodeStopped
 from samebox.io.refusals import AGAIN_MAX_S, AGAIN_S, QUIET_S, Refusals
-from storage import DiskFull, DiskReadOnly
+from storage import DiskError, DiskFull, DiskReadOnly
 from tests.shell.deterministic import run
 from tests.shell.world import Cluster, agreed, make_inbox, pieces_of, replaced
 
@@ -182,3 +182,21 @@ async def test_a_disk_with_room_for_what_is_short_alone_still_refuses(
     await trio.sleep(QUIET_S)
     refusals.look()
     assert len(lines) == 2 and lines[1].startswith(ENDS) and not refusals.trouble
+
+
+@pytest.mark.parametrize("failing", ["failing_syncs", "failing_writes"])
+def test_what_fails_is_no_refusal_and_stops_the_node_though_contents_alone_met_it(
+    failing: str, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who asked is told, be it a program at the socket; but nobody may write here any more."""
+
+    async def scenario(cluster: Cluster) -> None:
+        with pytest.raises(NodeStopped, match="input/output error"):
+            async with cluster.node("a") as a:
+                await make_inbox(a)
+                setattr(cluster.machines["a"].disk, failing, 1)
+                with pytest.raises(DiskError):
+                    await a.shards["main"].put(pieces_of(bytes(LONG)))
+                await trio.sleep(1.0)
+
+    play(cluster, scenario, monkeypatch)
