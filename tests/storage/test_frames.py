@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
+from random import Random
+from struct import pack
+from unittest.mock import patch
+
 import pytest
+from crc32c import crc32c
 from hypothesis import given
 from hypothesis import strategies as st
 
 from storage import Damaged, NotOurs, TooNew
 from storage.frames import (
+    BLOB,
     MARK,
+    MARKER,
     RECORD,
     decode_records,
     decode_records_of,
     encode_batch,
+    encode_blobs,
     mark_in,
     record_in,
     scan,
@@ -20,6 +29,7 @@ from storage.frames import (
 )
 from storage.header import LOG_MAGIC, PACK_MAGIC, Header, check_ours, decode_header, encode_header
 from storage.index import Trailer, decode_trailer, encode_trailer, floor
+from storage.range_crc import BLOCK_BYTES, RangeCrc
 from tests.storage.phrases import ANN, BOB, history, numbered
 
 SEED = seed_of(bytes(range(16)))
@@ -99,6 +109,43 @@ def test_a_scan_finds_frames_between_any_bytes(before: bytes, after: bytes) -> N
     assert found == RECORDS
 
 
+@pytest.mark.parametrize("type", [BLOB, RECORD])
+def test_heads_in_damaged_contents_do_not_make_a_scan_read_again_and_again(type: int) -> None:
+    heads = 2048
+    hostile = pack("<B3sI", type, MARKER, 1 << 20) * heads
+    blobs = [hostile, *(Random(n).randbytes(700_000 + n) for n in range(3))]
+    frames, places = encode_blobs({sha256(b).digest(): b for b in blobs}, offset=0, seed=SEED)
+    file = bytearray(frames)
+    file[100] ^= 1
+    read = [0]
+
+    def counted(data: bytes | memoryview, value: int = 0) -> int:
+        read[0] += len(data)
+        return crc32c(data, value)
+
+    with (
+        patch("storage.frames.crc32c", counted),
+        patch("storage.range_crc.crc32c", counted),
+    ):
+        found = list(scan(bytes(file), 0, seed=SEED))
+    assert [frame.start for frame in found] == sorted(places.values())[1:]
+    assert read[0] <= 2 * len(file) + heads * (2 * BLOCK_BYTES + 8), read
+
+
+BUFFER = Random(1).randbytes(5 * BLOCK_BYTES + 77)
+PLACES = st.integers(0, len(BUFFER)) | st.integers(0, 5).map(lambda n: n * BLOCK_BYTES)
+
+
+@given(st.lists(st.tuples(PLACES, PLACES, st.integers(0, (1 << 32) - 1)), min_size=1), PLACES)
+def test_the_crc_of_a_range_is_that_of_its_bytes(
+    asked: list[tuple[int, int, int]], start: int
+) -> None:
+    ranges = RangeCrc(BUFFER, start)
+    for one, other, crc in asked:
+        at, stop = sorted((max(start, one), max(start, other)))
+        assert ranges.extend(crc, at, stop) == crc32c(BUFFER[at:stop], crc)
+
+
 def test_a_record_that_contains_a_frame_is_one_record() -> None:
     inner = encode_batch(RECORDS, number=1, synced=0, offset=1064, seed=SEED)
     outer = history(ANN, [inner])
@@ -125,8 +172,6 @@ def test_a_header_with_a_wrong_byte_or_cut_is_damaged() -> None:
 
 @pytest.mark.parametrize("at", [16, 17, 42])
 def test_a_header_with_a_flag_codec_or_key_of_later_versions_is_too_new(at: int) -> None:
-    from crc32c import crc32c
-
     encoded = bytearray(encode_header(HEADER))
     encoded[at] = 4
     encoded[-4:] = crc32c(bytes(encoded[:-4])).to_bytes(4, "little")
