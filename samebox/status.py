@@ -50,8 +50,8 @@ class LimboStatus(Struct, frozen=True):
 class ShardStatus(Struct, frozen=True):
     """`waiting` operations have arrived before what they depend on; `missing` blobs are named by
     operations held here, and their bytes are still to come; `stopped` gives for every actor whose
-    operations are no longer taken the reason; `trouble` says what the disk takes nothing of now,
-    why, and what to do."""
+    operations are no longer taken the reason; `trouble` says that the disk refuses, or did when it
+    was tried last, why, and what to do."""
 
     shard: str
     node: str

@@ -22,6 +22,9 @@ AGAIN_S = 60.0
 AGAIN_MAX_S = 3600.0
 QUIET_S = 10.0
 """Without a refusal before it is over: twice the time behind which a blob is pulled again."""
+UNTRIED_S = 300.0
+"""With neither a refusal nor a write, before it is told that nothing was tried: who still has
+something to write, a caller or a peer, tries more often."""
 
 
 class Refusals:
@@ -66,12 +69,20 @@ class Refusals:
 
     @property
     def trouble(self) -> str:
-        """Since when the disk refuses, and why; empty where it does not."""
+        """Since when the disk refuses, and why; empty where it does not.
+
+        Where nothing was tried for long, the disk may have room again; only a write shows it.
+        """
         if not self._count:
             return ""
         now_s = trio.current_time()
         since, last = age_words(now_s - self._began_s), age_words(now_s - self._last_s)
         times = plural(self._count, "time")
+        if now_s - self._last_s >= UNTRIED_S:
+            return (
+                f"the disk refused, {times}, the last one {last} ago; nothing was to be written "
+                f"since then, and the next write shows whether the disk takes it: {self._error}"
+            )
         return f"for {since} the disk has refused, {times}, the last one {last} ago: {self._error}"
 
     def _say(self, now_s: float, text: str) -> None:

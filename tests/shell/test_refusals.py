@@ -12,7 +12,7 @@ import trio
 
 from samebox.events import Done, Failure
 from samebox.io.node import Node, NodeStopped
-from samebox.io.refusals import AGAIN_MAX_S, AGAIN_S, QUIET_S, Refusals
+from samebox.io.refusals import AGAIN_MAX_S, AGAIN_S, QUIET_S, UNTRIED_S, Refusals
 from storage import DiskError, DiskFull, DiskReadOnly
 from tests.shell.deterministic import run
 from tests.shell.world import Cluster, agreed, make_inbox, pieces_of, replaced
@@ -161,6 +161,27 @@ async def test_what_is_refused_no_more_is_not_said_again(autojump_clock: object)
         refusals.look()
     assert len(lines) == 1
     assert refusals.trouble.startswith("for 3 min the disk has refused, 1 time, the last one 3 min")
+
+
+async def test_where_nothing_was_to_be_written_for_long_it_is_told_that_this_is_old(
+    autojump_clock: object,
+) -> None:
+    lines: list[str] = []
+    refusals = Refusals(lambda notice: lines.append(notice.text))
+    refusals.refused(DiskFull("log: no space left"))
+    await trio.sleep(UNTRIED_S - 1)
+    assert refusals.trouble.startswith("for 5 min the disk has refused, 1 time, the last one 5 min")
+    await trio.sleep(45 * 60)
+    assert refusals.trouble == (
+        "the disk refused, 1 time, the last one 50 min ago; nothing was to be written since then, "
+        "and the next write shows whether the disk takes it: log: no space left"
+    )
+    refusals.refused(DiskFull("log: no space left"))
+    assert refusals.trouble.startswith("for 50 min the disk has refused, 2 times, the last one 0 s")
+    refusals.taken()
+    await trio.sleep(QUIET_S)
+    refusals.look()
+    assert not refusals.trouble and lines[-1].startswith(ENDS)
 
 
 async def test_a_disk_with_room_for_what_is_short_alone_still_refuses(
