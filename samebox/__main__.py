@@ -72,7 +72,8 @@ def main() -> None:
 
     \b
     Exit status: 0 done, 1 refused or failed (nothing was changed), 2 wrong usage or node list,
-    3 the deadline passed (the answer says what holds), 4 no node to reach.
+    3 the deadline passed (the answer says what holds), 4 no node to reach, 5 the answer could not
+    be written (what was done stays).
 
     \b
     samebox init --certificates && samebox run --config nodes.yaml --node a

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import io
+import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from pathlib import Path
+from typing import TypeAlias
 
 import pytest
 from click.testing import CliRunner, Result
@@ -14,9 +17,13 @@ from click.testing import CliRunner, Result
 from samebox.__main__ import main
 from samebox.io.ages import age_words
 from samebox.io.commands.confirming import read_file
-from samebox.io.commands.showing import Ended, escaped, say, size_words, when
+from samebox.io.commands.options import REFUSED
+from samebox.io.commands.showing import UNANSWERED, Ended, escaped, say, size_words, when
 from samebox.io.local_cluster import command, environment
 from tests.cli.fake import Running, running
+
+Sink: TypeAlias = Callable[[], AbstractContextManager[int]]
+"""The number of a file that takes nothing."""
 
 
 @pytest.fixture
@@ -211,19 +218,66 @@ def test_a_command_does_its_work_though_standard_output_and_error_are_closed(
     assert subprocess.run([*closed, *asked], env=environment(), cwd=tmp_path).returncode == status
 
 
-@pytest.mark.parametrize("words", [("ls",), ("ls", "--json"), ("cat", "b:f")])
-def test_an_answer_that_a_full_disk_does_not_take_ends_with_the_reason(
-    served: Running, words: tuple[str, ...]
+MAKE = ("create", "b:g", "--file")
+NO_SPACE = (
+    "Error: expected to write the answer to standard output, found: no space left on device; "
+    "what the command has done stays\n"
+)
+
+
+@contextmanager
+def full_disk() -> Iterator[int]:
+    with open("/dev/full", "wb") as full:
+        yield full.fileno()
+
+
+@contextmanager
+def reader_gone() -> Iterator[int]:
+    read, write = os.pipe()
+    os.close(read)
+    yield write
+    os.close(write)
+
+
+@pytest.mark.parametrize(
+    ("words", "sink", "said"),
+    [
+        (("ls",), full_disk, NO_SPACE),
+        (("ls", "--json"), full_disk, NO_SPACE),
+        (("cat", "b:f"), full_disk, NO_SPACE),
+        (("cat", "b:f"), reader_gone, ""),
+        (MAKE, full_disk, NO_SPACE),
+        (MAKE, reader_gone, ""),
+    ],
+)
+def test_where_the_answer_cannot_be_written_the_status_tells_it_from_work_that_was_not_done(
+    served: Running, words: tuple[str, ...], sink: Sink, said: str
 ) -> None:
     typed(served, "create", "b")
     typed(served, "create", "b:f", "--file", input=b"notes")
-    with open("/dev/full", "wb") as full:
+    asked = command(*words, "--socket", str(served.socket))
+    ask = partial(subprocess.run, asked, env=environment(), stdin=subprocess.DEVNULL, text=True)
+    with sink() as write:
+        done = ask(stdout=write, stderr=subprocess.PIPE)
+    assert (done.returncode, done.stderr) == (UNANSWERED, said)
+    assert ("b:g" in typed(served, "ls", "b").stdout) == (words == MAKE)
+
+
+@pytest.mark.parametrize(
+    ("words", "sink", "status"),
+    [
+        (MAKE, full_disk, UNANSWERED),
+        (MAKE, reader_gone, UNANSWERED),
+        (("ls", "c"), full_disk, REFUSED),
+    ],
+)
+def test_where_standard_error_takes_nothing_as_well_the_status_is_the_same(
+    served: Running, words: tuple[str, ...], sink: Sink, status: int
+) -> None:
+    typed(served, "create", "b")
+    asked = command(*words, "--socket", str(served.socket))
+    with sink() as write:
         done = subprocess.run(
-            command(*words, "--socket", str(served.socket)),
-            env=environment(), stdout=full, stderr=subprocess.PIPE, text=True,
-        )  # fmt: skip
-    assert (done.returncode, done.stderr) == (
-        1,
-        "Error: expected to write the answer to standard output, found: no space left on device; "
-        "what the command has done stays\n",
-    )
+            asked, env=environment(), stdin=subprocess.DEVNULL, stdout=write, stderr=write
+        )
+    assert done.returncode == status

@@ -17,6 +17,8 @@ from typing_extensions import override
 
 from samebox.errors import reason
 
+UNANSWERED = 5
+"""Exit status; the others are beside the options. It tells what may be done from what is not."""
 JOINERS = "\u200c\u200d"
 """Format characters that scripts and emoji need, and that move nothing."""
 
@@ -34,7 +36,13 @@ class Ended(click.ClickException):
         lines = f"Error: {self.format_message()}".split("\n")
         if on_terminal(sys.stderr):
             lines = list(map(escaped, lines))
-        click.echo("\n".join(lines), file=file, err=True)
+        remark("\n".join(lines), file)
+
+
+class Unanswered(Ended):
+    """The answer could not be written; what was asked may well be done."""
+
+    exit_code = UNANSWERED
 
 
 @contextmanager
@@ -44,14 +52,28 @@ def answering() -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        give_up(sys.stdout)
         if error.errno == errno.EPIPE:
-            raise
-        # What is left in the buffer would fail once more at the end of the process.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise Ended(
+            raise click.exceptions.Exit(UNANSWERED) from None
+        raise Unanswered(
             f"expected to write the answer to standard output, found: {reason(error)}; what the "
             "command has done stays"
         ) from None
+
+
+def give_up(stream: IO[str]) -> None:
+    """What is left in its buffer would fail once more at the end of the process, and change the
+    exit status."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def remark(text: str, file: IO[Any] | None = None) -> None:
+    """To standard error. Where it takes nothing there is nobody else to tell, and the exit status
+    still says how the command ended."""
+    try:
+        click.echo(text, file=file, err=True)
+    except OSError:
+        give_up(file or sys.stderr)
 
 
 def say(line: str) -> None:
@@ -63,7 +85,7 @@ def say(line: str) -> None:
 
 def hint(line: str) -> None:
     """To people, beside what was asked for: a script that reads the answer does not meet it."""
-    click.echo(escaped(line) if on_terminal(sys.stderr) else line, err=True)
+    remark(escaped(line) if on_terminal(sys.stderr) else line)
 
 
 def say_json(**shape: object) -> None:
