@@ -143,14 +143,14 @@ class Synced(Struct, frozen=True):
 
 
 class AppendFailed(Struct, frozen=True):
-    """Nothing of batch `number` is in the log, nor ever will be. `forked` is the actor of which it
-    held records of another history than the log has, if that is why; those of it up to `sound` may
-    join what the log has. Otherwise the disk has refused it, and the shell says so to the operator.
+    """Nothing of batch `number` is in the log, nor ever will be. `forked` is a record in it of
+    another history than the log has, if that is why; those of its actor up to `sound` may join what
+    the log has. Otherwise the disk has refused it, and the shell says so to the operator.
     """
 
     number: int
     reason: str
-    forked: Actor | None = None
+    forked: Dot | None = None
     sound: int = 0
 
 

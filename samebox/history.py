@@ -39,18 +39,20 @@ from crdt import (
     write,
 )
 from samebox.behind import Away, Behind
-from samebox.events import Carried
+from samebox.events import OWN_LOG, Carried
 from samebox.history_rows import keep_birth, keep_heads, kept_births, kept_heads
 from samebox.lamports import Lamports
 
 
 class Item(Struct, frozen=True, gc=False):
-    """An operation on its way to delivery, with its bytes and its actor's head after it."""
+    """An operation on its way to delivery, with its bytes and its actor's head after it. It came
+    over `link`, though it may have waited since."""
 
     operation: Operation
     record: Record
     head: Head
     carried: tuple[Carried, ...] = ()
+    link: int = OWN_LOG
 
     @property
     def dot(self) -> Dot:
@@ -255,7 +257,9 @@ class History:
         self._maker, self._unseen = actor, {}
         return item
 
-    def receive(self, records: Records, *, from_origin: bool = False) -> Iterator[Item]:
+    def receive(
+        self, records: Records, link: int = OWN_LOG, *, from_origin: bool = False
+    ) -> Iterator[Item]:
         """What `records` and whatever waited for it deliver, in causal order; see `unfit`, too.
 
         Where they do not read on top of what was received, one of both is wrong. `from_origin`,
@@ -265,7 +269,7 @@ class History:
         if actor in self.stopped:
             return
         delivery.heard_of(actor, records.last)
-        items = self._read(records)
+        items = self._read(records, link)
         if items is None and from_origin:
             self.drop(actor)
         for item in items or ():
@@ -333,7 +337,7 @@ class History:
         if actor in self._heads:
             self._received[actor] = self._heads[actor]
 
-    def _read(self, records: Records) -> list[Item] | None:
+    def _read(self, records: Records, link: int) -> list[Item] | None:
         """None where they do not read on top of what was received before."""
         head = self._received_head(records.actor)
         items: list[Item] = []
@@ -348,7 +352,7 @@ class History:
                     self._sound[records.actor] = seq - 1
                 return None
             carried = tuple([Carried(sha256(blob).digest(), blob) for blob in blobs])
-            items.append(Item(operation, record, head, carried))
+            items.append(Item(operation, record, head, carried, link))
         if items and head.chain[:CHAIN_PREFIX_BYTES] != records.chain:
             text = f"it belongs to another history of its actor, up to {head.seq}"
             self._unfit.append(Unfit(items[0].dot, text, is_fork=True))

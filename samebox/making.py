@@ -85,7 +85,6 @@ class Making:
         self.items: list[Item] = []
         self.blobs: list[Carried] = []
         self.asked: list[Asked] = []
-        self.arrived: dict[Actor, list[int]] = {}
         self.waits: list[Waiting] = []
         self.replies: list[tuple[int, Outcome]] = []
         self.notices: list[Notice] = []

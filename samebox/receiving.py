@@ -20,10 +20,9 @@ def receive(
 ) -> Iterator[Notice]:
     """Take a run that came over `link` into the batch; says what of it is not taken."""
     actor, holding = records.actor, peers.holding(link)
-    making.arrived.setdefault(actor, []).append(link)
     expected = history.expected(actor)
     from_origin = holding is not None and history.was_born_at(holding.node, actor)
-    for item in history.receive(records, from_origin=from_origin):
+    for item in history.receive(records, link, from_origin=from_origin):
         making.receive(item)
     if link == OWN_LOG:
         history.behind.was_read(records, history.expected(actor))

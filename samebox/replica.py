@@ -348,17 +348,18 @@ class Replica:
             self._out.replies += [(asked.token, Failure(event.reason)) for asked in making.asked]
         else:
             self._do_without(event.forked, making, event)
-            text = f"operations of actor {event.forked.hex()[:8]} are not taken: {event.reason}"
-            self._out.notices.append(Notice(text, alarm=True))
         self._after()
 
-    def _do_without(self, actor: Actor, making: Making, event: AppendFailed) -> None:
-        """What peers sent of `actor` does not join what the log has behind it. What is in front of
-        that is taken, or others are asked; and the batch is made again without it."""
-        is_some_sound = self.history.drop(actor, sound=event.sound)
-        for link in () if is_some_sound else making.arrived.get(actor, ()):
-            self.peers.shun(link, actor, event.reason)
+    def _do_without(self, forked: Dot, making: Making, event: AppendFailed) -> None:
+        """What a peer sent does not join what the log has behind it. What is in front of that is
+        taken, or others are asked; and the batch is made again without it."""
+        actor = forked.actor
+        if not self.history.drop(actor, sound=event.sound):
+            for link in [item.link for item in making.items if item.dot == forked]:
+                self.peers.shun(link, actor, event.reason)
         self._held += making.asked
+        text = f"operations of actor {actor.hex()[:8]} are not taken: {event.reason}"
+        self._out.notices.append(Notice(text, alarm=True))
 
     def _under_way(self, number: int) -> Making:
         making = self._making

@@ -217,7 +217,7 @@ class Shell:
                     self.world.say(self.name, f"batch {batch.number} refused: {result}")
                     self.tell(AppendFailed(batch.number, str(result)))
                 case ChainBroken():
-                    self.tell(AppendFailed(batch.number, str(result), result.actor, result.sound))
+                    self.tell(AppendFailed(batch.number, str(result), result.refused, result.sound))
                 case StorageError():
                     self.fail(result)
                 case _:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from crdt import Dot
+
 
 class StorageError(Exception):
     """Root of all errors of this package."""
@@ -55,12 +57,13 @@ class Damaged(StorageError):
 
 
 class ChainBroken(Damaged):
-    """Records of `actor` that were fetched again do not join those around them: they are of another
-    history. Nothing was changed. Those up to `sound` may join all the same, without the others."""
+    """A record that was fetched again, `refused`, does not join those around it: it is of another
+    history. Nothing was changed. Those of its actor up to `sound` may join all the same, without
+    it."""
 
-    def __init__(self, text: str, actor: bytes, *, sound: int = 0) -> None:
+    def __init__(self, text: str, refused: Dot, *, sound: int = 0) -> None:
         super().__init__(text)
-        self.actor = actor
+        self.refused = refused
         self.sound = sound
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from crdt import Record, next_chain
+from crdt import Dot, Record, next_chain
 from storage.coverage import Coverage, Run
 from storage.errors import ChainBroken
 from storage.ground import Ground
@@ -46,7 +46,8 @@ class Joining:
             if not self._is_held(again[-1]):  # the chain of the last one speaks for all
                 other = next(record for record in again if not self._is_held(record))
                 text = f"{other.actor.hex()[:8]}:{other.seq} is held, and is another one"
-                raise ChainBroken(text, other.actor, sound=other.seq - 1)
+                dot = Dot(other.actor, other.seq)
+                raise ChainBroken(text, dot, sound=other.seq - 1)
         return absent
 
     def _is_held(self, record: Record) -> bool:
@@ -106,4 +107,4 @@ class Joining:
                 joined = joined and record.chain == tip.chain
             if not joined:
                 text = f"{actor.hex()[:8]}:{seq} does not join the chain; ask another peer"
-                raise ChainBroken(text, actor)
+                raise ChainBroken(text, Dot(actor, seq))

@@ -60,7 +60,7 @@ class DiskJobs:
                     self._refusals.refused(error)
                     self._tell(AppendFailed(batch.number, str(error)))
                 case outcome.Error(error=ChainBroken() as error):
-                    self._tell(AppendFailed(batch.number, str(error), error.actor, error.sound))
+                    self._tell(AppendFailed(batch.number, str(error), error.refused, error.sound))
                 case outcome.Error(error):
                     self._broke(error)
 

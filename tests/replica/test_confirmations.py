@@ -363,9 +363,9 @@ def test_what_the_waits_name_is_bounded_too(monkeypatch: pytest.MonkeyPatch) -> 
     assert confirmations.room
 
 
-@pytest.mark.parametrize("forked", [None, B])
+@pytest.mark.parametrize("forked", [None, Dot(B, 1)])
 def test_who_was_refused_is_told_so_though_the_batch_beside_could_not_be_written(
-    forked: Actor | None,
+    forked: Dot | None,
 ) -> None:
     cluster = SimCluster(["a", "b"])
     a = cluster.nodes["a"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from copy import deepcopy
 
 from comm import Records, Want, packed
-from crdt import Actor, Address, Create
+from crdt import Actor, Address, Create, Record
 from samebox.events import AppendFailed, Arrived, Event, LinkUp, Synced, Tick
 from samebox.store import Store
 from sim.machine import Machine
@@ -13,6 +13,8 @@ from storage import ChainBroken
 from tests.replica.test_starts import ask, bring, damage, opened, records_of
 
 LINK = 1
+TRUE_LINK = 2
+MEMBERS = ("a", "b", "c")
 
 
 def two_histories(
@@ -38,7 +40,7 @@ def two_histories(
         store.close()
     for seq in lost:
         damage(a, records[seq - 1])
-    return opened(a), theirs, actor
+    return opened(a, members=MEMBERS), theirs, actor
 
 
 def run_of(store: Store, actor: Actor, first: int) -> Records:
@@ -60,7 +62,7 @@ def step(store: Store, *events: Event) -> tuple[list[Want], int]:
             behind = store.append(ready.append)
         except ChainBroken as error:
             refused += 1
-            ended: Event = AppendFailed(number, str(error), error.actor, error.sound)
+            ended: Event = AppendFailed(number, str(error), error.refused, error.sound)
         else:
             ended = Synced(number)
             if behind is not None:
@@ -126,3 +128,59 @@ def test_the_last_one_of_an_actor_is_not_filled_in_with_another_one_though_it_is
     step(store, LinkUp(LINK, "b", {actor: 4}))
     assert step(store, Arrived(LINK, run_of(theirs, actor, 3))) == ([], 1)
     assert (store.replica.clock[actor], list(store.replica.stopped())) == (2, [actor])
+
+
+def lost_with_two_peers() -> tuple[Store, list[Record], list[Record], list[Record]]:
+    """What a holds of an actor: the first of four, and the last. The operations of it; those of
+    another history, all but the first of which were made on top of what another actor did; and what
+    that one did. Peer b has the other history, and c this one."""
+    a, twin = Machine("a"), Machine("a")
+    store, foreign = opened(a), opened(Machine("b"))
+    actor = store.replica.actor
+    assert actor is not None and foreign.replica.actor is not None
+    births = records_of(foreign, foreign.replica.actor)
+    store.close()
+    twin.disk = deepcopy(a.disk)
+    store, other = opened(a), opened(twin)
+    bring(other, births)
+    for number in (2, 3):
+        ask(store, Create(Address(f"{number} of a")))
+        ask(other, Create(Address(f"{number} of the twin")))
+    ask(store, Create(Address("4 of a")))
+    records, others = records_of(store, actor), records_of(other, actor)
+    for record in records[1:3]:
+        damage(a, record)
+    store = opened(a, members=MEMBERS)
+    step(store, LinkUp(LINK, "b", {actor: 4}), LinkUp(TRUE_LINK, "c", {actor: 4}))
+    return store, records, others, births
+
+
+def one_run(records: list[Record]) -> Records:
+    (run,) = packed((record, ()) for record in records)
+    return run
+
+
+def test_not_who_brought_the_true_one_is_shunned_for_what_waited_since_another_had_sent_it() -> (
+    None
+):
+    store, records, others, births = lost_with_two_peers()
+    actor = records[0].actor
+    step(store, Arrived(LINK, one_run(others[1:])))
+    assert store.replica.history.waiting == 2, "for the birth of another actor"
+    true = Arrived(TRUE_LINK, one_run(records[1:3]))
+    assert step(store, Arrived(TRUE_LINK, one_run(births)), true)[1] == 1
+    assert store.replica.stopped()[actor].startswith("b: ")
+    assert step(store, true)[1] == 0
+    assert store.replica.clock[actor] == 4
+    assert store.replica.state.find(Address("4 of a")) is not None
+
+
+def test_who_brought_the_one_before_is_not_shunned_for_what_another_one_sent_behind_it() -> None:
+    store, theirs, actor = two_histories(common=2, lost=(2, 3), length=5)
+    second, third = records_of(theirs, actor)[1:3]
+    step(store, LinkUp(LINK, "b", {actor: 5}), LinkUp(TRUE_LINK, "c", {actor: 5}))
+    both = Arrived(TRUE_LINK, one_run([second])), Arrived(LINK, one_run([third]))
+    assert step(store, *both)[1] == 1
+    assert store.replica.stopped()[actor].startswith("b: ")
+    step(store, *both)
+    assert (store.replica.clock[actor], step(store, Tick())[1]) == (2, 0)

@@ -137,7 +137,7 @@ def test_a_peer_whose_records_do_not_join_the_log_is_not_asked_for_them_again() 
     )
     assert a.batch is not None
     refused, a.batch = a.batch, None
-    a.tell(AppendFailed(refused.number, "it does not join the chain", other))
+    a.tell(AppendFailed(refused.number, "it does not join the chain", Dot(other, 1)))
     cluster.settle("a")
     assert isinstance(a.outcomes[token + 1], Done)
     assert other not in a.replica.clock

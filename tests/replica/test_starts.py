@@ -46,9 +46,10 @@ def opened(
     *,
     cluster: str = CLUSTER,
     limits: Limits = Limits(),  # noqa: B008 - it is frozen
+    members: tuple[str, ...] = ("a", "b"),
 ) -> Store:
     around = Surroundings(entropy, lambda: 0, Unkept(MemoryRows), limits)
-    place = Place("main", machine.name, ("a", "b"))
+    place = Place("main", machine.name, members)
     store = open_store(machine.disks(), around, cluster=cluster, place=place, key=b"")
     if store.birth is not None:
         step(store, store.birth)

@@ -119,14 +119,15 @@ def _admitted_unjudged(self: History, item: Item) -> bool:
 def skips_the_chain_check(patch: Patch) -> None:
     original = History._read
 
-    def trusting(self: History, records: Records) -> list[Item] | None:
+    def trusting(self: History, records: Records, link: int) -> list[Item] | None:
         head = self._received_head(records.actor)
         try:
             for data, _ in records.items[max(0, head.seq + 1 - records.first) :]:
                 _, _, head = read(head, data)
         except Malformed:
-            return original(self, records)
-        return original(self, replace(records, chain=head.chain[:CHAIN_PREFIX_BYTES]))
+            return original(self, records, link)
+        believed = replace(records, chain=head.chain[:CHAIN_PREFIX_BYTES])
+        return original(self, believed, link)
 
     patch.setattr(History, "_read", trusting)
 
