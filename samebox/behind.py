@@ -40,7 +40,7 @@ class Away(NamedTuple):
 
 class Behind:
     """`lasts` is per actor the last record that the log held at its opening, where that was not
-    delivered; `away` what was turned away, of each actor the first."""
+    delivered, in the order of their turns; `away` what was turned away, of each actor the first."""
 
     def __init__(self) -> None:
         self.lasts: dict[Actor, int] = {}
@@ -52,7 +52,9 @@ class Behind:
             self.away.pop(actor, None)
 
     def found_no_room(self, dot: Dot, lacks: Dot | None, room: Room) -> None:
+        """It is the turn of all others before its actor is read again."""
         if dot.actor in self.lasts:
+            self.lasts[dot.actor] = self.lasts.pop(dot.actor)
             self.away[dot.actor] = Away(dot.seq, lacks, (room.waiting, room.waiting_bytes))
 
     def was_read(self, records: Records, expected: int) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import pytest
 
@@ -220,6 +222,29 @@ def test_what_was_turned_away_does_not_keep_what_is_behind_it_from_being_read() 
     behind.found_no_room(Dot(Actor(b"a"), 6), None, room)
     assert behind.unread(lambda actor: 6, {}, room) == []
     assert behind.unread(lambda actor: 8, {}, room) == [Range(Actor(b"a"), 8, 9)]
+
+
+def test_all_that_found_no_room_have_their_turns_while_the_room_changes_all_the_time() -> None:
+    """What is offered first alone is read."""
+    behind, offers = Behind(), Counter[bytes]()
+    behind.lasts = {b"a": 9, b"b": 9, b"c": 9}
+    for ticks in range(30):
+        room = FullRoom(ticks)
+        first = behind.unread(lambda actor: 1, {}, room)[0]
+        offers[first.actor] += 1
+        behind.found_no_room(Dot(first.actor, 1), None, room)
+    assert offers == {b"a": 10, b"b": 10, b"c": 10}
+
+
+class FullRoom(NamedTuple):
+    """So many operations wait, each of some bytes."""
+
+    waiting: int
+    clock: Mapping[Actor, int] = {}
+
+    @property
+    def waiting_bytes(self) -> int:
+        return 100 * self.waiting
 
 
 def test_a_segment_that_does_not_read_and_cannot_be_marked_is_tried_once() -> None:
