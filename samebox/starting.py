@@ -81,8 +81,8 @@ PUT_THEM_BACK = (
 class Surroundings(Struct, frozen=True):
     """What a start takes from the world. `entropy(n)` gives n random bytes, `now_ms()` the wall
     clock, for display alone; `keeper` keeps the rows of the state; `tell` takes lines about what
-    a start meets, as they come. `scratch` keeps the rows of a second state, while that is compared
-    with the first."""
+    a start meets, and later reads of the log, as they come. `scratch` keeps the rows of a second
+    state, while that is compared with the first."""
 
     entropy: Callable[[int], bytes]
     now_ms: Callable[[], int]

@@ -114,8 +114,8 @@ class Store(Struct):
         """What the log holds of the first of these of which it holds any: it is taken as from a
         peer, as no peer may hold it. What waits brings no batch about: so whoever drives the store
         asks at every tick, too. No damage that is met here is an end of the batch before, which is
-        durable; what cannot be read, where the segment cannot be marked either, is left to the next
-        start."""
+        durable; what cannot be read, where the segment cannot be marked either, is told and left to
+        the next start."""
         for actor, first, last in unread:
             if self.unreadable.get(actor) == first:
                 continue
@@ -123,11 +123,20 @@ class Store(Struct):
                 run = self.log.read(actor, first, last, max_bytes=BEHIND_BYTES_MAX)
             except RecordsMissing:  # looked up in memory: a batch that fills the hole asks again
                 continue
-            except (DiskFull, DiskReadOnly):
-                self.unreadable[actor] = first
+            except (DiskFull, DiskReadOnly) as error:
+                self._tell_unreadable(actor, first, error)
                 continue
             return Arrived(OWN_LOG, next(packed((record, ()) for record in run)))
         return None
+
+    def _tell_unreadable(self, actor: Actor, first: int, error: DiskFull | DiskReadOnly) -> None:
+        """Once, of however many: the same helps all of them."""
+        if not self.unreadable:
+            text = f"operations of actor {actor.hex()[:8]} from {first} on are not shown"
+            why = f"the log does not read there, and its file cannot be marked as damaged: {error}"
+            advice = "see to the disk, and start again"
+            self.surroundings.tell(Notice(f"{text}: {why}; {advice}", alarm=True))
+        self.unreadable[actor] = first
 
     @property
     def keeper(self) -> Keeper:

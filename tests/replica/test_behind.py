@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import pytest
+from msgspec.structs import replace
 
 from comm import Delivery, Range, Records, packed
 from crdt import (
@@ -23,7 +24,17 @@ from crdt import (
     write,
 )
 from samebox.behind import Behind
-from samebox.events import OWN_LOG, AppendFailed, Arrived, Asked, Batch, Event, LinkUp, Synced
+from samebox.events import (
+    OWN_LOG,
+    AppendFailed,
+    Arrived,
+    Asked,
+    Batch,
+    Event,
+    LinkUp,
+    Notice,
+    Synced,
+)
 from samebox.history import Item
 from samebox.limits import Limits
 from samebox.store import Store
@@ -247,7 +258,7 @@ class FullRoom(NamedTuple):
         return 100 * self.waiting
 
 
-def test_a_segment_that_does_not_read_and_cannot_be_marked_is_tried_once() -> None:
+def test_a_segment_that_does_not_read_and_cannot_be_marked_is_tried_once_and_told() -> None:
     machine = Machine("a")
     for name in ("x", "y", "z"):  # each in a segment of its own
         store = opened(machine)
@@ -266,10 +277,16 @@ def test_a_segment_that_does_not_read_and_cannot_be_marked_is_tried_once() -> No
         raise DiskReadOnly(f"{old}: cannot rename to {new}: Permission denied")
 
     after.disks.log.rename = refused  # type: ignore[method-assign]
+    told: list[Notice] = []
+    after.surroundings = replace(after.surroundings, tell=told.append)
     fill(after, records[1:2])
     for number in range(WRITES):
         write_here(after, number)
     assert len(tries) == 1
+    assert [notice.alarm for notice in told] == [True]
+    assert "Permission denied; see to the disk" in told[0].text
+    assert after.first_held([Range(records[0].actor, 4, 4)]) is None
+    assert (len(tries), len(told)) == (2, 1), "what is to be done is the same"
 
 
 def messages(records: list[Record]) -> list[Records]:
