@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from array import array
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,7 +22,7 @@ from msgspec import Struct
 from benchmarks.children import CLUSTER, Children, say
 from benchmarks.load import NS_PER_MS, Ask, Load
 from benchmarks.machine import disk_folder, resident_mb
-from benchmarks.product import SHARD, asking, bounded, prepare, write_config
+from benchmarks.product import CHILD_S, SHARD, asking, bounded, prepare, write_config
 from certs import make_certificates
 from samebox import Shard, collect_seldom, open_node
 from storage import Disk
@@ -38,9 +39,10 @@ MEMORY_S = 0.25
 
 class Task(Struct, frozen=True):
     """`behind`: operations to make before the node is ready, durable here. The peer ends when it
-    has `seq` operations of `actor`."""
+    has `seq` operations of `actor`. Neither lives longer than `seconds`."""
 
     config: str
+    seconds: float
     behind: int = 0
     actor: str = ""
     seq: int = 0
@@ -100,7 +102,8 @@ class Pair:
         return msgspec.json.decode(file.read_bytes(), type=Ready)
 
     def start_peer(self, until: Ready) -> subprocess.Popen[bytes]:
-        task = Task(self._task.config, actor=until.actor, seq=until.seq)
+        lives_s = self._task.seconds
+        task = Task(self._task.config, lives_s, actor=until.actor, seq=until.seq)
         return self._children.start(MODULE, "peer", task)
 
     def returned(self, peer: subprocess.Popen[bytes], *, seconds: float) -> Returned:
@@ -111,12 +114,13 @@ class Pair:
 
 
 @contextmanager
-def lasting(within: Path | None, *, behind: int = 0) -> Iterator[Pair]:
+def lasting(within: Path | None, *, behind: int = 0, seconds: float = 0.0) -> Iterator[Pair]:
+    """`seconds`: how long it lasts by intent."""
     with TemporaryDirectory(prefix="samebox-lasting-", dir=within or disk_folder()) as name:
         folder = Path(name)
         make_certificates(folder / "certs", CLUSTER, {"a": (), "b": ()})
         with Children(folder) as children:
-            yield Pair(children, Task(str(write_config(folder)), behind))
+            yield Pair(children, Task(str(write_config(folder)), seconds + CHILD_S, behind))
 
 
 def ready_file(task: Task) -> Path:
@@ -126,22 +130,37 @@ def ready_file(task: Task) -> Path:
 # --- The children ------------------------------------------------------------------------------
 
 
+class Notes:
+    """Of numbers 8 bytes long: what is noted in ten minutes must not show in the memory."""
+
+    def __init__(self) -> None:
+        self.at_ns = array("q")
+        self.took_ms = array("d")
+
+    def since(self, start_ns: int) -> None:
+        self.at_ns.append(start_ns)
+        self.took_ms.append((monotonic_ns() - start_ns) / NS_PER_MS)
+
+
 async def origin(task: Task) -> Lasted:
-    asked: list[int] = []
-    waits: list[float] = []
+    waits, syncs = Notes(), Notes()
     memory: list[tuple[int, float]] = []
-    syncs: list[tuple[int, float]] = []
     async with open_node(Path(task.config), "a") as node, trio.open_nursery() as nursery:
         shard = node.shards[SHARD]
         note_syncs(shard.store.disks.log, syncs)
         ask = asking(shard, await prepare(shard, copies=1), Load("one", 0, copies=1))
         await make_many(ask, task.behind)
         tell_ready(task, shard)
-        nursery.start_soon(ask_on, ask, asked, waits)
+        nursery.start_soon(ask_on, ask, waits)
         nursery.start_soon(note_memory, memory)
         await trio.to_thread.run_sync(sys.stdin.buffer.read, abandon_on_cancel=True)
         nursery.cancel_scope.cancel()
-    return Lasted(asked, waits, syncs, memory)
+    return Lasted(
+        waits.at_ns.tolist(),
+        waits.took_ms.tolist(),
+        list(zip(syncs.at_ns, syncs.took_ms, strict=True)),
+        memory,
+    )
 
 
 async def make_many(ask: Ask, count: int) -> None:
@@ -165,7 +184,7 @@ def tell_ready(task: Task, shard: Shard) -> None:
     new.rename(file)
 
 
-async def ask_on(ask: Ask, asked: list[int], waits: list[float]) -> None:
+async def ask_on(ask: Ask, waits: Notes) -> None:
     start = trio.current_time()
     number = 0
     while True:
@@ -173,18 +192,17 @@ async def ask_on(ask: Ask, asked: list[int], waits: list[float]) -> None:
         await trio.sleep_until(start + number / PER_S)
         asked_ns = monotonic_ns()
         await ask(number)
-        asked.append(asked_ns)
-        waits.append((monotonic_ns() - asked_ns) / NS_PER_MS)
+        waits.since(asked_ns)
 
 
-def note_syncs(disk: Disk, syncs: list[tuple[int, float]]) -> None:
+def note_syncs(disk: Disk, syncs: Notes) -> None:
     """Whatever is synced on `disk` from now on."""
     sync = disk.sync
 
     def noted(name: str) -> None:
         start_ns = monotonic_ns()
         sync(name)
-        syncs.append((start_ns, (monotonic_ns() - start_ns) / NS_PER_MS))
+        syncs.since(start_ns)
 
     setattr(disk, "sync", noted)  # noqa: B010 - a method, as far as types go
 
@@ -210,7 +228,8 @@ async def peer(task: Task) -> Returned:
 def child(role: str, task: str) -> None:
     known = {"origin": origin, "peer": peer}
     collect_seldom()  # as `samebox run` does
-    say(trio.run(bounded, known[role], msgspec.json.decode(task, type=Task)))
+    decoded = msgspec.json.decode(task, type=Task)
+    say(trio.run(bounded, known[role], decoded, decoded.seconds))
 
 
 if __name__ == "__main__":

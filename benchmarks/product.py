@@ -169,8 +169,10 @@ async def watch(shard: Shard, visible_ns: dict[int, int]) -> None:
             visible_ns[change.dot.seq] = monotonic_ns()
 
 
-async def bounded(role: Callable[[T], Awaitable[Struct]], task: T) -> Struct:
-    with trio.fail_after(CHILD_S):
+async def bounded(
+    role: Callable[[T], Awaitable[Struct]], task: T, seconds: float = CHILD_S
+) -> Struct:
+    with trio.fail_after(seconds):
         return await role(task)
 
 

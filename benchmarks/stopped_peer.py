@@ -24,7 +24,7 @@ GROWTH_MB = 10.0
 
 
 def measure(bench: Bench, minutes: float = MINUTES) -> list[Figure]:
-    with lasting(bench.folder) as pair:
+    with lasting(bench.folder, seconds=minutes * 60) as pair:
         peer = pair.start_peer(pair.ready())
         sleep(TOGETHER_S)
         together_ns = monotonic_ns()
