@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -18,8 +18,10 @@ from samebox.control import (
     PROTOCOL,
     Answered,
     Ask,
+    Body,
     Boxes,
     Call,
+    Command,
     Greeting,
     Piece,
     Problem,
@@ -126,6 +128,29 @@ def test_a_write_that_was_not_answered_is_repeated_under_its_id(tmp_path: Path) 
             done = CliRunner().invoke(main, [*again, "--socket", str(served.socket)])
             assert done.exit_code == 0, done.output
         assert '"a1b2c3d4:3"' in done.stdout
+
+
+def test_a_write_that_is_interrupted_before_its_answer_may_be_done_and_says_how_to_repeat_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = Connection.call
+
+    def interrupted(
+        node: Connection, command: Command, content: Iterable[bytes] | None = None
+    ) -> Iterator[Body]:
+        yield from asked(node, command, content)
+        raise KeyboardInterrupt
+
+    with running(tmp_path) as served:
+        words = ["create", "b", "--socket", str(served.socket)]
+        with monkeypatch.context() as patch:
+            patch.setattr(Connection, "call", interrupted)
+            done = CliRunner().invoke(main, words)
+        _, _, hint = done.stderr.partition("--request-id ")
+        id = (hint.split() or ["1"])[0]
+        again = CliRunner().invoke(main, [*words, "--request-id", id])
+    assert (done.exit_code, "not known" in done.stderr) == (4, True), done.output
+    assert again.exit_code == 0, again.output
 
 
 def test_an_import_whose_node_dies_says_that_it_may_be_run_again(tmp_path: Path) -> None:

@@ -48,9 +48,12 @@ def one_answer(
     assert ask.id is not None
     try:
         (body,) = node.call(ask, content)
-    except NodeGone as error:
+    except (NodeGone, KeyboardInterrupt) as error:
+        ended = (
+            f"{error} before it" if isinstance(error, NodeGone) else "interrupted before the node"
+        )
         raise NotReached(
-            f"{error} before it answered: whether this was done is not known. Repeat the command "
+            f"{ended} answered: whether this was done is not known. Repeat the command "
             f"with\n  --request-id {spelling.shown_request_id(ask.id)} {repeat}".rstrip()
             + "\nand it is done once, at whichever node"
         ) from None

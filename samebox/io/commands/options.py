@@ -71,7 +71,7 @@ class DeadlinePassed(Ended):
 
 
 class NotReached(Ended):
-    """There was no node, or it went away before it answered."""
+    """There was no node; or it went away, or was waited for no longer, before it answered."""
 
     exit_code = NOT_REACHABLE
 
