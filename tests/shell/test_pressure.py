@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from functools import partial
 from math import inf, nan
 from pathlib import Path
@@ -19,8 +18,7 @@ from samebox import incoming, outgoing
 from samebox.events import Done, Failure
 from samebox.io.node import Node, NodeStopped
 from tests.comm.wires import OneByteAtATime, Through
-from tests.shell.deterministic import run
-from tests.shell.world import INBOX, Cluster, agreed, make_inbox, replaced, shown
+from tests.shell.world import INBOX, Cluster, agreed, make_inbox, play, shown
 
 pytestmark = pytest.mark.slow
 
@@ -32,13 +30,6 @@ MANY = 3 * outgoing.RANGES_MAX
 @pytest.fixture
 def cluster(node_list: Path) -> Cluster:
     return Cluster(node_list, "abc")
-
-
-def play(
-    cluster: Cluster, scenario: Callable[[Cluster], Awaitable[None]], patch: pytest.MonkeyPatch
-) -> None:
-    with replaced(patch, cluster):
-        run(partial(scenario, cluster))
 
 
 def links_lost(cluster: Cluster, node: str) -> list[str]:

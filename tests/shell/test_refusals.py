@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -14,8 +12,7 @@ from samebox.events import Done, Failure
 from samebox.io.node import Node, NodeStopped
 from samebox.io.refusals import AGAIN_MAX_S, AGAIN_S, QUIET_S, UNTRIED_S, Refusals
 from storage import DiskError, DiskFull, DiskReadOnly
-from tests.shell.deterministic import run
-from tests.shell.world import Cluster, agreed, make_inbox, pieces_of, replaced
+from tests.shell.world import Cluster, agreed, make_inbox, pieces_of, play
 
 LONG = 200 << 10
 """Contents that go to the packs before the operation that names them is asked for."""
@@ -27,13 +24,6 @@ ENDS = "the disk takes again what is to be written"
 @pytest.fixture
 def cluster(node_list: Path) -> Cluster:
     return Cluster(node_list, "ab")
-
-
-def play(
-    cluster: Cluster, scenario: Callable[[Cluster], Awaitable[None]], patch: pytest.MonkeyPatch
-) -> None:
-    with replaced(patch, cluster):
-        run(partial(scenario, cluster))
 
 
 def fill(cluster: Cluster, name: str) -> None:

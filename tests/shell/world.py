@@ -6,8 +6,9 @@ threads for a moment by a call. TLS, the lock on the data directory, and all els
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from random import Random
@@ -28,6 +29,7 @@ from samebox.store import Store, Surroundings, open_store
 from sim import lose_all
 from sim.machine import Machine
 from tests.comm.wires import prompt_wire_of
+from tests.shell.deterministic import run
 from tests.shell.loop_disk import LoopDisk
 from tests.shell.memory_network import MemoryNetwork
 
@@ -152,6 +154,13 @@ def replaced(patch: pytest.MonkeyPatch, cluster: Cluster) -> Iterator[None]:
         world.setattr(tls, "wire_of", prompt_wire_of)
         world.setattr(trio.to_thread, "run_sync", at_once)
         yield
+
+
+def play(
+    cluster: Cluster, scenario: Callable[[Cluster], Awaitable[None]], patch: pytest.MonkeyPatch
+) -> None:
+    with replaced(patch, cluster):
+        run(partial(scenario, cluster))
 
 
 async def at_once(job: Callable[..., T], *args: object, **_: object) -> T:
