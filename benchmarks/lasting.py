@@ -94,12 +94,19 @@ class Pair:
     def ready(self) -> Ready:
         """Wait until the asked node is."""
         file = ready_file(self._task)
+        self._await(file, self._origin)
+        return msgspec.json.decode(file.read_bytes(), type=Ready)
+
+    def caught_up(self, peer: subprocess.Popen[bytes]) -> None:
+        """Wait until `peer` has what the asked node had when that was ready."""
+        self._await(caught_up_file(self._task), peer)
+
+    def _await(self, file: Path, child: subprocess.Popen[bytes]) -> None:
         deadline = monotonic() + READY_S
         while not file.exists():
-            assert self._origin.poll() is None, "the asked node ended"
-            assert monotonic() < deadline, f"the asked node was not ready within {READY_S} s"
+            assert child.poll() is None, f"it ended before there was {file.name}"
+            assert monotonic() < deadline, f"no {file.name} within {READY_S} s"
             sleep(LOOK_S)
-        return msgspec.json.decode(file.read_bytes(), type=Ready)
 
     def start_peer(self, until: Ready) -> subprocess.Popen[bytes]:
         lives_s = self._task.seconds
@@ -125,6 +132,10 @@ def lasting(within: Path | None, *, behind: int = 0, seconds: float = 0.0) -> It
 
 def ready_file(task: Task) -> Path:
     return Path(task.config).with_name("ready")
+
+
+def caught_up_file(task: Task) -> Path:
+    return Path(task.config).with_name("caught-up")
 
 
 # --- The children ------------------------------------------------------------------------------
@@ -221,6 +232,7 @@ async def peer(task: Task) -> Returned:
         first_ns = monotonic_ns()
         await shard.wait({actor: task.seq})
         last_ns = monotonic_ns()
+        caught_up_file(task).touch()
         await trio.to_thread.run_sync(sys.stdin.buffer.read, abandon_on_cancel=True)
     return Returned(first_ns, last_ns)
 
