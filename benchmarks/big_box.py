@@ -138,7 +138,9 @@ async def live(task: Task) -> None:
         if task.ends == "kill":
             os._exit(0)
         if task.ends == "snapshot":
-            await take(node.shards["main"], number=1)
+            shard = node.shards["main"]
+            shard.store.snapshots.last_number += 1  # the node may be making one itself
+            await take(shard, shard.store.snapshots.last_number)
 
 
 async def list_rounds(node: Node) -> tuple[list[float], list[float], float]:
