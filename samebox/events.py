@@ -319,7 +319,8 @@ class Ready(Struct):
        AppendFailed the core is back at the last sync: no dot was used, callers get the error,
        operations of others are asked for again.
     12. Per batch, blobs are written and synced before the log. `send` holds small messages, and
-       ranges that the shell reads from the log.
+       ranges that the shell reads from the log. `unread` is at a tick, where no batch is under way,
+       what it is in a batch.
     13. A state that cannot be read raises StateLost; nothing else of the world crosses `step`. The
        shell then waits for the disk, makes history and state again from the log, and hands them to
        `restored`, whose Ready goes on where that of the step ended. Where that raises StateLost,
@@ -331,5 +332,6 @@ class Ready(Struct):
     send: list[tuple[int, Ack | Want | LogBase | Range]] = []
     replies: list[tuple[int, Outcome]] = []
     fetch: list[Blob] = []
+    unread: list[Range] = []
     notices: list[Notice] = []
     delivered: list[Operation] = []

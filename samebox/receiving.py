@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from comm import Records
 from crdt import Actor
-from samebox.events import OWN_LOG, LinkUp, Notice
+from samebox.events import OWN_LOG, Arrived, LinkUp, Notice
 from samebox.history import History
 from samebox.making import Making
 from samebox.peers import Peers
@@ -15,10 +14,9 @@ NAMES_MAX = 8
 """Of actors in one line of the log."""
 
 
-def receive(
-    making: Making, history: History, peers: Peers, link: int, records: Records
-) -> Iterator[Notice]:
-    """Take a run that came over `link` into the batch; says what of it is not taken."""
+def receive(making: Making, history: History, peers: Peers, run: Arrived) -> Iterator[Notice]:
+    """Take a run into the batch; says what of it is not taken."""
+    link, records = run.link, run.records
     actor, holding = records.actor, peers.holding(link)
     expected = history.expected(actor)
     from_origin = holding is not None and history.was_born_at(holding.node, actor)

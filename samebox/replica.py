@@ -216,6 +216,7 @@ class Replica:
                 self._birth_is_due = self.succession.tick()
                 self._out.send += self.peers.asks(self.history.wants())
                 self._out.fetch += self.missing.next_blobs(self.state.names_blob)
+                self._out.unread = self.history.unread() if self.takes_work else []
                 self._send(forward=True)
                 self.forgetting.go_on(self.clock, self.peers, is_idle=self._making is None)
             case Asked() | Arrived():
@@ -278,9 +279,7 @@ class Replica:
                         else:
                             making.take(event, room)
                     else:
-                        link, records = event.link, event.records
-                        notices = receive(making, self.history, self.peers, link, records)
-                        self._out.notices += notices
+                        self._out.notices += receive(making, self.history, self.peers, event)
                 self._begin(making)
                 return
             except Poison as poison:
@@ -317,7 +316,7 @@ class Replica:
         if batch is None:
             self._commit(self._number)
         else:
-            self._out.append = batch
+            self._out.append, self._out.unread = batch, []
 
     def _commit(self, number: int) -> None:
         making = self._under_way(number)

@@ -12,6 +12,7 @@ from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
+from comm import Range
 from crdt import Blob, Clock, Request, RequestId, State, StateLost
 from samebox.events import (
     OWN_LOG,
@@ -130,7 +131,6 @@ class Shell:
     def _tick(self) -> None:
         self.incoming.tell(Tick())
         self.stir()
-        self._go_on_behind()
         self.later(TICK_US, self._tick)
 
     # --- The loop around the core ----------------------------------------------------------------
@@ -199,6 +199,8 @@ class Shell:
         if ready.mint is not None and not self._is_minting:
             self._is_minting = True
             self._mint(ready.mint)
+        if ready.unread:
+            self._read_behind(ready.unread)
         for token, outcome in ready.replies:
             answer = self._answers.pop(token, None)
             if answer is not None:
@@ -229,15 +231,14 @@ class Shell:
 
         self.submit(lambda: self.store.append(batch), ended)
 
-    def _go_on_behind(self) -> None:
+    def _read_behind(self, unread: list[Range]) -> None:
         def ended(result: object) -> None:
             if isinstance(result, StorageError):
                 self.fail(result)
             elif isinstance(result, Arrived) and self.incoming.put(result):
                 self.stir()
 
-        if self.replica.takes_work and (unread := self.replica.history.unread()):
-            self.submit(lambda: self.store.first_held(unread), ended)
+        self.submit(lambda: self.store.first_held(unread), ended)
 
     def _mint(self, reason: str) -> None:
         def ended(result: object) -> None:

@@ -7,7 +7,8 @@ from functools import partial
 
 import outcome
 
-from samebox.events import AppendFailed, Arrived, Batch, Event, Reborn, Synced
+from comm import Range
+from samebox.events import AppendFailed, Arrived, Batch, Event, Ready, Reborn, Synced
 from samebox.io.disk_thread import DiskThread
 from samebox.io.inbox import Inbox
 from samebox.io.refusals import Refusals
@@ -44,8 +45,17 @@ class DiskJobs:
         self._is_minting = False
         self._was_lone = True
 
-    def append(self, batch: Batch) -> None:
-        """To be followed by `do_small` of the disk. A lone operation behind another one is small,
+    def begin(self, ready: Ready) -> None:
+        """To be followed by `do_small` of the disk."""
+        if ready.append is not None:
+            self._append(ready.append)
+        if ready.mint is not None:
+            self._mint(ready.mint)
+        if ready.unread:
+            self._read_behind(ready.unread)
+
+    def _append(self, batch: Batch) -> None:
+        """A lone operation behind another one is small,
         with its short contents; behind a longer batch, more are likely to come together soon."""
 
         def ended(result: outcome.Maybe[object]) -> None:
@@ -70,9 +80,7 @@ class DiskJobs:
         submit = self._disk.submit_small if is_small else self._disk.submit
         submit(partial(self._store.append, batch), ended)
 
-    def go_on_behind(self) -> None:
-        """At every tick: what may be taken of the log comes without a batch, too."""
-
+    def _read_behind(self, unread: list[Range]) -> None:
         def ended(result: outcome.Maybe[object]) -> None:
             match result:
                 case outcome.Value(behind):
@@ -81,11 +89,9 @@ class DiskJobs:
                 case outcome.Error(error):
                     self._broke(error)
 
-        replica = self._store.replica
-        if replica.takes_work and (unread := replica.history.unread()):
-            self._disk.submit(partial(self._store.first_held, unread), ended)
+        self._disk.submit(partial(self._store.first_held, unread), ended)
 
-    def mint(self, reason: str) -> None:
+    def _mint(self, reason: str) -> None:
         """One at a time. On a full disk there is no new actor: the core asks for it again."""
         if self._is_minting:
             return

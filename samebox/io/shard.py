@@ -254,7 +254,6 @@ class Shard:
         while True:
             await trio.sleep(TICK_S)
             self.inbox.tell(Tick())
-            self._jobs.go_on_behind()
             self.standings.note_lag(self.replica.peers, self.replica.clock)
             self._statuses.look(self.replica)
             self._refusals.look()
@@ -359,9 +358,7 @@ class Shard:
         if ready.append is not None:
             self.contents.remember(ready.append.blobs)
             self._lengths = [len(record.data) for record in ready.append.records]
-            self._jobs.append(ready.append)
-        if ready.mint is not None:
-            self._jobs.mint(ready.mint)
+        self._jobs.begin(ready)
         if ready.send:
             self.outboxes.send(ready.send)
         if ready.delivered:  # now that the disk and the peers have something to do

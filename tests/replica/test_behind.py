@@ -34,6 +34,7 @@ from samebox.events import (
     LinkUp,
     Notice,
     Synced,
+    Tick,
 )
 from samebox.history import Item
 from samebox.limits import Limits
@@ -119,7 +120,7 @@ def test_writes_read_nothing_of_what_waits_behind_a_hole(reads: list[tuple[bytes
     reads.clear()
     for number in range(WRITES):
         write_here(store, number)
-        assert store.first_held(store.replica.history.unread()) is None, "as at a tick"
+        assert store.first_held(store.replica.step([Tick()]).unread) is None, "as at a tick"
     assert reads == [], "it is known to be missing, and what waits for it is in memory"
     fill(store, records[1:2])
     assert store.replica.clock[own] == 1 + OWN
@@ -152,7 +153,7 @@ def test_what_found_no_room_is_read_again_though_others_wait_where_those_before_
     (hole,), (others,) = messages(records[1:2]), messages(theirs)
     with_all(store, Arrived(1, hole), behind=[Arrived(1, others)])
     assert (history.waiting, history.waiting_bytes) == before, "of what another one made"
-    at_tick = store.first_held(history.unread())
+    at_tick = store.first_held(store.replica.step([Tick()]).unread)
     with_all(store, *([] if at_tick is None else [at_tick]))
     assert store.replica.clock[own] == 1 + OWN
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from comm import packed
 from crdt import Actor, Address, Create, Record
-from samebox.events import Arrived, Synced
+from samebox.events import Arrived, Synced, Tick
 from samebox.limits import Limits
 from samebox.store import Store
 from sim.machine import Machine
@@ -59,7 +59,7 @@ def test_what_waits_for_what_the_log_holds_does_not_keep_that_from_its_turn() ->
     (message,) = packed((record, ()) for record in records[2:3])
     take(store, Arrived(1, message))
     assert store.replica.clock[actor] == 3, "it was the turn of what waits for the fourth"
-    take(store, store.first_held(store.replica.history.unread()))
+    take(store, store.first_held(store.replica.step([Tick()]).unread))
     assert (store.replica.clock[actor], store.replica.clock[waiting]) == (4, 2)
     assert store.replica.state.find(Address("z", "0")) is not None
     assert behind.lasts == {}

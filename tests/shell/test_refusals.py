@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from samebox.events import Done, Failure
+from samebox.events import Done, Failure, Ready
 from samebox.io.node import Node, NodeStopped
 from samebox.io.refusals import AGAIN_MAX_S, AGAIN_S, QUIET_S, UNTRIED_S, Refusals
 from storage import DiskError, DiskFull, DiskReadOnly
@@ -109,7 +109,7 @@ def test_it_is_said_that_no_new_actor_can_be_kept(
             await make_inbox(a)
             fill(cluster, "a")
             for _ in range(WRITES):
-                a.shards["main"]._jobs.mint("a peer has operations of it")
+                a.shards["main"]._jobs.begin(Ready(mint="a peer has operations of it"))
                 await trio.sleep(1)
             (begins,) = said(cluster, "a")
             assert begins.startswith(f"{BEGINS}: identity") and "no space left" in begins
