@@ -114,6 +114,21 @@ def fill(store: Store, records: list[Record]) -> None:
     with_all(store, Arrived(1, message))
 
 
+def test_a_tick_asks_for_it_where_no_batch_does() -> None:
+    machine, records, _ = damaged()
+    store = opened(machine)
+    missing = [Range(records[0].actor, 2, len(records))]
+    assert store.replica.step([Tick()]).unread == missing
+    asked = Asked(0, Create(Address("new")), RequestId(b"a client", 0))
+    ready = store.replica.step([Tick(), asked])
+    assert ready.append is not None
+    assert (ready.append.unread, ready.unread) == (missing, []), "once is enough"
+    assert store.replica.step([Tick()]).unread == [], "the batch under way may bring it"
+    store.append(ready.append)
+    store.replica.step([Synced(ready.append.number)])
+    assert store.replica.step([Tick()]).unread == missing
+
+
 def test_writes_read_nothing_of_what_waits_behind_a_hole(reads: list[tuple[bytes, int]]) -> None:
     machine, records, own = damaged()
     store = opened(machine)
