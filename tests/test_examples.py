@@ -82,19 +82,24 @@ def test_the_demonstration_ends_in_agreement(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.slow
-def test_the_demonstration_fails_where_something_did_not_end_as_it_has_to(tmp_path: Path) -> None:
-    other_end = "demo.MEETINGS = (demo.MEETINGS[0]._replace(ends=('nothing',)),)"
-    program = f"import sys; from examples import demo; {other_end}; sys.exit(demo.main())"
+def failed(program: str) -> str:
     env = environment() | {"PYTHONPATH": str(EXAMPLES.parent)}
     done = subprocess.run(
         [sys.executable, "-c", program], env=env, capture_output=True, text=True, timeout=RUN_S
     )
     assert done.returncode == 1, done.stdout + done.stderr
-    assert "Plans: expected ('nothing',), found" in done.stdout
-    assert "a| " in done.stdout
-    assert "nodes agree" not in done.stdout
-    for pid in re.findall(r"\(pid (\d+)\)", done.stdout):
+    return done.stdout
+
+
+@pytest.mark.slow
+def test_the_demonstration_fails_where_something_did_not_end_as_it_has_to(tmp_path: Path) -> None:
+    other_end = "demo.MEETINGS = (demo.MEETINGS[0]._replace(ends=('nothing',)),)"
+    program = f"import sys; from examples import demo; {other_end}; sys.exit(demo.main())"
+    said = failed(program)
+    assert "Plans: expected ('nothing',), found" in said
+    assert "a| " in said
+    assert "nodes agree" not in said
+    for pid in re.findall(r"\(pid (\d+)\)", said):
         assert not Path(f"/proc/{pid}").exists()
 
 
@@ -102,9 +107,5 @@ def test_the_demonstration_fails_where_something_did_not_end_as_it_has_to(tmp_pa
 def test_a_meeting_that_did_not_end_as_it_has_to_is_wrong(tmp_path: Path) -> None:
     other_end = "m.MEETINGS = (m.MEETINGS[0]._replace(ends=('nothing',)),)"
     program = f"import sys; from examples import meetings as m; {other_end}; sys.exit(m.main())"
-    env = environment() | {"PYTHONPATH": str(EXAMPLES.parent)}
-    done = subprocess.run(
-        [sys.executable, "-c", program], env=env, capture_output=True, text=True, timeout=RUN_S
-    )
-    assert done.returncode == 1, done.stdout + done.stderr
-    assert "WRONG, expected nothing\n0 of 1 ended as they have to" in done.stdout
+    said = failed(program)
+    assert "WRONG, expected nothing\n0 of 1 ended as they have to" in said

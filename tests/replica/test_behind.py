@@ -42,7 +42,15 @@ from samebox.store import Store
 from sim.machine import Machine
 from storage import DiskReadOnly, Log
 from tests.replica.test_holes_of_forks import run_of, step, two_histories
-from tests.replica.test_starts import CLUSTER, ask, bring, damage, opened, records_of
+from tests.replica.test_starts import (
+    CLUSTER,
+    ask,
+    bring,
+    damage,
+    in_segments_of_their_own,
+    opened,
+    records_of,
+)
 
 OWN = 40
 WRITES = 30
@@ -276,13 +284,7 @@ class FullRoom(NamedTuple):
 
 def test_a_segment_that_does_not_read_and_cannot_be_marked_is_tried_once_and_told() -> None:
     machine = Machine("a")
-    for name in ("x", "y", "z"):  # each in a segment of its own
-        store = opened(machine)
-        ask(store, Create(Address(name)))
-        store.close()
-    store = opened(machine)
-    assert store.replica.actor is not None
-    records = records_of(store, store.replica.actor)
+    records = in_segments_of_their_own(machine)
     damage(machine, records[1])
     after = opened(machine)
     damage(machine, records[3])

@@ -158,17 +158,21 @@ def test_own_records_behind_one_that_came_again_are_taken_from_the_log_that_hold
     assert after.replica.history.behind.lasts == {}
 
 
-def test_a_batch_that_is_durable_is_not_refused_for_what_the_log_holds_behind_it() -> None:
-    """A refused batch has used no dot, and this one is in the log: its dots would come twice."""
-    machine = Machine("a")
-    for name in ("x", "y", "z"):  # each in a segment of its own
+def in_segments_of_their_own(machine: Machine) -> list[Record]:
+    """The birth of an actor and three operations, each written in another life of the node."""
+    for name in ("x", "y", "z"):
         store = opened(machine)
         ask(store, Create(Address(name)))
         store.close()
     store = opened(machine)
-    actor = store.replica.actor
-    assert actor is not None
-    records = records_of(store, actor)
+    assert store.replica.actor is not None
+    return records_of(store, store.replica.actor)
+
+
+def test_a_batch_that_is_durable_is_not_refused_for_what_the_log_holds_behind_it() -> None:
+    """A refused batch has used no dot, and this one is in the log: its dots would come twice."""
+    machine = Machine("a")
+    records = in_segments_of_their_own(machine)
     damage(machine, records[1])
     after = opened(machine)
     ask(after, Create(Address("p")))
@@ -178,7 +182,7 @@ def test_a_batch_that_is_durable_is_not_refused_for_what_the_log_holds_behind_it
     batch = after.replica.step([Arrived(1, message)]).append
     assert batch is not None
     assert after.append(batch) is None
-    assert after.log.read(actor, 1, 2, max_bytes=1 << 20) == records[:2]
+    assert after.log.read(records[0].actor, 1, 2, max_bytes=1 << 20) == records[:2]
 
 
 def refused(old: str, new: str) -> None:
