@@ -3,7 +3,7 @@
 python -m benchmarks.stopped_peer [--minutes M]
 
 The node has written enough before that what it remembers of late records and rows is at its bounds:
-to get there it takes some 40 MB, whether the peer stands or not.
+to get there it takes some 20 MB, whether the peer stands or not.
 """
 
 from __future__ import annotations
