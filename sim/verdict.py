@@ -78,8 +78,15 @@ class Verdict:
         shells = self.shells()
         if len(shells) < len(self._hosts) or any(shell.replica.is_busy for shell in shells):
             return False
+        if any(self._is_slow_yet(shell) for shell in shells):
+            return False
         clocks = [shell.replica.clock for shell in shells]
         return all(clock == clocks[0] for clock in clocks) and not self._lacking(shells)
+
+    def _is_slow_yet(self, shell: Shell) -> bool:
+        """A job that its disk began while it was slow takes as long as it was to: callers wait for
+        it, and what they ask for is still to come."""
+        return self._world.now < self._watch.calm_since[shell.name]
 
     def _lacking(self, shells: list[Shell]) -> list[str]:
         """Blobs that one node lacks and another one could give."""
