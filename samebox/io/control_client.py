@@ -15,7 +15,6 @@ from types import TracebackType
 from typing import Final
 
 from samebox.control import (
-    PIECE_BYTES_MAX,
     PROTOCOL,
     Body,
     Call,
@@ -34,6 +33,11 @@ from samebox.errors import SameboxError
 CONNECT_S: Final = 10.0
 """A busy node greets late; one that takes longer is stuck."""
 READ_BYTES: Final = 256 << 10
+WRITTEN_BYTES: Final = 64 << 10
+"""Of calls handed in, before the socket is asked to take them: a third of what it has room for."""
+UNSENT_BYTES_MAX: Final = 1 << 20
+"""Of calls handed in: what a program makes of mail in 10 ms. So long a busy node reads nothing,
+and then they are ready."""
 
 
 class NotReachable(SameboxError):
@@ -96,14 +100,12 @@ class Connection:
         return number
 
     def hand_in(self, command: Command, content: Iterable[bytes] | None = None) -> int:
-        """As `send`, for one of many calls: it is written with those that follow, at the latest
-        when `receive` waits for the node."""
+        """As `send`, for one of many calls: it is written as the node takes it, at the latest when
+        `receive` waits for the node. Waits itself only where UNSENT_BYTES_MAX are not written."""
         self._number += 1
-        self._waiting += frame(Call(self._number, command))
+        self._add(frame(Call(self._number, command)))
         for piece in () if content is None else joined(content):
-            self._waiting += frame(piece)
-            if len(self._waiting) >= PIECE_BYTES_MAX:
-                self._write_waiting()
+            self._add(frame(piece))
         return self._number
 
     def receive(self) -> Reply:
@@ -151,8 +153,10 @@ class Connection:
 
     def _next(self) -> FromNode:
         while (message := self._frames.next()) is None:
-            self._write_waiting()
-            self._read()
+            if self._waiting:
+                self._exchange()
+            else:
+                self._read()
         return message
 
     def _read(self) -> None:
@@ -164,25 +168,42 @@ class Connection:
             raise NodeGone(f"the node behind {self._path} ended the connection")
         self._frames.feed(data)
 
-    def _write_waiting(self) -> None:
-        with memoryview(self._waiting) as rest:
-            sent = 0
-            while sent < len(rest):
-                readable, writable, _ = select.select([self._socket], [self._socket], [])
-                if readable:
-                    self._read_while_writing()
-                if writable:
-                    sent += self._write_some(rest[sent:])
-        self._waiting.clear()
+    def _add(self, data: bytes) -> None:
+        self._waiting += data
+        if len(self._waiting) >= WRITTEN_BYTES:
+            self._write_now()
+        while len(self._waiting) >= UNSENT_BYTES_MAX:
+            self._exchange()
 
-    def _write_some(self, data: memoryview) -> int:
+    def _write_waiting(self) -> None:
+        while self._waiting:
+            self._exchange()
+
+    def _exchange(self) -> None:
+        """Read what the node sends and write what it takes, waiting until it does either."""
+        readable, writable, _ = select.select([self._socket], [self._socket], [])
+        if readable:
+            self._read_while_writing()
+        if writable:
+            self._write_some()
+
+    def _write_now(self) -> None:
+        """The same without waiting. A socket that has room is asked for it: it would be said to be
+        writable only once most of what it holds was taken."""
+        readable, _, _ = select.select([self._socket], [], [], 0)
+        if readable:
+            self._read_while_writing()
+        self._write_some()
+
+    def _write_some(self) -> None:
         try:
-            return self._socket.send(data, socket.MSG_DONTWAIT)
+            sent = self._socket.send(self._waiting, socket.MSG_DONTWAIT)
         except BlockingIOError:
-            return 0
+            return
         except ConnectionError:
             self._last_words()
             raise NodeGone(f"the node behind {self._path} ended the connection") from None
+        del self._waiting[:sent]
 
     def _read_while_writing(self) -> None:
         try:

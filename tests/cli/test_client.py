@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import socket
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -30,10 +31,17 @@ from samebox.control import (
     frame,
     joined,
 )
-from samebox.io.control_client import Connection, NodeGone, NodeRefused, NotReachable
+from samebox.io.control_client import (
+    UNSENT_BYTES_MAX,
+    Connection,
+    NodeGone,
+    NodeRefused,
+    NotReachable,
+)
 from tests.cli.fake import CLUSTER, running
 
 HELLO = frame(Greeting(CLUSTER, "a"))
+WAIT_S = 10.0
 
 
 class Odd:
@@ -211,6 +219,68 @@ def test_calls_that_are_handed_in_are_written_when_an_answer_is_waited_for(tmp_p
         numbers = [node.hand_in(Boxes()), node.hand_in(Boxes())]
         assert not heard
         assert [node.receive().call, node.receive().call] == numbers == [1, 2]
+
+
+def test_a_program_goes_on_handing_in_while_the_node_takes_nothing(tmp_path: Path) -> None:
+    handed_in = threading.Event()
+    heard = bytearray()
+    ask, content = Ask(Append(Address("b", "INBOX"), NO_BLOB), content=True), bytes(10_000)
+    calls = range(1, UNSENT_BYTES_MAX // 11_000)
+    said = [frame(Call(number, ask)) + frame(Piece(content, last=True)) for number in calls]
+
+    def take_late(program: socket.socket) -> None:
+        program.sendall(HELLO)
+        program.settimeout(WAIT_S)
+        if handed_in.wait(WAIT_S):
+            while len(heard) < len(b"".join(said)):
+                heard.extend(program.recv(1 << 20))
+            program.sendall(frame(Reply(calls[-1])))
+
+    with Odd(tmp_path, take_late) as path, Connection(path) as node:
+        for _ in calls:
+            node.hand_in(ask, [content])
+        handed_in.set()
+        assert node.receive().call == calls[-1]
+    assert heard == b"".join(said)
+
+
+def test_a_program_waits_for_a_node_that_takes_nothing_before_it_holds_much(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits = threading.Event()
+    wait = select.select
+
+    def noted(
+        reading: list[int], writing: list[int], odd: list[int], seconds: float | None = None
+    ) -> tuple[list[int], list[int], list[int]]:
+        if seconds is None:
+            waits.set()
+        return wait(reading, writing, odd, seconds)
+
+    def take_late(program: socket.socket) -> None:
+        program.sendall(HELLO)
+        while waits.wait(WAIT_S) and program.recv(1 << 20):
+            pass
+
+    monkeypatch.setattr("samebox.io.control_client.select.select", noted)
+    with Odd(tmp_path, take_late) as path, Connection(path) as node:
+        for _ in range(2 * UNSENT_BYTES_MAX // 1000):
+            node.hand_in(Ask(Create(Address("b" * 1000))))
+        assert waits.is_set()
+
+
+def test_a_node_that_cuts_the_program_off_while_it_hands_in_is_heard(tmp_path: Path) -> None:
+    told = threading.Event()
+
+    def refuse(program: socket.socket) -> None:
+        program.sendall(HELLO + frame(Problem("protocol", "not like this")))
+        told.set()
+
+    with Odd(tmp_path, refuse) as path, Connection(path) as node:
+        assert told.wait(WAIT_S)
+        with pytest.raises(NodeRefused, match="not like this"):
+            for _ in range(2 * UNSENT_BYTES_MAX // 1000):
+                node.hand_in(Ask(Create(Address("b" * 1000))))
 
 
 def test_a_message_that_comes_in_parts_travels_in_one_piece() -> None:

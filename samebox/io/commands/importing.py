@@ -42,8 +42,9 @@ from samebox.io.mailboxes import Incoming
 from samebox.mail import MailError, import_client
 from samebox.spelling import plural
 
-OUTSTANDING_MAX = 128
-"""Appends on their way at once: one sync serves many of them. Half of CALLS_MAX."""
+OUTSTANDING_MAX = 240
+"""Appends on their way at once: half of them in a batch, half on their way to the next. The rest of
+CALLS_MAX is for what else is asked meanwhile."""
 TOLD_MAX = 5
 """Messages left out that an answer for people tells one by one."""
 
