@@ -140,6 +140,13 @@ class SimulatedDisk:
         files = (file for name, file in self._durable.items() if name.startswith(prefix))
         return any(data in file.durable for file in files)
 
+    def is_in_the_cache_alone(self, prefix: str, data: bytes) -> bool:
+        """Whether a file whose name begins so holds these bytes until the power is cut."""
+        if self.is_durable(prefix, data):
+            return False
+        files = (file for name, file in self._cached.items() if name.startswith(prefix))
+        return any(data in file.cache for file in files)
+
     def content(self, name: str, offset: int, length: int) -> bytes:
         """What the medium holds there, whether or not it gives it back."""
         return bytes(self._file(name).cache[offset : offset + length])

@@ -120,8 +120,12 @@ class DiskChecks(Book):
         """`append` has returned: all of it has to be durable, its blobs included."""
         disk = shell.host.machine.disk
         unsynced = disk.unsynced(".segment")
-        if batch.blobs and shell.name not in self.troubled:
-            unsynced += disk.unsynced(".pack")
+        if shell.name not in self.troubled:
+            unsynced += [
+                f"the blob {hash_.hex()[:8]}"
+                for hash_, data in batch.blobs
+                if disk.is_in_the_cache_alone("packs/", hash_ + data)
+            ]
         if unsynced:
             text = f"batch {batch.number} is called synced, {', '.join(unsynced)} is not"
             raise self.broken("2", shell.name, text)
