@@ -77,6 +77,7 @@ class Host:
         self.is_paused = False
         self.is_deaf = False
         self.is_set_back = False
+        self.copy: Host | None = None
         self.dies_in = 0
         self.dies_in_start = 0
         self.garbles = 0
@@ -300,6 +301,9 @@ class Host:
         return [message]
 
     def may_write(self) -> bool:
+        return not self._must_be_told() and not self._is_behind_its_copy()
+
+    def _must_be_told(self) -> bool:
         """Not as the actor as which it wrote what it has lost, until a peer has shown it that."""
         if self.is_set_back and self.shell is not None:
             replica, actor = self.shell.replica, self.actor_at_start
@@ -307,7 +311,21 @@ class Host:
                 actor is not None and held.clock.get(actor, 0) > replica.clock.get(actor, 0)
                 for held in replica.peers.holdings
             )
-        return not self.is_set_back
+        return self.is_set_back
+
+    def _is_behind_its_copy(self) -> bool:
+        """Where logs are cut, nothing beside a running copy, nor without what that may have said
+        it holds: both have one name, and the others forget for it."""
+        if self.copy is None or self.shell is None or self.habits.log_bytes_max is None:
+            return False
+        if not self.copy._is_retired:
+            return True
+        durable, clock = self.watch.durable, self.shell.replica.clock
+        others = [durable[name] for name in self.network.names if name != self.name]
+        return any(
+            clock.get(actor, 0) < min(seq, max(held.get(actor, 0) for held in others))
+            for actor, seq in durable[self.copy.name].items()
+        )
 
     # --- What the process asks of its machine -----------------------------------------------------
 

@@ -145,7 +145,7 @@ def cloned(setting: Setting) -> str | None:
     host = setting.any_doomed()
     if setting.clones:
         return None
-    beside(setting, host, inode=1000)
+    host.copy = beside(setting, host, inode=1000)
     return host.name
 
 

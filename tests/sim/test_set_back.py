@@ -1,12 +1,15 @@
-"""A machine that is set back as a whole: nobody has its node write before a peer has told it."""
+"""A machine that is set back as a whole, or copied: when nobody has its node write."""
 
 from __future__ import annotations
+
+from msgspec.structs import replace
 
 from sim.disk_faults import rolled_back
 from sim.fault import Setting
 from sim.host import Host
+from sim.process_faults import cloned
 from sim.world import SECOND
-from tests.sim.few_nodes import FewNodes
+from tests.sim.few_nodes import HABITS, FewNodes, shell_of
 
 WRITTEN = 2
 
@@ -53,3 +56,29 @@ def test_of_a_later_version_it_writes_nothing_either_before_a_peer_has_told_it()
     assert has_it_write(a) == WRITTEN
     world.run(world.now + SECOND)
     assert a.shell.replica.clock == b.shell.replica.clock
+
+
+def test_a_node_writes_nothing_beside_its_copy_where_logs_are_cut() -> None:
+    """What the copy says that it holds is believed of both, for they have one name; what the others
+    forget for that, and cut away, an operation made without it may need."""
+    nodes = FewNodes("a", "b", habits=replace(HABITS, log_bytes_max=1 << 20))
+    world, network, watch = nodes.world, nodes.network, nodes.watch
+    a, b = nodes.hosts.values()
+    nodes.start()
+    world.run(SECOND)
+    setting = Setting(world, network, {"a": a}, watch, [], is_cruel=False)
+    assert cloned(setting) == "a"
+    (copy,) = setting.clones
+    assert has_it_write(a) == 0
+    network.cut("b", "a")
+    network.cut("a", "b")
+    world.run(world.now + SECOND)
+    held = dict(watch.durable[copy.name])
+    assert has_it_write(b) == WRITTEN
+    watch.durable[copy.name] = {**held, **shell_of(b).replica.clock}
+    copy.retire()
+    assert has_it_write(a) == 0, "it lacks what its copy may have said that it holds"
+
+    network.mend_all()
+    world.run(world.now + 30 * SECOND)
+    assert has_it_write(a) == WRITTEN
