@@ -64,13 +64,14 @@ class Connection:
         self._frames = from_node()
         self._waiting = bytearray()
         self._number = 0
+        self._timeout_s: float | None = CONNECT_S
         self._socket = connect(path)
         try:
             self.greeting = self._greeted()
-            self._socket.settimeout(None)
         except BaseException:
             self._socket.close()
             raise
+        self._timeout_s = None
 
     def __enter__(self) -> Connection:
         return self
@@ -156,8 +157,21 @@ class Connection:
             if self._waiting:
                 self._exchange()
             else:
+                self._wait(writing=False)
                 self._read()
         return message
+
+    def _wait(self, *, writing: bool) -> tuple[bool, bool]:
+        """Until the node sends something or, with `writing`, takes something: whether it does the
+        one, and the other. Raises TimeoutError.
+
+        The socket itself has no timeout: with one, a call that is not to wait would wait, too.
+        """
+        both = [self._socket]
+        readable, writable, _ = select.select(both, both if writing else [], [], self._timeout_s)
+        if not readable and not writable:
+            raise TimeoutError(f"nothing came for {self._timeout_s:.0f} s")
+        return bool(readable), bool(writable)
 
     def _read(self) -> None:
         try:
@@ -181,7 +195,7 @@ class Connection:
 
     def _exchange(self) -> None:
         """Read what the node sends and write what it takes, waiting until it does either."""
-        readable, writable, _ = select.select([self._socket], [self._socket], [])
+        readable, writable = self._wait(writing=True)
         if readable:
             self._read_while_writing()
         if writable:
@@ -190,10 +204,12 @@ class Connection:
     def _write_now(self) -> None:
         """The same without waiting. A socket that has room is asked for it: it would be said to be
         writable only once most of what it holds was taken."""
-        readable, _, _ = select.select([self._socket], [], [], 0)
-        if readable:
+        if self._is_readable():
             self._read_while_writing()
         self._write_some()
+
+    def _is_readable(self) -> bool:
+        return bool(select.select([self._socket], [], [], 0)[0])
 
     def _write_some(self) -> None:
         try:
@@ -201,6 +217,8 @@ class Connection:
         except BlockingIOError:
             return
         except ConnectionError:
+            while self._is_readable():  # what it said since it was last looked for
+                self._read_while_writing()
             self._last_words()
             raise NodeGone(f"the node behind {self._path} ended the connection") from None
         del self._waiting[:sent]
@@ -236,6 +254,7 @@ def connect(path: Path) -> socket.socket:
     except OSError as error:
         found = str(error)
     else:
+        sock.settimeout(None)
         return sock
     sock.close()
     raise NotReachable(f"expected the socket of a running node at {path}, found {found}")

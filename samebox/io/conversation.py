@@ -18,7 +18,6 @@ from samebox.control import (
     Copies,
     Entries,
     EntryPage,
-    FromNode,
     Listed,
     Look,
     Nodes,
@@ -39,14 +38,13 @@ class Silent(NodeGone):
 class Conversation(Connection):
     """Blocking, one at a time; `send` and `receive` are for many calls at once.
 
-    Raises NodeRefused where the node answers with a problem, NodeGone where the connection ends or
-    nothing comes from the node for `timeout_s`.
+    Raises NodeRefused where the node answers with a problem, NodeGone where the connection ends, or
+    the node sends nothing, and takes nothing of what is on its way to it, for `timeout_s`.
     """
 
     def __init__(self, path: Path, *, timeout_s: float = 30.0) -> None:
-        self._timeout_s = timeout_s
         super().__init__(path)
-        self._socket.settimeout(timeout_s)
+        self._timeout_s = timeout_s
 
     @override
     def __enter__(self) -> Self:
@@ -110,11 +108,11 @@ class Conversation(Connection):
         return body
 
     @override
-    def _next(self) -> FromNode:
+    def _wait(self, *, writing: bool) -> tuple[bool, bool]:
         try:
-            return super()._next()
-        except TimeoutError:
-            raise Silent(f"{self._path}: nothing came for {self._timeout_s:.0f} s") from None
+            return super()._wait(writing=writing)
+        except TimeoutError as error:
+            raise Silent(f"{self._path}: {error}") from None
 
     def _only(self, command: Command, content: list[bytes] | None) -> Body:
         (body,) = self.call(command, content)

@@ -33,11 +33,13 @@ from samebox.control import (
 )
 from samebox.io.control_client import (
     UNSENT_BYTES_MAX,
+    WRITTEN_BYTES,
     Connection,
     NodeGone,
     NodeRefused,
     NotReachable,
 )
+from samebox.io.conversation import Conversation, Silent, asking
 from tests.cli.fake import CLUSTER, running
 
 HELLO = frame(Greeting(CLUSTER, "a"))
@@ -204,6 +206,41 @@ def test_two_full_buffers_do_not_wait_for_each_other(tmp_path: Path) -> None:
     assert calls == list(range(1, count + 1))
 
 
+def test_two_full_buffers_do_not_wait_for_each_other_in_a_conversation_with_a_deadline(
+    tmp_path: Path,
+) -> None:
+    """Long contents are written before a reply is waited for, while there may be many."""
+    count = 40
+
+    def answer_first(program: socket.socket) -> None:
+        program.sendall(HELLO)
+        for number in range(1, count + 1):
+            program.sendall(frame(Reply(number, Problem("name-taken", "x" * 30_000))))
+        while program.recv(1 << 20):
+            pass
+
+    ask = asking(Append(Address("b", "INBOX"), NO_BLOB), bytes(2 * WRITTEN_BYTES))
+    with Odd(tmp_path, answer_first) as path, Conversation(path, timeout_s=WAIT_S) as node:
+        for _ in range(count):
+            node.send(*ask)
+        calls = [node.receive().call for _ in range(count)]
+    assert calls == list(range(1, count + 1))
+
+
+def test_a_node_that_takes_nothing_for_long_is_gone_for_a_conversation(tmp_path: Path) -> None:
+    is_over = threading.Event()
+
+    def take_nothing(program: socket.socket) -> None:
+        program.sendall(HELLO)
+        is_over.wait(WAIT_S)
+
+    ask = asking(Append(Address("b", "INBOX"), NO_BLOB), bytes(2 * UNSENT_BYTES_MAX))
+    with Odd(tmp_path, take_nothing) as path, Conversation(path, timeout_s=0.1) as node:
+        with pytest.raises(Silent, match="nothing came"):
+            node.send(*ask)
+        is_over.set()
+
+
 def test_calls_that_are_handed_in_are_written_when_an_answer_is_waited_for(tmp_path: Path) -> None:
     heard = bytearray()
     call = frame(Call(1, Boxes()))
@@ -281,6 +318,31 @@ def test_a_node_that_cuts_the_program_off_while_it_hands_in_is_heard(tmp_path: P
         with pytest.raises(NodeRefused, match="not like this"):
             for _ in range(2 * UNSENT_BYTES_MAX // 1000):
                 node.hand_in(Ask(Create(Address("b" * 1000))))
+
+
+def test_a_node_that_cuts_the_program_off_just_before_it_writes_is_heard(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the look whether anything came, and the writing."""
+    refuse, has_ended = threading.Event(), threading.Event()
+    send = Connection._write_some
+
+    def refuse_late(program: socket.socket) -> None:
+        program.sendall(HELLO)
+        assert refuse.wait(WAIT_S)
+        program.sendall(frame(Problem("protocol", "not like this")))
+        program.close()
+        has_ended.set()
+
+    def write_too_late(node: Connection) -> None:
+        refuse.set()
+        assert has_ended.wait(WAIT_S)
+        send(node)
+
+    monkeypatch.setattr(Connection, "_write_some", write_too_late)
+    with Odd(tmp_path, refuse_late) as path, Connection(path) as node:
+        with pytest.raises(NodeRefused, match="not like this"):
+            node.send(Boxes())
 
 
 def test_a_message_that_comes_in_parts_travels_in_one_piece() -> None:
