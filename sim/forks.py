@@ -8,7 +8,7 @@ docs/forks.md says, all agree again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from crdt import Actor, Address, Create, RequestId
 from samebox.events import Outcome
@@ -72,7 +72,8 @@ def _ignored(outcome: Outcome) -> None:
 
 class Operator:
     """Takes the data away of every node that has another history of a forked actor than the one
-    that was copied; it begins anew."""
+    that was copied; it begins anew. So does any whose log has lost a history that no other node
+    brings again."""
 
     def __init__(self, world: World, hosts: Mapping[str, Host], watch: Watch) -> None:
         self._world = world
@@ -95,7 +96,7 @@ class Operator:
                     return False
                 if _differ(kept, host.shell, actor) and not self._ended_at(host):
                     return False
-        return True
+        return all(self._is_whole(host) for host in self._hosts.values())
 
     def _ended_at(self, host: Host) -> bool:
         """Where the record of one history was on its way when they met, nobody is told before they
@@ -103,15 +104,33 @@ class Operator:
         if self._watch.fork_is_told:
             self._begin_anew(host)
             return True
-        if host.name not in self._asked_us:
-            self._asked_us[host.name] = self._world.now
-            host.stop(f"{ASKED} to: it is to meet the others again")
-        elif self._world.now - self._asked_us[host.name] > MEETING_US:
+        if self._has_met_again(host):
             raise Violation(self._world, "O2", host.name, "a fork, and nobody was told")
         return False
 
+    def _is_whole(self, host: Host) -> bool:
+        """Where a log lost the end of its history, the other one does not join there; and up to
+        there both are one, so that no greeting shows a fork. An alarm names the actor."""
+        shell = host.shell
+        if shell is None:
+            return False
+        others = [one.shell for one in self._hosts.values() if one.shell and one is not host]
+        if not any(_is_lost(shell, others, actor) for actor in self._watch.forks):
+            return True
+        if self._has_met_again(host):
+            self._begin_anew(host)
+        return False
+
+    def _has_met_again(self, host: Host) -> bool:
+        """It was started again, long enough ago."""
+        if host.name not in self._asked_us:
+            self._asked_us[host.name] = self._world.now
+            host.stop(f"{ASKED} to: it is to meet the others again")
+        return self._world.now - self._asked_us[host.name] > MEETING_US
+
     def _begin_anew(self, host: Host) -> None:
-        self._world.say(host.name, "begins anew: it has the history that goes")
+        self._world.say(host.name, "begins anew: it has the history that goes, or none whole")
+        self._asked_us.pop(host.name, None)
         host.kill(MILLISECOND)
         self._watch.medium_replaced(host.name)
         host.machine.replace_disk(SimulatedDisk(), Medium())
@@ -125,6 +144,26 @@ def _differ(one: Shell, other: Shell, actor: Actor) -> bool:
     except StorageError:
         return False
     return last > 0 and None not in chains and chains[0] != chains[1]
+
+
+def _is_lost(shell: Shell, others: Sequence[Shell], actor: Actor) -> bool:
+    """Whether its log lacks records of that actor, as its start said, what peers have in their
+    place is refused, as `samebox status` says, and none of the others shows those."""
+    log = shell.store.log
+    holes = [missing for missing in log.missing() if missing.actor == actor]
+    if not holes or actor not in shell.replica.stopped():
+        return False
+    try:
+        last = min(holes).last
+        known = last if log.chain_at(actor, last) is not None else last + 1
+        return not any(_shows(one, actor, known, log.chain_at(actor, known)) for one in others)
+    except StorageError:
+        return False
+
+
+def _shows(shell: Shell, actor: Actor, seq: int, chain: bytes | None) -> bool:
+    is_there = shell.replica.clock.get(actor, 0) >= seq
+    return is_there and shell.store.log.chain_at(actor, seq) == chain
 
 
 FORK_FAULTS = (Fault("twin", ("64", "118"), 1, twin),)

@@ -130,6 +130,20 @@ def test_the_last_one_of_an_actor_is_not_filled_in_with_another_one_though_it_is
     assert (store.replica.clock[actor], list(store.replica.stopped())) == (2, [actor])
 
 
+def test_what_comes_alone_in_front_of_a_last_one_that_is_lost_is_taken_and_that_one_never_is() -> (
+    None
+):
+    store, theirs, actor = two_histories(common=2, length=4, lost=(3, 4), closed=True)
+    third, fourth = records_of(theirs, actor)[2:]
+    step(store, LinkUp(LINK, "b", {actor: 4}))
+    assert step(store, Arrived(LINK, one_run([third])))[1] == 0
+    assert step(store, Arrived(LINK, one_run([fourth])))[1] == 1
+    assert store.replica.clock[actor] == 3
+    assert store.replica.stopped()[actor].startswith("b: ")
+    assert [one.text for one in store.log.missing()] == [f"{actor.hex()[:8]}:4-4"]
+    assert store.log.chain_at(actor, 3) == third.chain, "a greeting compares this, and it is one"
+
+
 def lost_with_two_peers() -> tuple[Store, list[Record], list[Record], list[Record]]:
     """What a holds of an actor: the first of four, and the last. The operations of it; those of
     another history, all but the first of which were made on top of what another actor did; and what
