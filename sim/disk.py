@@ -49,6 +49,7 @@ class SimulatedDisk:
                     so do creations, renamings and removals, which then change nothing
     failing_syncs   so many of the next syncs raise `SyncFailed`
     unreadable      (name, offset): reading across it raises `DiskReadFailed`
+    taken           files that an operator took away, by name
     """
 
     def __init__(self) -> None:
@@ -62,6 +63,7 @@ class SimulatedDisk:
         self.unreadable: set[tuple[str, int]] = set()
         self._cached: dict[str, PagedFile] = {}
         self._durable: dict[str, PagedFile] = {}
+        self.taken: dict[str, PagedFile] = {}
         self._renamings: list[dict[str, PagedFile | None]] = []
 
     def end_process(self) -> None:
@@ -100,11 +102,17 @@ class SimulatedDisk:
         self._file(name).overwrite(offset, data)
 
     def forget(self, name: str) -> None:
-        """An operator took the file away, for good."""
-        self._cached.pop(name, None)
+        """An operator took the file away, wherever he may have it now."""
+        file = self._cached.pop(name, None)
+        if file is not None:
+            self.taken[name] = file
         self._durable.pop(name, None)
         for change in self._renamings:
             change.pop(name, None)
+
+    def put_back(self, name: str) -> None:
+        """An operator does, who took it away: it is there as it was then."""
+        self._cached[name] = self._durable[name] = self.taken.pop(name)
 
     def used(self) -> int:
         return sum(len(file.cache) for file in self._cached.values())

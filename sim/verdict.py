@@ -15,10 +15,12 @@ from typing import TypeAlias
 from crdt import Actor, Blob, Dot, MemoryRows, Operation, State, View, covers
 from samebox.history import History
 from samebox.recovery import rebuild
+from samebox.snapshotting import sound
 from samebox.stability import reason_of
 from sim.book import Violation
 from sim.forks import Operator
 from sim.host import Host
+from sim.machine import LOG
 from sim.shell import Shell
 from sim.watch import ASKED, Watch
 from sim.world import MILLISECOND, SECOND, World
@@ -26,6 +28,8 @@ from storage import DiskError, LogDamaged, StorageError
 
 CONVERGENCE_US = 180 * SECOND
 """A start again, the longest back-off (30 s), silence (20 s) and a dial in vain (10 s), thrice."""
+ALARMED_US = 60 * SECOND
+"""Until an operator puts back what he took away: by then all get what they can without that."""
 NEVER_US = 1 << 60
 STARTS_MAX = 2
 """A spoilt identity ends a start, until somebody takes the file away."""
@@ -56,6 +60,8 @@ class Verdict:
         rested_since: int | None = None
         while rested_since is None or self._world.now - rested_since < SECOND:
             self._start_again_who_stopped_an_actor()
+            if self._world.now - began > ALARMED_US:
+                self._put_back_what_no_snapshot_stands_for()
             is_ended = self._operator.end_forks(began)
             self._world.run(self._world.now + LOOK_US)
             if not is_ended or not self._is_at_rest():
@@ -73,6 +79,19 @@ class Verdict:
         for shell in self.shells():
             if any(actor not in self._watch.forks for actor in shell.replica.history.stopped):
                 shell.host.stop(f"{ASKED} to: actors are stopped")
+
+    def _put_back_what_no_snapshot_stands_for(self) -> None:
+        """What an operator does who took the first files of a log away and reads the alarm. The
+        kept state tells what they held; beside an operation of a later version no snapshot is made
+        of it, for whoever lacks that."""
+        for shell in self.shells():
+            if not (shell.store.wants_snapshot and shell.look(_has_unknown)):
+                continue
+            names = _taken_from_the_beginning(shell)
+            if names:
+                shell.host.stop(f"{ASKED} to: files of its log are put back")
+                for name in names:
+                    shell.host.machine.disk.put_back(name)
 
     def _is_at_rest(self) -> bool:
         shells = self.shells()
@@ -225,7 +244,7 @@ class Verdict:
             peers = shell.replica.peers
             if any(reason_of(one, peers.strangers) for one in peers.holdings):
                 continue
-            if shell.look(lambda state: state.has_unknown) or shell.store.log.missing():
+            if shell.look(_has_unknown) or shell.store.log.missing():
                 continue
             left = len(shell.store.log.segments())
             if left > SEGMENTS_LEFT:
@@ -264,3 +283,21 @@ class Verdict:
                 return digest
             host.stop(f"{ASKED} to: its state was spoilt")
         return None
+
+
+def _has_unknown(state: State) -> bool:
+    return state.has_unknown
+
+
+def _taken_from_the_beginning(shell: Shell) -> list[str]:
+    """Files that lay right before those of the log, where no snapshot stands for what they held."""
+    store, taken = shell.store, shell.host.machine.disk.taken
+    try:
+        if not taken or not store.log.is_cut or sound(store.log, store.disks.log):
+            return []
+    except StorageError:
+        return []  # its node meets that, too
+    name, found = store.log.segments()[0].name._replace(state="segment"), list[str]()
+    while (text := LOG + (name := name._replace(number=name.number - 1)).text) in taken:
+        found.append(text)
+    return found
