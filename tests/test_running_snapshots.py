@@ -11,7 +11,7 @@ import pytest
 import trio
 import trio.lowlevel
 
-from crdt import Address, Append, Create
+from crdt import Address, Append, Create, State
 from crdt.tables import ENTRIES
 from samebox import adopting, open_node
 from samebox.changes import ChangesGone
@@ -174,6 +174,21 @@ async def test_a_snapshot_for_which_there_is_no_room_is_not_fetched_until_there_
                     log = b.config.paths_for("b").data / "shards/main/log"
                     assert not list(log.glob("*.snapshot"))
                 await agree(a, b)
+
+
+async def test_beside_an_operation_of_a_later_version_none_is_made_and_that_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[Notice] = []
+    monkeypatch.setattr(snapshotting, "LOOK_S", 0.02)
+    monkeypatch.setattr(State, "has_unknown", True)
+    with trio.fail_after(WAIT_S):
+        async with open_node(local_node_list(tmp_path, ["a"]), "a", log=told.append) as a:
+            store = a.shards["main"].store
+            store.wants_snapshot = True
+            await until(lambda: not store.wants_snapshot)
+            assert [one.alarm for one in told if snapshotting.NONE_IS_MADE in one.text] == [True]
+            assert present_snapshots(store.disks.log) == []
 
 
 async def test_whoever_watches_is_told_that_it_has_to_begin_anew(nodes: Path) -> None:

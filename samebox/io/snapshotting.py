@@ -34,6 +34,11 @@ LOOK_S = 60.0
 """Between two looks at how long the log is."""
 AGAIN_S = 3600.0
 """After one that could not be made."""
+NONE_IS_MADE = (
+    "a peer lacks what the log here no longer holds, and no snapshot is made for it: an operation "
+    "of a later version is here, and a snapshot would hide what that did: upgrade this node; if "
+    "files of the log were taken away, stop it and put them back first"
+)
 IDLE_SHARE = 3
 """Between two pages nothing is done for so many times as long as the last one took."""
 
@@ -50,6 +55,10 @@ async def keep_snapshots(shard: Shard, log_bytes_max: int) -> None:
         if not (is_due or is_wanted_by_peer):
             continue
         if await shard.look(lambda state: state.has_unknown):
+            if is_wanted_by_peer:
+                demand.made(trio.current_time())
+                store.wants_snapshot = False
+                shard.log(Notice(NONE_IS_MADE, alarm=True))
             continue
         store.snapshots.last_number += 1
         try:
