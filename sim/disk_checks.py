@@ -107,12 +107,22 @@ class DiskChecks(Book):
         that is filled by now. It has to be its turn, and the medium has to hold it as it was."""
         durable, disk = self.durable[shell.name], shell.host.machine.disk
         for actor, seq in dots:
-            chains = self.chains.get(actor, [])
-            if seq == durable.get(actor, 0) + 1 and seq <= len(chains):
-                content = self.contents[actor][seq - 1]
-                record = actor + seq.to_bytes(8, "little") + chains[seq - 1] + content
-                if disk.is_durable("log/", record):
+            if seq == durable.get(actor, 0) + 1:
+                record = self._record_bytes(shell, Dot(actor, seq))
+                if record is not None and disk.is_durable("log/", record):
                     durable[actor] = seq
+
+    def _record_bytes(self, shell: Shell, dot: Dot) -> bytes | None:
+        """As they lie in a log; of a forked actor, those that this node says it has."""
+        actor, seq = dot
+        if actor in self.forks:
+            (record,) = shell.store.log.read(actor, seq, seq, max_bytes=1 << 20)
+            chain, content = record.chain, record.data
+        elif seq <= len(self.chains.get(actor, ())):
+            chain, content = self.chains[actor][seq - 1], self.contents[actor][seq - 1]
+        else:
+            return None
+        return actor + seq.to_bytes(8, "little") + chain + content
 
     # --- Batches -------------------------------------------------------------------------------
 

@@ -107,7 +107,8 @@ class HoleFilled:
     """Two nodes: what one of them has is taken from the log of the other one, which then lacks
     one record before others that are on its medium, and is sent that one again."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, forked: bool = False) -> None:
+        """`forked`: of their actor there is another history somewhere."""
         self.nodes = FewNodes("a", "b")
         self.a, self.b = self.nodes.hosts.values()
         self.nodes.start()
@@ -117,6 +118,8 @@ class HoleFilled:
         actor = shell_of(self.b).replica.actor
         assert actor is not None
         self.hole = Dot(actor, shell_of(self.a).replica.clock[actor])
+        if forked:
+            self.nodes.watch.forks[actor] = "b"
         self._write_more()
         self._lose_one()
         self.nodes.network.mend_all()
@@ -146,9 +149,12 @@ class HoleFilled:
         return shell_of(self.b).replica.clock.get(self.hole.actor, 0)
 
 
-def test_what_lay_behind_a_hole_may_be_delivered_without_a_batch_once_it_is_filled() -> None:
+@pytest.mark.parametrize("forked", [False, True])
+def test_what_lay_behind_a_hole_may_be_delivered_without_a_batch_once_it_is_filled(
+    forked: bool,
+) -> None:
     """A state that is made again at that moment is made of all that the log holds."""
-    world = HoleFilled()
+    world = HoleFilled(forked=forked)
     last = world.hole.seq + MANY - 1
     shell_of(world.b).restore(StateLost("by a test"))
     world.nodes.world.run(world.nodes.world.now + SECOND, lambda: world.b_has() > world.hole.seq)
@@ -156,12 +162,14 @@ def test_what_lay_behind_a_hole_may_be_delivered_without_a_batch_once_it_is_fill
     assert world.nodes.watch.lives["b"].batch is None
 
 
-def test_what_is_not_on_the_medium_may_not() -> None:
-    world = HoleFilled()
-    record = world.nodes.watch.contents[world.hole.actor][world.hole.seq]
+@pytest.mark.parametrize("forked", [False, True])
+def test_what_is_not_on_the_medium_may_not(forked: bool) -> None:
+    world = HoleFilled(forked=forked)
+    actor, seq = world.hole
+    (record,) = shell_of(world.b).store.log.read(actor, seq + 1, seq + 1, max_bytes=1 << 20)
     for name in segments_of(world.b):
         file = world.b.machine.disk._durable[name]
-        at = file.durable.find(record)
+        at = file.durable.find(record.data)
         if at >= 0:
             file.durable[at] ^= 1
     shell_of(world.b).restore(StateLost("by a test"))
