@@ -82,7 +82,13 @@ def test_the_demonstration_ends_in_agreement(tmp_path: Path) -> None:
     )
 
 
-def failed(program: str) -> str:
+def failed_with_another_end(example: str) -> str:
+    """What one of the examples says that expects another end of the first meeting."""
+    program = (
+        f"import sys; from examples import {example} as example; "
+        "example.MEETINGS = (example.MEETINGS[0]._replace(ends=('nothing',)),); "
+        "sys.exit(example.main())"
+    )
     env = environment() | {"PYTHONPATH": str(EXAMPLES.parent)}
     done = subprocess.run(
         [sys.executable, "-c", program], env=env, capture_output=True, text=True, timeout=RUN_S
@@ -92,10 +98,8 @@ def failed(program: str) -> str:
 
 
 @pytest.mark.slow
-def test_the_demonstration_fails_where_something_did_not_end_as_it_has_to(tmp_path: Path) -> None:
-    other_end = "demo.MEETINGS = (demo.MEETINGS[0]._replace(ends=('nothing',)),)"
-    program = f"import sys; from examples import demo; {other_end}; sys.exit(demo.main())"
-    said = failed(program)
+def test_the_demonstration_fails_where_something_did_not_end_as_it_has_to() -> None:
+    said = failed_with_another_end("demo")
     assert "Plans: expected ('nothing',), found" in said
     assert "a| " in said
     assert "nodes agree" not in said
@@ -104,8 +108,6 @@ def test_the_demonstration_fails_where_something_did_not_end_as_it_has_to(tmp_pa
 
 
 @pytest.mark.slow
-def test_a_meeting_that_did_not_end_as_it_has_to_is_wrong(tmp_path: Path) -> None:
-    other_end = "m.MEETINGS = (m.MEETINGS[0]._replace(ends=('nothing',)),)"
-    program = f"import sys; from examples import meetings as m; {other_end}; sys.exit(m.main())"
-    said = failed(program)
+def test_a_meeting_that_did_not_end_as_it_has_to_is_wrong() -> None:
+    said = failed_with_another_end("meetings")
     assert "WRONG, expected nothing\n0 of 1 ended as they have to" in said

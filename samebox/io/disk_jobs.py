@@ -55,8 +55,8 @@ class DiskJobs:
             self._read_behind(ready.unread)
 
     def _append(self, batch: Batch) -> None:
-        """A lone operation behind another one is small,
-        with its short contents; behind a longer batch, more are likely to come together soon."""
+        """A lone operation behind another one is small, with its short contents; behind a longer
+        batch, more are likely to come together soon."""
 
         def ended(result: outcome.Maybe[object]) -> None:
             match result:
