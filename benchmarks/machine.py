@@ -7,11 +7,12 @@ import platform
 import sqlite3
 import ssl
 import subprocess
+import sys
 import tempfile
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from time import monotonic_ns
+from time import monotonic_ns, process_time_ns
 
 from msgspec import Struct
 
@@ -21,6 +22,7 @@ from benchmarks.load import NS_PER_MS
 LIBRARIES = ("trio", "msgspec", "crc32c", "cryptography", "sortedcontainers")
 IN_MEMORY = ("tmpfs", "ramfs")
 RECORD_BYTES = 128
+STEPS, PLACES = 1_000_000, 1024
 BUSY_S_MIN = 1.0
 """In less, the clock of the kernel, a hundredth of a second coarse, says nothing."""
 
@@ -45,7 +47,7 @@ def machine(folder: Path) -> Machine:
         memory_bytes=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         kernel=platform.release(),
         disk=" ".join(mount_of(folder)),
-        python=platform.python_version(),
+        python=" ".join(sys.version.split()),
         versions={
             **{name: version(name) for name in LIBRARIES},
             "sqlite": sqlite3.sqlite_version,
@@ -113,6 +115,20 @@ def sync_ms(folder: Path, *, count: int) -> list[float]:
             os.fdatasync(file.fileno())
             waits.append((monotonic_ns() - start) / NS_PER_MS)
     return waits
+
+
+def python_ns() -> float:
+    """What a call, a tuple and a dictionary take: it tells one build of Python, or one hour of a
+    shared machine, from another."""
+    last: dict[int, tuple[int, int]] = {}
+    start = process_time_ns()
+    for number in range(STEPS):
+        last[number % PLACES] = _pair(number)
+    return (process_time_ns() - start) / STEPS
+
+
+def _pair(number: int) -> tuple[int, int]:
+    return number, number + 1
 
 
 def resident_mb() -> float:

@@ -37,7 +37,7 @@ FRAME_BYTES_MAX = 1 << 20
 """One frame is one allocation on either side; a request with 30,000 entries fits."""
 PIECE_BYTES_MAX = 256 << 10
 """Contents travel in pieces of this size, so a client's share of memory is small."""
-CALLS_MAX = 256
+CALLS_MAX = 512
 """Calls of one program under way at once: enough that one sync serves very many."""
 RECALLS_MAX = 1000
 """Request ids in one Recall."""

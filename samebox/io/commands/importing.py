@@ -42,7 +42,7 @@ from samebox.io.mailboxes import Incoming
 from samebox.mail import MailError, import_client
 from samebox.spelling import plural
 
-OUTSTANDING_MAX = 240
+OUTSTANDING_MAX = 480
 """Appends on their way at once: half of them in a batch, half on their way to the next. The rest of
 CALLS_MAX is for what else is asked meanwhile."""
 TOLD_MAX = 5
