@@ -123,6 +123,7 @@ async def live(task: Task) -> None:
         told.append(notice.text)
         print(notice.text, file=sys.stderr, flush=True)
 
+    collect_seldom()  # as `samebox run` does
     start, cpu = monotonic(), process_time()
     async with open_node(Path(task.config), "a", log=log) as node:
         open_s, open_cpu_s = monotonic() - start, process_time() - cpu

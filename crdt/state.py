@@ -42,6 +42,7 @@ from crdt.tables import (
     CONTENTS,
     ENTRIES,
     ENTRY,
+    ENTRY_BLOB,
     ISSUED,
     ISSUES,
     MAIL,
@@ -150,7 +151,7 @@ class State:
         """Every blob that is not forgotten yet, with the operation that names it; not in order,
         and as often as it is named."""
         for key, value in self.rows.scan(ENTRIES, FIRST, LAST):
-            yield ENTRY.decode(value).blob, dot_of(key)
+            yield ENTRY_BLOB.decode(value).blob, dot_of(key)
         for key, value in self.rows.scan(CONTENTS, FIRST, LAST):
             yield CONTENT.decode(value).blob, dot_of(key[ID_BYTES:])
         for key, value in self.rows.scan(OVERWRITTEN, FIRST, LAST):

@@ -178,6 +178,12 @@ class EntryRow(Struct, array_like=True, gc=False):
     issue: bytes = b""
 
 
+class EntryBlob(Struct, array_like=True, gc=False):
+    """An EntryRow as far as it names a blob: to decode the rest takes as long again."""
+
+    blob: Blob
+
+
 ALL = ""
 KEEP = "\\deleted"
 
@@ -198,6 +204,7 @@ MOVE = Kind(Move)
 CONTENT = Kind(Content)
 OVER = Kind(Overwritten)
 ENTRY = Kind(EntryRow)
+ENTRY_BLOB = Kind(EntryBlob)
 FLAG = Kind(Flag)
 LIFE = Kind(Life)
 CONTEXT: Kind[dict[Actor, int]] = Kind(dict[Actor, int])

@@ -44,6 +44,7 @@ class SealedPacks:
         self._packs = list(packs)
         self._buckets = [_NONE] * 256
         self._late = 0
+        self._last: SealedPack | None = None
 
     def __iter__(self) -> Iterator[SealedPack]:
         return iter(self._packs)
@@ -54,6 +55,17 @@ class SealedPacks:
     def add(self, pack: SealedPack) -> None:
         """With a greater number than all others."""
         self._packs.append(pack)
+
+    def holds(self, hash_: bytes) -> bool:
+        """Whether any does. Who asks for many mostly asks in the order in which they were put: so
+        the pack that held the last one is asked first."""
+        last = self._last
+        if last is not None and last.index.find(hash_) is not None:
+            return True
+        found = self.find(hash_)
+        if found is not None:
+            self._last = found[0]
+        return found is not None
 
     def find(self, hash_: bytes) -> tuple[SealedPack, int] | None:
         """The newest pack that holds it, and the offset of its frame."""

@@ -33,6 +33,7 @@ def alike(random: Random) -> bytes:
 def check(packs: SealedPacks, model: dict[bytes, tuple[int, int]], hash_: bytes) -> None:
     found = packs.find(hash_)
     assert (found and (found[0].name.number, found[1])) == model.get(hash_)
+    assert packs.holds(hash_) == (hash_ in model)
 
 
 def test_the_index_finds_hashes_that_begin_alike() -> None:
@@ -84,6 +85,21 @@ def test_one_look_asks_few_of_many_packs() -> None:
             packs.add(pack(number, {named(0): 0}))
         assert packs.find(named(1)) is None
         assert len(asked) <= ASKED_MAX + 3
+
+
+def test_of_neighbours_each_asks_the_pack_of_the_one_before() -> None:
+    each = 100
+    packs = SealedPacks(pack(n, {named(n * each + k): k for k in range(each)}) for n in range(8))
+    asked: list[PackIndex] = []
+    find = PackIndex.find
+
+    def counted(index: PackIndex, hash_: bytes) -> int | None:
+        asked.append(index)
+        return find(index, hash_)
+
+    with patch.object(PackIndex, "find", counted):
+        assert all(packs.holds(named(number)) for number in range(8 * each))
+    assert len(asked) <= 8 * (each + ASKED_MAX)
 
 
 def test_a_page_of_looks_makes_few_buckets() -> None:

@@ -96,6 +96,7 @@ async def host(config: Path, name: str) -> None:
     from samebox.io.control_server import serve_control
     from samebox.io.node import open_node
 
+    collect_seldom()
     async with open_node(config, name) as node, trio.open_nursery() as nursery:
         found = node.config
         path = found.paths_for(name).socket
