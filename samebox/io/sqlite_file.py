@@ -27,7 +27,7 @@ _SETTINGS = (
     "PRAGMA synchronous=NORMAL",
     "PRAGMA wal_autocheckpoint=0",
     f"PRAGMA cache_size=-{CACHE_KIB}",
-    "CREATE TABLE IF NOT EXISTS rows (k BLOB PRIMARY KEY, v BLOB NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS rows (k BLOB PRIMARY KEY, v BLOB) WITHOUT ROWID",
 )
 _PAGE = "SELECT k, v FROM rows WHERE k >= ? AND k < ? ORDER BY k LIMIT ?"
 _PAGE_REVERSE = "SELECT k, v FROM rows WHERE k >= ? AND k < ? ORDER BY k DESC LIMIT ?"
@@ -161,7 +161,11 @@ def _bound(values: Sequence[bytes]) -> list[bytearray]:
 
 @cache
 def _insert(rows: int) -> str:
-    return f"INSERT OR REPLACE INTO rows VALUES {', '.join(['(?, ?)'] * rows)}"
+    """A statement that may have to be taken back by itself, as with `OR REPLACE` or where `v` must
+    not be null, copies each page into a file of its own before it changes it: a third of the time.
+    Here the whole transaction is taken back."""
+    values = ", ".join(["(?, ?)"] * rows)
+    return f"INSERT OR FAIL INTO rows VALUES {values} ON CONFLICT (k) DO UPDATE SET v = excluded.v"
 
 
 @cache
