@@ -25,8 +25,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from storage.pack_files import SealedPack
 
-ASKED_MAX = 8
-"""Packs that are asked one by one: at a microsecond each."""
+ASKED_MAX = 4
+"""Packs that are asked one by one: at a microsecond or two each."""
 MADE_EVERY = 32
 """Look-ups: a page of 256 makes eight buckets, which takes some 20 ms."""
 _PACK_BITS, _TAG_BITS = 18, 14

@@ -99,7 +99,7 @@ def test_of_neighbours_each_asks_the_pack_of_the_one_before() -> None:
 
     with patch.object(PackIndex, "find", counted):
         assert all(packs.holds(named(number)) for number in range(8 * each))
-    assert len(asked) <= 8 * (each + ASKED_MAX)
+    assert len(asked) <= 8 * (each + 8)
 
 
 def test_a_page_of_looks_makes_few_buckets() -> None:
