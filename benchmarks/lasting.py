@@ -6,12 +6,13 @@ then; what each request waited, and the memory of the node, are its answer.
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
-from array import array
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from struct import Struct as Layout
 from tempfile import TemporaryDirectory
 from time import monotonic, monotonic_ns, sleep
 
@@ -142,20 +143,28 @@ def caught_up_file(task: Task) -> Path:
 
 
 class Notes:
-    """Of numbers 8 bytes long: what is noted in ten minutes must not show in the memory."""
+    """Times, and a figure at each. They are kept in a file that has no place on a disk: what is
+    noted in ten minutes must neither show in the memory of this process nor be synced."""
+
+    LAYOUT = Layout("=qd")
 
     def __init__(self) -> None:
-        self.at_ns = array("q")
-        self.took_ms = array("d")
+        self._file = os.fdopen(os.memfd_create("notes"), "w+b")
+
+    def add(self, at_ns: int, figure: float) -> None:
+        self._file.write(self.LAYOUT.pack(at_ns, figure))
 
     def since(self, start_ns: int) -> None:
-        self.at_ns.append(start_ns)
-        self.took_ms.append((monotonic_ns() - start_ns) / NS_PER_MS)
+        """How many milliseconds it took."""
+        self.add(start_ns, (monotonic_ns() - start_ns) / NS_PER_MS)
+
+    def all(self) -> list[tuple[int, float]]:
+        self._file.seek(0)
+        return list(self.LAYOUT.iter_unpack(self._file.read()))
 
 
 async def origin(task: Task) -> Lasted:
-    waits, syncs = Notes(), Notes()
-    memory: list[tuple[int, float]] = []
+    waits, syncs, memory = Notes(), Notes(), Notes()
     async with open_node(Path(task.config), "a") as node, trio.open_nursery() as nursery:
         shard = node.shards[SHARD]
         note_syncs(shard.store.disks.log, syncs)
@@ -166,12 +175,9 @@ async def origin(task: Task) -> Lasted:
         nursery.start_soon(note_memory, memory)
         await trio.to_thread.run_sync(sys.stdin.buffer.read, abandon_on_cancel=True)
         nursery.cancel_scope.cancel()
-    return Lasted(
-        waits.at_ns.tolist(),
-        waits.took_ms.tolist(),
-        list(zip(syncs.at_ns, syncs.took_ms, strict=True)),
-        memory,
-    )
+    asked = waits.all()
+    times, waited = [at_ns for at_ns, _ in asked], [waited_ms for _, waited_ms in asked]
+    return Lasted(times, waited, syncs.all(), memory.all())
 
 
 async def make_many(ask: Ask, count: int) -> None:
@@ -218,9 +224,9 @@ def note_syncs(disk: Disk, syncs: Notes) -> None:
     setattr(disk, "sync", noted)  # noqa: B010 - a method, as far as types go
 
 
-async def note_memory(memory: list[tuple[int, float]]) -> None:
+async def note_memory(memory: Notes) -> None:
     while True:
-        memory.append((monotonic_ns(), resident_mb()))
+        memory.add(monotonic_ns(), resident_mb())
         await trio.sleep(MEMORY_S)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Sequence
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 from shutil import disk_usage
 
@@ -15,6 +15,10 @@ from storage import DiskFull
 CHUNK_ROWS = 500
 """In one statement, 1 or 2 ms: each statement gives Python's lock away, and to get it back may take
 milliseconds while another thread computes. 2,000 write no faster, and 100 take a fifth longer."""
+STATEMENTS_MAX = 16
+"""Kept compiled by a connection. The last statement of a write, and each question, has a number of
+rows of its own: one of 250 takes 65 to 85 KiB, and Python would keep 128 of them, 10 MB for the
+connection that writes. A write needs seven, and a reader fewer."""
 ROOM_BYTES = 1 << 20
 """To open a file takes some 32 KiB, which are not reserved: where so little is free, that is why it
 could not be opened, and its rows are as good as they were."""
@@ -45,7 +49,11 @@ class SqliteFile(WrittenAtOnce):
         self._path = path
         try:
             self._connection = sqlite3.connect(
-                path, isolation_level=None, check_same_thread=False, timeout=BUSY_S
+                path,
+                isolation_level=None,
+                check_same_thread=False,
+                timeout=BUSY_S,
+                cached_statements=STATEMENTS_MAX,
             )
             for setting in _SETTINGS:
                 self._connection.execute(setting)
@@ -159,7 +167,7 @@ def _bound(values: Sequence[bytes]) -> list[bytearray]:
     return list(map(bytearray, values))
 
 
-@cache
+@lru_cache(STATEMENTS_MAX)
 def _insert(rows: int) -> str:
     """A statement that may have to be taken back by itself, as with `OR REPLACE` or where `v` must
     not be null, copies each page into a file of its own before it changes it: a third of the time.
@@ -168,11 +176,11 @@ def _insert(rows: int) -> str:
     return f"INSERT OR FAIL INTO rows VALUES {values} ON CONFLICT (k) DO UPDATE SET v = excluded.v"
 
 
-@cache
+@lru_cache(STATEMENTS_MAX)
 def _find(rows: int) -> str:
     return f"SELECT k, v FROM rows WHERE k IN ({', '.join(['?'] * rows)})"
 
 
-@cache
+@lru_cache(STATEMENTS_MAX)
 def _delete(rows: int) -> str:
     return f"DELETE FROM rows WHERE k IN ({', '.join(['?'] * rows)})"
