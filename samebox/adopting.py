@@ -59,6 +59,10 @@ BOTH_ARE_CUT = (
     f"{EMPTY_IT}"
 )
 
+NONE_YET = (
+    "there is none that goes so far; one is made, unless an operation of a later version is here"
+)
+
 
 # --- The peer that has one -----------------------------------------------------------------------
 
@@ -84,7 +88,7 @@ def _piece(store: Store, want: WantSnapshot) -> SnapshotPiece | NoSnapshot:
                 break
             return SnapshotPiece(snapshot.header.id, want.at, size, data)
     store.wants_snapshot = store.wants_snapshot or not want.id
-    return NoSnapshot("there is none that goes so far; one is made")
+    return NoSnapshot(NONE_YET)
 
 
 # --- The one that needs it -----------------------------------------------------------------------
