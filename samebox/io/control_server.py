@@ -65,7 +65,7 @@ async def serve_control(
 
     `copies` is the level at which writes are confirmed when a program names none.
     """
-    server = ControlServer(node, Greeting(cluster, node.name), copies)
+    server = ControlServer(node, Greeting(cluster, node.name, calls=CALLS_MAX), copies)
     with listening(path) as sock:
         listener = trio.SocketListener(trio.socket.from_stdlib_socket(sock))
         task_status.started()
