@@ -200,7 +200,11 @@ class Program:
             await self._send(Reply(number, body, more=True))
 
         try:
-            last = await self._answers.answer(command, carried, emit)
+            answering = self._answers.answer(command, carried, emit)
+            del (
+                carried
+            )  # as whoever passes it on: it need not be kept while other nodes are waited for
+            last = await answering
         except Exception as error:
             last = problem_of(error)
         await self._send(Reply(number, last))
