@@ -39,6 +39,8 @@ PIECE_BYTES_MAX = 256 << 10
 """Contents travel in pieces of this size, so a client's share of memory is small."""
 CALLS_MAX = 512
 """Calls of one program under way at once: enough that one sync serves very many."""
+CALLS_UNSAID = 256
+"""The same of a node whose greeting does not say: it is of an earlier version."""
 RECALLS_MAX = 1000
 """Request ids in one Recall."""
 
@@ -164,9 +166,12 @@ FromProgram: TypeAlias = Call | Piece
 
 
 class Greeting(Struct, frozen=True, tag="samebox"):
+    """`calls` of this program may be under way at once."""
+
     cluster: str
     node: str
     protocol: int = PROTOCOL
+    calls: int = CALLS_UNSAID
 
 
 class Problem(Struct, frozen=True, tag="problem"):

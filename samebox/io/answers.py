@@ -96,7 +96,9 @@ class Answers:
         """Emit all replies but the last, which is returned. Raises Declined."""
         match command:
             case Ask():
-                return await self._ask(command, carried)
+                asking = self._ask(command, carried)
+                del carried
+                return await asking
             case Boxes():
                 return await self._boxes(emit)
             case Look(address):
@@ -137,14 +139,15 @@ class Answers:
     async def _ask(self, ask: Ask, carried: tuple[Carried, ...]) -> Body:
         shard = await self._node.shard_of(box_of(ask.request))
         request = with_whole_entries(ask.request, shard.clock)
-        outcome = await shard.ask(
+        asking = shard.ask(
             request,
             id=ask.id,
             copies=self._members(shard, ask.copies),
             timeout_s=ask.timeout_s,
             carried=carried,
         )
-        return answered(outcome)
+        del carried
+        return answered(await asking)
 
     async def _wait(self, wait: Wait) -> Body:
         shard = self._shard(wait.receipt.shard)

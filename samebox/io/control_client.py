@@ -94,7 +94,7 @@ class Connection:
     def send(self, command: Command, content: Iterable[bytes] | None = None) -> int:
         """Make a call and do not wait: `receive` gives the replies to all calls.
 
-        Returns the call's number. At most CALLS_MAX may be under way.
+        Returns the call's number. At most `greeting.calls` may be under way.
         """
         number = self.hand_in(command, content)
         self._write_waiting()

@@ -65,7 +65,7 @@ async def serve_control(
 
     `copies` is the level at which writes are confirmed when a program names none.
     """
-    server = ControlServer(node, Greeting(cluster, node.name), copies)
+    server = ControlServer(node, Greeting(cluster, node.name, calls=CALLS_MAX), copies)
     with listening(path) as sock:
         listener = trio.SocketListener(trio.socket.from_stdlib_socket(sock))
         task_status.started()
@@ -200,7 +200,11 @@ class Program:
             await self._send(Reply(number, body, more=True))
 
         try:
-            last = await self._answers.answer(command, carried, emit)
+            answering = self._answers.answer(command, carried, emit)
+            del (
+                carried
+            )  # as whoever passes it on: it need not be kept while other nodes are waited for
+            last = await answering
         except Exception as error:
             last = problem_of(error)
         await self._send(Reply(number, last))

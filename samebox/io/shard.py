@@ -120,9 +120,11 @@ class Shard:
         token = self.callers.expect(reply)
         if timeout_s is None:
             await self._bring(token, request, id, tuple(carried), copies, principal)
+            del carried
             return await self.callers.settle(token, reply, None)
         with trio.move_on_after(timeout_s) as waiting:
             await self._bring(token, request, id, tuple(carried), copies, principal)
+        del carried
         if waiting.cancelled_caught:
             return TOO_LATE
         left_s = max(0.0, waiting.deadline - trio.current_time())

@@ -16,9 +16,9 @@ CHUNK_ROWS = 500
 """In one statement, 1 or 2 ms: each statement gives Python's lock away, and to get it back may take
 milliseconds while another thread computes. 2,000 write no faster, and 100 take a fifth longer."""
 STATEMENTS_MAX = 16
-"""Kept compiled by a connection. The last statement of a write, and each question, has a number of
-rows of its own: one of 250 takes 65 to 85 KiB, and Python would keep 128 of them, 10 MB for the
-connection that writes. A write needs seven, and a reader fewer."""
+"""Kept compiled by a connection. The last statement of a write has a number of rows of its own: one
+of 250 takes 65 to 85 KiB, and Python would keep 128 of them, 10 MB for the connection that writes.
+A write needs seven, and a reader six."""
 FIND_SIZES = (8, 64, 250, CHUNK_ROWS)
 """Keys that are asked for together; the last one stands there several times where there are fewer.
 To compile a statement for each number takes a fifth of the time."""

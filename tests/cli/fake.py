@@ -256,8 +256,10 @@ def running(folder: Path) -> Iterator[Running]:
     try:
         assert ready.wait(10), "the node did not start"
         node, token, scope = made[0]
-        yield Running(node, socket)
-        token.run_sync_soon(scope.cancel)
+        try:
+            yield Running(node, socket)
+        finally:
+            token.run_sync_soon(scope.cancel)
     finally:
         thread.join(10)
         assert not thread.is_alive(), "the node did not stop"

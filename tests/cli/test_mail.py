@@ -8,13 +8,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import trio
 from click.testing import CliRunner
 
 from samebox.__main__ import main
-from samebox.control import CALLS_MAX
+from samebox.control import CALLS_MAX, CALLS_UNSAID, Greeting
+from samebox.io import control_server
 from samebox.io.commands import importing
 from samebox.io.commands.reading_ahead import AHEAD_BYTES_MAX
-from tests.cli.fake import Running, running
+from tests.cli.fake import FakeShard, Running, running
 
 
 @pytest.fixture
@@ -113,6 +115,23 @@ def test_more_messages_than_may_be_under_way_all_come_in_once(
     assert counts(served, *words) == (0, count)
     sizes = [size for size, _, _ in entries(served, "mail/alice:INBOX")]
     assert sizes[::2] == sorted(sizes[::2]) and len(sizes) == count
+
+
+def test_a_node_of_an_earlier_version_is_asked_for_no_more_at_once_than_it_takes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(control_server, "CALLS_MAX", CALLS_UNSAID)
+    monkeypatch.setattr(
+        control_server, "Greeting", lambda cluster, node, **_: Greeting(cluster, node)
+    )
+
+    async def slowly(shard: FakeShard) -> None:
+        await trio.sleep(0.1)
+
+    monkeypatch.setattr(FakeShard, "_pass_gate", slowly)
+    with running(tmp_path) as earlier:
+        words = ["import", str(mbox(tmp_path / "m", CALLS_MAX * 2)), "mail/alice", "--create"]
+        assert counts(earlier, *words) == (CALLS_MAX * 2, 0)
 
 
 def test_a_maildir_comes_in_with_its_folders(served: Running, tmp_path: Path) -> None:

@@ -66,7 +66,7 @@ def append(number: int | None = None) -> Ask:
 
 async def test_a_program_is_greeted_with_cluster_node_and_protocol(tmp_path: Path) -> None:
     async with serving(tmp_path) as served, served.talk(greeted=False) as talk:
-        assert await talk.hear() == Greeting(CLUSTER, "a", PROTOCOL)
+        assert await talk.hear() == Greeting(CLUSTER, "a", PROTOCOL, CALLS_MAX)
 
 
 async def test_want_of_memory_in_a_conversation_ends_it_and_no_other(

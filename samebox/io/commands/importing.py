@@ -42,9 +42,9 @@ from samebox.io.mailboxes import Incoming
 from samebox.mail import MailError, import_client
 from samebox.spelling import plural
 
-OUTSTANDING_MAX = 480
-"""Appends on their way at once: half of them in a batch, half on their way to the next. The rest of
-CALLS_MAX is for what else is asked meanwhile."""
+OUTSTANDING_SHARE = 15 / 16
+"""Of the calls that the node takes at once, 480 of 512: appends on their way, half of them in a
+batch, half on their way to the next. The rest is for what else is asked meanwhile."""
 TOLD_MAX = 5
 """Messages left out that an answer for people tells one by one."""
 
@@ -218,6 +218,7 @@ class Import:
         self._node = node
         self._how = how
         self._under_way: dict[int, str] = {}
+        self._under_way_max = max(1, int(node.greeting.calls * OUTSTANDING_SHARE))
 
     def run(self, source: Source) -> None:
         """One mailbox, in order. Raises MailError, OSError; NodeRefused where nothing can go on.
@@ -243,7 +244,7 @@ class Import:
                 self._take(self._node.receive())
 
     def _append(self, mailbox: Address, id: RequestId, message: Incoming) -> None:
-        while len(self._under_way) >= OUTSTANDING_MAX:
+        while len(self._under_way) >= self._under_way_max:
             self._take(self._node.receive())
         request = Append(mailbox, NO_BLOB, message.flags, message.date_ms or 0)
         ask = Ask(request, id, self._how.copies, self._how.timeout_s, content=True)
