@@ -201,9 +201,7 @@ class Program:
 
         try:
             answering = self._answers.answer(command, carried, emit)
-            del (
-                carried
-            )  # as whoever passes it on: it need not be kept while other nodes are waited for
+            del carried  # it need not be kept while other nodes are waited for
             last = await answering
         except Exception as error:
             last = problem_of(error)
