@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 
 import pytest
 from hypothesis import settings
@@ -25,6 +25,16 @@ UNFROZEN: list[bool] = []
 def tell(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
     """One line each, shown at the end of a run that leaves nothing out."""
     return lambda line: record_property(TOLD, line)
+
+
+@pytest.fixture
+def gc_as_before() -> Iterator[None]:
+    """For tests in whose process a node sets how Python looks for garbage."""
+    thresholds = gc.get_threshold()
+    gc.unfreeze()
+    yield
+    gc.set_threshold(*thresholds)
+    gc.freeze()
 
 
 def pytest_collection_finish() -> None:

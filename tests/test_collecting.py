@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import gc
 import weakref
-from collections.abc import Iterator
 from types import SimpleNamespace
 
 import pytest
@@ -19,16 +18,7 @@ class Knot:
         self.itself = self
 
 
-@pytest.fixture
-def as_before() -> Iterator[None]:
-    thresholds = gc.get_threshold()
-    gc.unfreeze()
-    yield
-    gc.set_threshold(*thresholds)
-    gc.freeze()
-
-
-@pytest.mark.usefixtures("as_before")
+@pytest.mark.usefixtures("gc_as_before")
 def test_what_is_there_is_never_walked_again_and_cycles_go_after_a_while() -> None:
     collect_seldom()
     assert gc.get_freeze_count() > 1000
@@ -39,7 +29,7 @@ def test_what_is_there_is_never_walked_again_and_cycles_go_after_a_while() -> No
     assert knot() is None, f"after {len(few) + len(many)} containers"
 
 
-@pytest.mark.usefixtures("as_before")
+@pytest.mark.usefixtures("gc_as_before")
 def test_what_was_freed_goes_back_to_the_system(monkeypatch: pytest.MonkeyPatch) -> None:
     given_back: list[int] = []
     library = SimpleNamespace(malloc_trim=given_back.append)
@@ -48,7 +38,7 @@ def test_what_was_freed_goes_back_to_the_system(monkeypatch: pytest.MonkeyPatch)
     assert given_back == [0]
 
 
-@pytest.mark.usefixtures("as_before")
+@pytest.mark.usefixtures("gc_as_before")
 def test_a_c_library_that_keeps_nothing_back_need_not_be_asked(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -49,7 +49,7 @@ def free_ports(count: int) -> list[int]:
 
 
 @pytest.fixture
-def nodes(tmp_path: Path) -> Path:
+def nodes(tmp_path: Path, gc_as_before: None) -> Path:
     """A node list for one node, with its certificates."""
     (port,) = free_ports(1)
     words = ["--folder", str(tmp_path), "--certificates", "--node", f"a=127.0.0.1:{port}"]
