@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import re
@@ -25,6 +26,7 @@ from crdt import (
     write,
 )
 from samebox.__main__ import main
+from samebox.io.collecting import CONTAINERS_MAX
 from samebox.io.commands import running
 from samebox.io.commands.printing_log import Reader
 from samebox.io.commands.running import OneLine
@@ -103,6 +105,7 @@ def test_a_socket_that_is_taken_ends_the_node_with_the_reason(nodes: Path) -> No
         done = typed("run", "--config", str(nodes), "--node", "a")
     assert done.exit_code == 1 and "a running node behind it" in done.stderr
     assert "Traceback" not in done.stderr
+    assert gc.get_threshold()[0] == CONTAINERS_MAX, "garbage is looked for seldom from the start on"
 
 
 def test_a_file_where_the_socket_has_to_be_is_a_problem_of_the_node_list(nodes: Path) -> None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Mapping, Sequence
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from samebox.image import Image, MemoryImage
+from samebox.image import Change, Image, MemoryImage
 from samebox.io.sqlite_file import CHUNK_ROWS, STATEMENTS_MAX, SqliteFile
 
 KEYS = st.sampled_from([bytes([first, last]) for first in range(3) for last in range(4)])
@@ -68,3 +71,28 @@ def compiled() -> int:
     gc.collect()
     kept = [found for found in gc.get_objects() if type(found).__qualname__ == "Statement"]
     return len([found for found in kept if type(found).__module__ == "sqlite3"])
+
+
+def test_no_statement_of_a_write_has_a_journal_in_a_file(tmp_path: Path) -> None:
+    """SQLite opens one below its temporary folder, and keeps it to the end of the transaction."""
+    image = SqliteFile(tmp_path / "rows.db")
+    keys = [number.to_bytes(4, "big") for number in range(4 * CHUNK_ROWS)]
+    image.write((key, bytes(1000)) for key in keys)
+    journals: list[str] = []
+
+    def changes() -> Iterator[Change]:
+        for key in keys:
+            yield key, bytes(900)
+        journals.extend(name for name in open_files() if "etilqs" in name)
+
+    image.write(changes())
+    image.close()
+    assert journals == []
+
+
+def open_files() -> list[str]:
+    found: list[str] = []
+    for link in Path("/proc/self/fd").iterdir():
+        with suppress(FileNotFoundError):  # the one by which the folder is read
+            found.append(os.readlink(link))
+    return found
