@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import gc
 import os
+import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from samebox.image import Change, Image, MemoryImage
-from samebox.io.sqlite_file import CHUNK_ROWS, STATEMENTS_MAX, SqliteFile
+from samebox.io.sqlite_file import CHUNK_ROWS, STATEMENTS_MAX, DiskIsFull, SqliteFile
 
 KEYS = st.sampled_from([bytes([first, last]) for first in range(3) for last in range(4)])
 CHANGES = st.dictionaries(KEYS, st.none() | st.binary(max_size=2), max_size=12)
@@ -88,6 +89,29 @@ def test_no_statement_of_a_write_has_a_journal_in_a_file(tmp_path: Path) -> None
     image.write(changes())
     image.close()
     assert journals == []
+
+
+@pytest.mark.parametrize("column", ["v BLOB", "v BLOB NOT NULL"])
+def test_a_write_that_found_no_room_in_the_midst_of_a_statement_is_taken_back(
+    tmp_path: Path, column: str
+) -> None:
+    """Also in a file of an earlier version, where SQLite takes back that statement alone."""
+    with closing(sqlite3.connect(tmp_path / "rows.db")) as earlier:
+        earlier.execute(f"CREATE TABLE rows (k BLOB PRIMARY KEY, {column}) WITHOUT ROWID")
+    image, reader = SqliteFile(tmp_path / "rows.db"), SqliteFile(tmp_path / "rows.db")
+    old = [(number.to_bytes(4, "big"), b"old") for number in range(CHUNK_ROWS)]
+    image.write(old)
+    ((pages,),) = image._connection.execute("PRAGMA page_count").fetchall()
+    for more in range(1, 40, 3):
+        image._connection.execute(f"PRAGMA max_page_count={pages + more}")
+        with pytest.raises(DiskIsFull):
+            image.write((key, bytes(1000)) for key, _ in old)
+        for one in (image, reader):
+            assert one.page(b"", b"\xff", 2 * CHUNK_ROWS) == old
+        image.write([(b"more", b"")])
+        image.write([(b"more", None)])
+    image.close()
+    reader.close()
 
 
 def open_files() -> list[str]:
